@@ -1,0 +1,50 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real servers as fixtures: one process per flavour and test run, handed to each test in its first state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from support.servers import FLAVOURS, RedisServer
+
+
+@pytest.fixture(scope="session")
+def _servers() -> Iterator[Callable[[str], RedisServer]]:
+    with ExitStack() as stack:
+        running: dict[str, RedisServer] = {}
+
+        def get(flavour: str) -> RedisServer:
+            if flavour not in running:
+                running[flavour] = stack.enter_context(RedisServer(flavour))
+            running[flavour].reset()
+            return running[flavour]
+
+        yield get
+
+
+@pytest.fixture
+def redis70(_servers: Callable[[str], RedisServer]) -> RedisServer:
+    """Return an empty Redis 7.0."""
+    return _servers("redis-7.0")
+
+
+@pytest.fixture(params=FLAVOURS)
+def any_redis(request: pytest.FixtureRequest, _servers: Callable[[str], RedisServer]) -> RedisServer:
+    """Return an empty server; the test runs once on each flavour."""
+    return _servers(request.param)
+
+
+@pytest.fixture
+def fresh_redis() -> Iterator[Callable[..., RedisServer]]:
+    """Return a factory of servers of the test's own: `fresh_redis("redis-7.0", maxmemory="20mb")`."""
+    with ExitStack() as stack:
+
+        def start(flavour: str = "redis-7.0", **options: Any) -> RedisServer:
+            return stack.enter_context(RedisServer(flavour, **options))
+
+        yield start
