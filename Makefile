@@ -1,0 +1,94 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+ROOT := $(CURDIR)
+CACHE := $(ROOT)/.cache
+BIN := $(ROOT)/.venv/bin
+LINK := .ansible/collections/ansible_collections/market_intel/runbooks
+PYTHON ?= python3
+# One file or several: make integration T=tests/integration/test_packaging.py
+T ?=
+
+# Every cache stays in the checkout, so that an empty home folder stays empty and no user configuration leaks in.
+export PATH := $(BIN):$(PATH)
+export ANSIBLE_CONFIG := $(ROOT)/ansible.cfg
+export ANSIBLE_COLLECTIONS_PATH := $(ROOT)/.ansible/collections
+export ANSIBLE_HOME := $(CACHE)/ansible
+export MYPY_CACHE_DIR := $(CACHE)/mypy
+export RUFF_CACHE_DIR := $(CACHE)/ruff
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+STAGES := lint types sanity unit integration molecule
+
+.PHONY: help venv runtime servers demo unit integration molecule lint sanity types bench test clean format
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+venv: .venv/.dev $(LINK) ## the development environment in .venv (exact versions, about a minute)
+
+runtime: .venv/.runtime $(LINK) ## the small environment that runs the playbooks (about ten seconds)
+
+.venv/.created:
+	@echo "  making .venv"
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "error: $(PYTHON) cannot make a venv; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@touch $@
+
+.venv/.runtime: requirements.txt requirements-ansible.txt | .venv/.created
+	@echo "  installing ansible-core and the Redis client into .venv"
+	@$(BIN)/python -m pip install -q -r requirements-ansible.txt
+	@touch $@
+
+.venv/.dev: requirements-dev.txt .venv/.runtime
+	@echo "  installing the development tools into .venv (once, about a minute)"
+	@$(BIN)/python -m pip install -q -r requirements-dev.txt
+	@touch $@
+
+# The checkout loads by its full name, as an installed collection does.
+$(LINK):
+	@mkdir -p $(@D)
+	@ln -sfn ../../../.. $@
+
+servers: .venv/.created ## fetch the servers that the tests run on, where the machine has none
+	@$(BIN)/python tests/tools/servers_install.py
+
+demo: runtime ## flush and restore a private Redis with 1,000,000 keys, in under two minutes
+	@$(BIN)/python tests/demo/demo.py
+
+unit: venv ## tests without a server, in seconds                             [T=file]
+	@$(BIN)/python -m pytest $(or $(T),tests/unit)
+
+integration: venv servers ## tests on private real servers                                [T=file]
+	@$(BIN)/python -m pytest $(or $(T),tests/integration)
+
+molecule: venv servers ## one scenario per runbook: check, converge, idempotence, verify [T=scenario]
+	@$(BIN)/molecule test $(if $(T),-s $(T),--all)
+
+lint: venv ## ruff, yamllint, ansible-lint (profile production), changelog, plugin docs
+	@$(BIN)/python tests/tools/lint.py
+
+types: venv ## mypy --strict on module_utils
+	@$(BIN)/python -m mypy
+
+sanity: venv ## ansible-test sanity on a copy of the files git knows
+	@$(BIN)/python tests/tools/sanity.py
+
+bench: venv servers ## speed, latency and memory against the alternatives
+	@$(BIN)/python tests/bench/bench.py
+
+test: venv ## everything that has to pass; .ci/run calls exactly this
+	@$(BIN)/python tests/tools/stages.py $(STAGES)
+
+format: venv ## let ruff format and sort imports
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean: ## remove everything that make has made
+	@rm -rf .venv .cache .ansible build tests/output
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
