@@ -33,7 +33,7 @@ _START_SECONDS = 30.0
 _ADMIN = "harness"
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def binaries(flavour: str) -> Mapping[str, str]:
     """Return the paths of `server` and `cli` of a flavour."""
     return find_servers((flavour,))[flavour]
