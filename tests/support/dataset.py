@@ -16,7 +16,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 import redis
 
@@ -78,7 +78,7 @@ def _expect_ok(connection: socket.socket, count: int) -> None:
     # a million replies read one by one by redis-py take longer than all the rest
     wanted, received = b"+OK\r\n" * count, b""
     while len(received) < len(wanted):
-        received += connection.recv(1 << 16)
+        received += connection.recv(len(wanted) - len(received))
         if not wanted.startswith(received):
             raise RuntimeError(f"the server refused a SET: {received.strip()[-200:]!r}")
 
@@ -254,7 +254,7 @@ return left < 0 and left or before + left
 """
 
 
-def snapshot(client: redis.Redis, keys: Union[bytes, Iterable[bytes]] = b"*") -> Snapshot:
+def snapshot(client: redis.Redis, keys: bytes | Iterable[bytes] = b"*") -> Snapshot:
     """Return the state of the keys that match a pattern, or of the named ones that exist.
 
     The digest is `DEBUG DIGEST-VALUE` together with what that leaves out: consumer groups and the expiry of fields.
