@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import yaml
+
 from tree import ROOT, export, tracked
 
 BIN = Path(sys.executable).parent
@@ -41,7 +42,7 @@ def main() -> int:
 
 
 def without_dependencies() -> None:
-    """Lay a copy for the documentation linter, which would otherwise want the collections we depend on to be installed."""
+    """Lay a copy for the documentation linter, which otherwise wants the collections we depend on."""
     manifest = export(ROOT / ".cache" / "docs") / "galaxy.yml"
     content = yaml.safe_load(manifest.read_text())
     manifest.write_text(yaml.safe_dump(content | {"dependencies": {}}))
