@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+
 from support.servers import FLAVOURS, RedisServer
 
 

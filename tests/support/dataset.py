@@ -154,7 +154,7 @@ MAKERS: dict[str, Maker] = {
 
 def kinds(client: redis.Redis) -> list[str]:
     """Return the kinds of values that this server can hold."""
-    known = _knows(client, "HPEXPIREAT")
+    known = knows(client, "HPEXPIREAT")
     return [kind for kind in MAKERS if known or kind != "hash-field-expiry"]
 
 
@@ -164,7 +164,7 @@ def fill_all_types(client: redis.Redis, prefix: bytes = PREFIX, n: int = 1000, s
     here = kinds(client)
     made = []
     now = int(time.time() * 1000)
-    for chunk in _chunks(range(n), 200):
+    for chunk in chunks(range(n), 200):
         pipe = client.pipeline(transaction=False)
         for number in chunk:
             kind = here[number % len(here)]
@@ -246,12 +246,17 @@ class Difference:
 Snapshot = dict[bytes, State]
 
 # Before 7.0 there is no PEXPIRETIME: the absolute time is exact when the clock stands still around PTTL.
-_EXPIRE_AT_62 = """
-local function now() local t = redis.call('TIME') return t[1] * 1000 + math.floor(t[2] / 1000) end
-local before, left, after
-repeat before = now() left = redis.call('PTTL', KEYS[1]) after = now() until before == after
-return left < 0 and left or before + left
-"""
+_EXPIRE_AT_62 = """(function(key)
+  local function now() local t = redis.call('TIME') return t[1] * 1000 + math.floor(t[2] / 1000) end
+  local before, left, after
+  repeat before = now() left = redis.call('PTTL', key) after = now() until before == after
+  return left < 0 and left or before + left
+end)(KEYS[1])"""
+
+
+def expire_at_expression(client: redis.Redis) -> str:
+    """Return the Lua expression for the absolute expiry of `KEYS[1]` in ms (-1: none, -2: no such key)."""
+    return "redis.call('PEXPIRETIME', KEYS[1])" if knows(client, "PEXPIRETIME") else _EXPIRE_AT_62
 
 
 def snapshot(client: redis.Redis, keys: bytes | Iterable[bytes] = b"*") -> Snapshot:
@@ -261,7 +266,7 @@ def snapshot(client: redis.Redis, keys: bytes | Iterable[bytes] = b"*") -> Snaps
     """
     names = client.scan_iter(match=keys, count=_CHUNK) if isinstance(keys, bytes) else keys
     result: Snapshot = {}
-    for chunk in _chunks(dict.fromkeys(names), 500):
+    for chunk in chunks(dict.fromkeys(names), 500):
         result.update(_states(client, chunk))
     return result
 
@@ -284,7 +289,7 @@ def diff(before: Snapshot, after: Snapshot, expiry_tolerance_ms: int = 1) -> lis
 
 def restore_states(client: redis.Redis, states: Iterable[tuple[bytes, bytes, int]]) -> None:
     """Put (key, DUMP payload, absolute expiry or -1) into a scratch server, to compare by `snapshot`."""
-    for chunk in _chunks(states, 500):
+    for chunk in chunks(states, 500):
         pipe = client.pipeline(transaction=False)
         for key, payload, expire_at in chunk:
             pipe.restore(key, max(expire_at, 0), payload, replace=True, absttl=True)
@@ -293,19 +298,14 @@ def restore_states(client: redis.Redis, states: Iterable[tuple[bytes, bytes, int
 
 def _states(client: redis.Redis, names: list[bytes]) -> Iterator[tuple[bytes, State]]:
     pipe = client.pipeline(transaction=False)
-    expire_at: Callable[[bytes], Any]
-    if _knows(client, "PEXPIRETIME"):
-        expire_at = pipe.pexpiretime
-    else:
-        script = client.script_load(_EXPIRE_AT_62)
-        expire_at = lambda name: pipe.evalsha(script, 1, name)  # noqa: E731
+    expire_at = client.script_load(f"return {expire_at_expression(client)}")
     for name in names:
         pipe.type(name)
         pipe.execute_command("DEBUG", "DIGEST-VALUE", name)
-        expire_at(name)
+        pipe.evalsha(expire_at, 1, name)
     replies = pipe.execute()
     types = [kind.decode() for kind in replies[::3]]
-    fields_expire = _knows(client, "HPEXPIRETIME")
+    fields_expire = knows(client, "HPEXPIRETIME")
     for name, kind in zip(names, types):
         if kind == "string":
             pipe.dump(name)
@@ -341,7 +341,8 @@ def _bytes(name: str | bytes) -> bytes:
     return name.encode() if isinstance(name, str) else name
 
 
-def _knows(client: redis.Redis, command: str) -> bool:
+def knows(client: redis.Redis, command: str) -> bool:
+    """Tell whether the server has a command that cannot do without arguments."""
     # a command it knows is refused for its missing arguments
     try:
         client.execute_command(command)
@@ -350,7 +351,8 @@ def _knows(client: redis.Redis, command: str) -> bool:
     return True
 
 
-def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+def chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Cut into lists of at most `size`."""
     iterator = iter(items)
     while chunk := list(itertools.islice(iterator, size)):
         yield chunk

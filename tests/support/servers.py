@@ -21,6 +21,7 @@ from typing import Any, Union
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
 from tools.servers_install import find_servers
 
 from ._process import die_with_parent, wait_until
