@@ -1,0 +1,58 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How to reach a Redis or Valkey server. PRIVATE to the collection; in step with module_utils/_redis/options.py."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  url:
+    description:
+      - Where the server is, as V(redis://host:port/db), V(rediss://host:port/db) for TLS, or V(unix:///path/of/the.sock?db=0).
+      - The port defaults to 6379 and the database to 0. A password in the URL is refused.
+    type: str
+    required: true
+  username:
+    description:
+      - The ACL user. Without it, the user V(default) is used.
+    type: str
+  password:
+    description:
+      - The password of the user.
+      - If it is not given, the environment variable E(REDISCLI_AUTH) is used, as redis-cli does.
+    type: str
+  ca_cert:
+    description:
+      - File with the certificates of the authorities that are trusted, in PEM format. Without it, those of the system are.
+    type: path
+  client_cert:
+    description:
+      - File with the client's certificate, in PEM format, if the server demands one.
+    type: path
+  client_key:
+    description:
+      - File with the private key of O(client_cert), in PEM format.
+    type: path
+  validate_certs:
+    description:
+      - Whether the server's certificate and host name are checked.
+    type: bool
+    default: true
+  connect_timeout:
+    description:
+      - How long to wait for a connection, in seconds.
+    type: float
+    default: 5.0
+  timeout:
+    description:
+      - How long to wait for a reply, in seconds.
+    type: float
+    default: 30.0
+requirements:
+  - redis >= 5.0.1 (Python library)
+  - hiredis >= 2.3 (Python library)
+"""

@@ -1,0 +1,37 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Guarded imports of third-party libraries. PRIVATE to the collection.
+
+Every third-party import of the collection stands here, so that a missing library becomes one sentence instead of
+a traceback, and so that ``ansible-test sanity --test import`` passes without them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+import typing as t
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Library:
+    """An optional third-party library and, if it could not be imported, the traceback."""
+
+    requirement: str
+    error: str | None
+
+
+def _guarded(requirement: str, *modules: str) -> tuple[Library, list[t.Any]]:
+    try:
+        return Library(requirement, None), [importlib.import_module(name) for name in modules]
+    except ImportError:
+        return Library(requirement, traceback.format_exc()), [None for _name in modules]
+
+
+REDIS, (redis_connection, redis_exceptions, redis_retry, redis_backoff) = _guarded(
+    "redis >= 5.0.1", "redis.connection", "redis.exceptions", "redis.retry", "redis.backoff"
+)
+HIREDIS, (hiredis,) = _guarded("hiredis >= 2.3", "hiredis")

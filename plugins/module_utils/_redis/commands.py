@@ -1,0 +1,122 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The commands that copy a key and that remove exactly what was copied. PRIVATE to the collection.
+
+A key is removed by a script that compares it with its copy first: the last eight bytes of its DUMP (CRC64) and its
+expiry must still be the same. The script has no shebang: with one, Redis refuses it at maxmemory.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .backup import Record
+from .connection import Connection, Reply, is_error, pack, refused
+
+REMOVED = 1
+CHANGED = 0
+GONE = -1
+
+_COMPARE = """
+local dump = redis.call('DUMP', KEYS[1])
+if not dump then return -1 end
+if string.sub(dump, -8) ~= ARGV[1] then return 0 end
+%(expiry)s
+if %(expiry_differs)s then return 0 end
+"""
+_EXPIRY = {
+    "expiry": "local expiry = redis.call('PEXPIRETIME', KEYS[1])",
+    "expiry_differs": "expiry ~= tonumber(ARGV[2])",
+}
+# Redis before 7.0 has no PEXPIRETIME; TIME and PTTL read the clock twice, so the sum may be off by a millisecond.
+_EXPIRY_6 = {
+    "expiry": """
+local expiry = redis.call('PTTL', KEYS[1])
+if expiry >= 0 then
+  local now = redis.call('TIME')
+  expiry = now[1] * 1000 + math.floor(now[2] / 1000) + expiry
+end""",
+    "expiry_differs": "math.abs(expiry - tonumber(ARGV[2])) > 2",
+}
+_SNAPSHOT_6 = "local dump = redis.call('DUMP', KEYS[1]) " + _EXPIRY_6["expiry"] + " return {dump, string.format('%d', expiry)}"
+_UNLINK = "return redis.call('UNLINK', KEYS[1])"
+_SHORTEN = "return redis.call('PEXPIREAT', KEYS[1], ARGV[3])"
+_SHORTEN_UNSAVED = """
+local ttl = redis.call('PTTL', KEYS[1])
+if ttl == -2 then return -1 end
+if ttl == -1 or ttl > tonumber(ARGV[1]) then return redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return 1
+"""
+
+
+class KeyCommands:
+    """Packs the commands for one server, and knows what their replies mean."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._expiretime = connection.server.has_expiretime
+        self.load(connection)
+
+    def load(self, connection: Connection) -> None:
+        """Load the scripts; again after a reconnect or NOSCRIPT, since a script cache is not durable."""
+        compare = _COMPARE % (_EXPIRY if self._expiretime else _EXPIRY_6)
+        scripts = [compare + _UNLINK, compare + _SHORTEN, _SHORTEN_UNSAVED, _SNAPSHOT_6]
+        hashes = [connection.execute(b"SCRIPT", b"LOAD", script.encode()) for script in scripts]
+        self._remove, self._shorten, self._shorten_unsaved, self._snapshot = (_evalsha(digest) for digest in hashes)
+
+    def copy(self, keys: t.Sequence[bytes]) -> tuple[bytes, int]:
+        """Return the commands that copy keys, and the number of their replies."""
+        if self._expiretime:
+            parts = [
+                b"*2\r\n$4\r\nDUMP\r\n$%d\r\n%b\r\n*2\r\n$11\r\nPEXPIRETIME\r\n$%d\r\n%b\r\n" % (len(key), key, len(key), key)
+                for key in keys
+            ]
+            return b"".join(parts), 2 * len(keys)
+        return b"".join(self._snapshot % 4 + b"$%d\r\n%b\r\n" % (len(key), key) for key in keys), len(keys)
+
+    def copies(self, keys: t.Sequence[bytes], replies: list[Reply]) -> tuple[list[Record], list[int]]:
+        """Return the records of the keys that exist, and the raw expiry of each (-1: none)."""
+        for reply in replies:
+            if is_error(reply):
+                raise refused("DUMP or PEXPIRETIME", reply)
+        pairs: t.Iterable[t.Any] = zip(replies[::2], replies[1::2]) if self._expiretime else replies
+        records, expiries = [], []
+        for key, (payload, expiry) in zip(keys, pairs):
+            moment = int(expiry)
+            # Gone before DUMP, or expired between DUMP and PEXPIRETIME.
+            if payload is not None and moment != -2:
+                records.append(Record(key, payload, max(moment, 0)))
+                expiries.append(moment)
+        return records, expiries
+
+    def remove(self, records: t.Sequence[Record], expiries: t.Sequence[int]) -> bytes:
+        """Return the commands that remove each key that is still as it was copied."""
+        head = self._remove % 6
+        return b"".join(
+            head + b"$%d\r\n%b\r\n$8\r\n%b\r\n$%d\r\n%b\r\n" % (len(record.key), record.key, record.payload[-8:], len(text), text)
+            for record, text in zip(records, (b"%d" % expiry for expiry in expiries))
+        )
+
+    def shorten(self, records: t.Sequence[Record], expiries: t.Sequence[int], moments: t.Sequence[int]) -> bytes:
+        """Return the commands that let each key that is still as it was copied expire at a moment (Unix ms)."""
+        head = self._shorten % 7
+        return b"".join(
+            head + _arguments(record.key, record.payload[-8:], b"%d" % expiry, b"%d" % moment)
+            for record, expiry, moment in zip(records, expiries, moments)
+        )
+
+    def remove_unsaved(self, keys: t.Sequence[bytes]) -> bytes:
+        return b"".join(pack(b"UNLINK", key) for key in keys)
+
+    def shorten_unsaved(self, keys: t.Sequence[bytes], lives: t.Sequence[int]) -> bytes:
+        head = self._shorten_unsaved % 5
+        return b"".join(head + _arguments(key, b"%d" % life) for key, life in zip(keys, lives))
+
+
+def _evalsha(digest: bytes) -> bytes:
+    return b"*%d\r\n$7\r\nEVALSHA\r\n$40\r\n" + digest + b"\r\n$1\r\n1\r\n"
+
+
+def _arguments(*args: bytes) -> bytes:
+    return b"".join(b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in args)

@@ -1,0 +1,292 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One authenticated connection to one Redis or Valkey server. PRIVATE to the collection.
+
+redis-py opens the socket (TCP, TLS, unix), authenticates and selects the database. The bulk of the work then goes
+over that socket directly, as pre-packed commands whose replies hiredis parses: measured three to four times as fast
+as redis-py's pipeline, and nothing is retried or decoded behind our back.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import time
+import typing as t
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+
+from .._deps import hiredis, redis_backoff, redis_connection, redis_exceptions, redis_retry
+from .._errors import InvalidInput, RunbookError
+
+Reply = t.Any
+RECEIVE_BYTES = 1 << 18
+
+
+class RedisUnavailable(RunbookError):
+    """The server cannot be reached, or refuses to talk to us."""
+
+
+class ConnectionLost(RedisUnavailable):
+    """An established connection broke; commands without a reply have an unknown outcome."""
+
+
+class CommandRefused(RunbookError):
+    """The server answered a command with an error reply."""
+
+    def __init__(self, message: str, code: str, **result: t.Any) -> None:
+        super().__init__(message, **result)
+        self.code = code
+
+
+_ADVICE = {
+    "NOPERM": "grant it in the user's ACL (docs/guide_redis_acl.md has the complete line) or use another user",
+    "READONLY": "this server is a replica: use the URL of its primary",
+    "NOREPLICAS": "the primary has fewer replicas in sync than min-replicas-to-write: wait for them, then run the command again",
+    "MISCONF": "the server refuses writes because its last save failed: repair its persistence first",
+    "LOADING": "the server is loading its data: wait until it has finished",
+    "MASTERDOWN": "the replica has no link to its primary: use the URL of the primary",
+    "OOM": "the server is at maxmemory: raise maxmemory or free memory first",
+    "BUSY": "a script blocks the server: wait for it, or end it with SCRIPT KILL",
+    "CLUSTERDOWN": "the cluster is not in state ok: repair it first",
+    "MOVED": "the server is a node of a cluster that does not own this key",
+}
+
+
+@dataclass(frozen=True)
+class RedisSettings:
+    """Where a server is and how to log in.
+
+    ``url`` is ``redis://host:port/db``, ``rediss://host:port/db`` (TLS) or ``unix:///path?db=n``. Timeouts are seconds.
+    """
+
+    url: str
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca_cert: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    validate_certs: bool = True
+    connect_timeout: float = 5.0
+    timeout: float = 30.0
+
+    def endpoint(self) -> tuple[str, dict[str, t.Any], int]:
+        """Return scheme, connection arguments and database number, or raise InvalidInput."""
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("redis", "rediss", "unix"):
+            raise InvalidInput(
+                f"The URL {self.display_url!r} has no scheme that is known; allowed are redis://, rediss:// and unix://."
+            )
+        if parts.password is not None:
+            raise InvalidInput(
+                "The URL holds a password; passwords are not allowed in a URL, which ends up in logs: "
+                "use the password option or the environment variable REDISCLI_AUTH."
+            )
+        database = parts.path.strip("/") if parts.scheme != "unix" else ""
+        for name, value in (pair.partition("=")[::2] for pair in parts.query.split("&") if pair):
+            if name != "db":
+                raise InvalidInput(f"The URL {self.display_url!r} has the parameter {name!r}; only db is allowed.")
+            database = value
+        if not (database or "0").isdigit():
+            raise InvalidInput(f"The URL {self.display_url!r} names the database {database!r}; allowed is a number from 0.")
+        if parts.scheme == "unix":
+            if not parts.path:
+                raise InvalidInput("A unix:// URL needs the path of the socket, as in unix:///run/redis/redis.sock?db=0.")
+            return parts.scheme, {"path": unquote(parts.path)}, int(database or 0)
+        try:
+            port = parts.port or 6379
+        except ValueError:
+            raise InvalidInput(f"The URL {self.display_url!r} has no valid port; allowed is 1 to 65535.") from None
+        return parts.scheme, {"host": parts.hostname or "localhost", "port": port}, int(database or 0)
+
+    @property
+    def display_url(self) -> str:
+        """The URL without credentials."""
+        scheme, separator, rest = self.url.partition("://")
+        return scheme + separator + rest.rpartition("@")[2]
+
+
+@dataclass(frozen=True)
+class ServerInfo:
+    """What a server says of itself when we connect."""
+
+    name: str
+    version: str
+    redis_version: tuple[int, ...]
+    run_id: str
+    role: str
+    mode: str
+    database: int
+    url: str
+
+    @property
+    def identity(self) -> str:
+        return f"{self.run_id}/{self.database}"
+
+    @property
+    def has_expiretime(self) -> bool:
+        """PEXPIRETIME, PEXPIRE LT and ACL DRYRUN came with Redis 7.0."""
+        return self.redis_version >= (7, 0)
+
+
+def pack(*args: bytes) -> bytes:
+    """Pack one command in RESP."""
+    return b"*%d\r\n" % len(args) + b"".join(b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in args)
+
+
+def parse_info(text: bytes) -> dict[str, str]:
+    """Parse the reply of INFO."""
+    lines = text.decode("utf-8", "replace").splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))  # type: ignore[misc]
+
+
+def is_error(reply: Reply) -> bool:
+    return isinstance(reply, hiredis.ReplyError)
+
+
+def refused(command: str, reply: Reply) -> CommandRefused:
+    """Turn an error reply into the one sentence that an operator needs."""
+    text = str(reply)
+    code = text.split(" ", 1)[0].rstrip(",")
+    advice = _ADVICE.get(code, "see the server's log")
+    return CommandRefused(f"Redis refused {command}: {text.rstrip('.')}; {advice}.", code)
+
+
+class Connection:
+    """A connection with raw pipelining: ``send`` any number of packed commands, then ``receive`` as many replies."""
+
+    def __init__(self, settings: RedisSettings, name: str = "runbooks") -> None:
+        self._settings = settings
+        self._connection = _open(settings)
+        self._socket: socket.socket = self._connection._sock
+        self._reader = hiredis.Reader()
+        self.execute(b"CLIENT", b"SETNAME", name.encode(), optional=True)
+        self.server = self._introduce()
+
+    def _introduce(self) -> ServerInfo:
+        info = self.info("server")
+        info.update(self.info("replication"))
+        name = info.get("server_name", "redis")
+        version = info.get(f"{name}_version", info.get("redis_version", "0"))
+        return ServerInfo(
+            name=name,
+            version=version,
+            redis_version=tuple(int(part) for part in info.get("redis_version", "0").split(".") if part.isdigit()),
+            run_id=info.get("run_id", ""),
+            role={"master": "primary", "slave": "replica"}.get(info.get("role", ""), "unknown"),
+            mode=info.get("redis_mode", "standalone"),
+            database=self._settings.endpoint()[2],
+            url=self._settings.display_url,
+        )
+
+    def send(self, *blobs: bytes) -> None:
+        try:
+            self._socket.sendall(b"".join(blobs))
+        except OSError as exc:
+            raise self._lost(exc) from exc
+
+    def receive(self, count: int) -> list[Reply]:
+        """Return the next ``count`` replies; error replies are returned as values (see ``is_error``)."""
+        replies: list[Reply] = []
+        append, gets, feed, recv = replies.append, self._reader.gets, self._reader.feed, self._socket.recv
+        try:
+            while len(replies) < count:
+                reply = gets()
+                if reply is not False:
+                    append(reply)
+                    continue
+                data = recv(RECEIVE_BYTES)
+                if not data:
+                    raise ConnectionError("the server closed the connection")
+                feed(data)
+        except (OSError, hiredis.ProtocolError) as exc:
+            raise self._lost(exc) from exc
+        return replies
+
+    def pipeline(self, commands: t.Sequence[bytes]) -> list[Reply]:
+        """Send packed commands and return their replies."""
+        self.send(*commands)
+        return self.receive(len(commands))
+
+    def execute(self, *args: bytes, optional: bool = False) -> Reply:
+        """Run one command; raise CommandRefused on an error reply, or return None for it if ``optional``."""
+        reply = self.pipeline([pack(*args)])[0]
+        if not is_error(reply):
+            return reply
+        if optional:
+            return None
+        raise refused(args[0].decode(), reply)
+
+    def info(self, section: str) -> dict[str, str]:
+        return parse_info(self.execute(b"INFO", section.encode()))
+
+    def response_time(self) -> float:
+        """Seconds that the server needs to answer a PING: what its other clients wait for as well."""
+        started = time.perf_counter()
+        self.execute(b"PING")
+        return time.perf_counter() - started
+
+    def readable(self) -> bool:
+        """Tell whether a reply (or the end of the connection) can be read without waiting."""
+        return bool(select.select([self._socket], [], [], 0)[0])
+
+    def close(self) -> None:
+        self._connection.disconnect()
+
+    def _lost(self, cause: BaseException) -> ConnectionLost:
+        what = f"no reply within {self._settings.timeout:g} s" if isinstance(cause, TimeoutError) else str(cause)
+        return ConnectionLost(
+            f"The connection to {self._settings.display_url} broke ({what}); "
+            "check the network and the server, then run the same command again: it continues where it stopped."
+        )
+
+
+def _open(settings: RedisSettings) -> t.Any:
+    scheme, address, database = settings.endpoint()
+    arguments: dict[str, t.Any] = {
+        **address,
+        "db": database,
+        "username": settings.username or None,
+        "password": settings.password or None,
+        "protocol": 2,
+        "decode_responses": False,
+        "socket_timeout": settings.timeout,
+        "retry": redis_retry.Retry(redis_backoff.NoBackoff(), 0),
+    }
+    kind = redis_connection.UnixDomainSocketConnection
+    if scheme != "unix":
+        kind = redis_connection.Connection
+        arguments.update(socket_connect_timeout=settings.connect_timeout, socket_keepalive=True)
+    if scheme == "rediss":
+        kind = redis_connection.SSLConnection
+        arguments.update(
+            ssl_ca_certs=settings.ca_cert,
+            ssl_certfile=settings.client_cert,
+            ssl_keyfile=settings.client_key,
+            ssl_cert_reqs="required" if settings.validate_certs else "none",
+            ssl_check_hostname=settings.validate_certs,
+            ssl_min_version=ssl.TLSVersion.TLSv1_2,
+        )
+    connection = kind(**arguments)
+    try:
+        connection.connect()
+    except redis_exceptions.AuthenticationError as exc:
+        raise RedisUnavailable(
+            f"Redis at {settings.display_url} refused the login ({exc}); check username and password "
+            "(options username and password, or the environment variable REDISCLI_AUTH)."
+        ) from exc
+    except (redis_exceptions.ConnectionError, redis_exceptions.TimeoutError, OSError) as exc:
+        raise RedisUnavailable(
+            f"Redis at {settings.display_url} cannot be reached ({exc}); check the URL, the network and the TLS options."
+        ) from exc
+    except redis_exceptions.RedisError as exc:
+        if "AUTH" in str(exc) or "WRONGPASS" in str(exc):
+            raise RedisUnavailable(
+                f"Redis at {settings.display_url} refused the login ({exc}); check username and password "
+                "(options username and password, or the environment variable REDISCLI_AUTH)."
+            ) from exc
+        raise RedisUnavailable(f"Redis at {settings.display_url} refused the connection ({exc}); check the URL.") from exc
+    return connection

@@ -1,0 +1,387 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Emptying caches: copy, save, compare, delete. PRIVATE to the collection.
+
+A key is deleted only after the disk has it, and only if it is still exactly what the disk has. While the server
+copies one flight of keys, the flight before is written to disk and its deletion is sent behind the copies.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import typing as t
+from collections import deque
+from dataclasses import dataclass, field
+
+from .._errors import RunbookError
+from .._run import RunFolder
+from . import backup, bigkey
+from .backup import PartWriter, Record
+from .commands import CHANGED, GONE, REMOVED, KeyCommands
+from .connection import ConnectionLost, is_error, pack, refused
+from .plan import CachePattern, FlushRequest, pending_keys
+from .scan import START, scan
+from .session import DATA, Session
+from .throttle import Throttle
+
+# A flight's copies are made in one turn of the server's event loop: half a MiB takes it two to three ms.
+_FLIGHT_BYTES = 512 * 1024
+_ATTEMPTS = 3
+_BIG_KEY_SYNC_BYTES = 8 * 1024 * 1024
+_CURVE_SECONDS = 0.25
+
+
+@dataclass
+class FlushCounts:
+    """What became of the keys. ``changed`` keys were rewritten meanwhile and left alone; ``gone`` ones vanished."""
+
+    removed: int = 0
+    changed: int = 0
+    gone: int = 0
+    big: int = 0
+
+
+@dataclass
+class _Flight:
+    """Keys on their way: copied, then saved (as ``member`` of the backup's part), then removed."""
+
+    keys: list[bytes]
+    records: list[Record] = field(default_factory=list)
+    expiries: list[int] = field(default_factory=list)
+    member: int = -1
+
+
+class Flush:
+    """Flushes patterns over one session, into the folder of one run."""
+
+    def __init__(
+        self,
+        session: Session,
+        request: FlushRequest,
+        throttle: Throttle,
+        folder: RunFolder,
+        *,
+        between: t.Callable[[], None],
+        on_progress: t.Callable[[int], None],
+    ) -> None:
+        """``between`` runs between two flights and may raise to stop; ``on_progress`` gets the number of removed keys."""
+        self._session = session
+        self._request = request
+        self._throttle = throttle
+        self._folder = folder
+        self._between = between
+        self._on_progress = on_progress
+        self._commands = KeyCommands(session.data)
+        self._part: PartWriter | None = None
+        self._part_number = 0
+        self._cursor: bytes | None = START
+        self._queue: deque[tuple[bytes, int]] = deque()
+        self._attempts: dict[bytes, int] = {}
+        self._copying: _Flight | None = None
+        self._copied: _Flight | None = None
+        self._saved: _Flight | None = None
+        self._quarantined: bytes | None = None
+        self._quarantined_saved = False
+        self._started = time.monotonic()
+        self.counts = FlushCounts()
+        self.curve: list[tuple[float, int]] = [(0.0, 0)]
+        self.rdb_version = 0
+
+    def run(self, entry: CachePattern) -> None:
+        """Flush one pattern; connections that drop are opened again, and what was under way is finished."""
+        self._cursor = START
+        while True:
+            try:
+                self._finish_interrupted()
+                self._walk(entry)
+                return
+            except ConnectionLost as exc:
+                self._session.reconnect(exc)
+                self._commands.load(self._session.data)
+            except RunbookError:
+                self._session.reset(DATA)
+                raise
+
+    def recover_quarantined(self, quarantined: t.Mapping[bytes, bytes]) -> None:
+        """Finish big keys that an interrupted attempt had renamed away (original name by quarantine name)."""
+        for name, key in quarantined.items():
+            if self._session.data.execute(b"EXISTS", name):
+                self._save_big(key, name)
+            else:
+                self._folder.record(released=name.hex())
+
+    def close(self) -> None:
+        """Close the backup's part and put it on record."""
+        if self._part is not None:
+            self._folder.save(parts=[*self._folder.manifest.get("parts", []), self._part.close()])
+            self._part = None
+        self._curve_point(force=True)
+
+    # -- the walk ----------------------------------------------------------------------------------------------------
+
+    def _walk(self, entry: CachePattern) -> None:
+        if self._cursor is not None:
+            sizes = None if entry.backup else 0
+            for page in scan(self._session.scan, entry.pattern, self._throttle.scan_count, cursor=self._cursor, sizes_per_page=sizes):
+                keys = set(pending_keys(self._session.data, page.keys, self._request)) if self._request.mode == "expire" else None
+                page_sizes = page.sizes or [0] * len(page.keys)
+                self._queue.extend(pair for pair in zip(page.keys, page_sizes) if keys is None or pair[0] in keys)
+                self._cursor = None if page.cursor == START else page.cursor
+                while len(self._queue) >= self._throttle.batch_size():
+                    self._next(entry)
+                self._between()
+        # Keys that changed under way come back to the queue until their attempts are used up.
+        while self._queue or self._copied:
+            self._next(entry)
+
+    def _next(self, entry: CachePattern) -> None:
+        self._between()
+        started = time.monotonic()
+        if entry.backup and self._queue and self._queue[0][1] >= self._request.big_key_bytes:
+            self._advance(None)
+            key, _size = self._queue.popleft()
+            self._remove_big(key)
+            taken = 1
+        else:
+            flight = self._take_flight()
+            taken = len(flight.keys) if flight else 0
+            if entry.backup:
+                self._advance(flight)
+            elif flight:
+                self._remove_unsaved(flight)
+        self._curve_point()
+        self._on_progress(self.counts.removed)
+        self._throttle.pace(taken, time.monotonic() - started)
+
+    def _take_flight(self) -> _Flight | None:
+        keys: list[bytes] = []
+        budget = _FLIGHT_BYTES
+        limit = self._throttle.batch_size()
+        while self._queue and len(keys) < limit and budget > 0:
+            size = self._queue[0][1]
+            if size >= self._request.big_key_bytes or (keys and size > budget):
+                break
+            keys.append(self._queue.popleft()[0])
+            budget -= size
+        return _Flight(keys) if keys else None
+
+    # -- keys in flight ----------------------------------------------------------------------------------------------
+
+    def _advance(self, flight: _Flight | None) -> None:
+        """Have a flight copied; meanwhile save the one before, and remove it."""
+        data = self._session.data
+        replies = 0
+        if flight:
+            self._copying = flight
+            blob, replies = self._commands.copy(flight.keys)
+            data.send(blob)
+        if self._copied:
+            self._save(self._copied)
+            self._saved, self._copied = self._copied, None
+            data.send(self._removal(self._saved))
+        if flight:
+            flight.records, flight.expiries = self._commands.copies(flight.keys, data.receive(replies))
+            self.counts.gone += len(flight.keys) - len(flight.records)
+            self._copying, self._copied = None, flight
+        if self._saved:
+            self._settle(self._saved, data.receive(len(self._saved.records)))
+            self._saved = None
+
+    def _save(self, flight: _Flight) -> None:
+        if flight.records:
+            self.rdb_version = self.rdb_version or backup.rdb_version(flight.records[0].payload)
+            body = b"".join(map(backup.restore_command, flight.records))
+            flight.member = self._open_part().append(body, len(flight.records))
+
+    def _removal(self, flight: _Flight) -> bytes:
+        if self._request.mode == "delete":
+            return self._commands.remove(flight.records, flight.expiries)
+        now = time.time()
+        moments = [int((now + self._random_life()) * 1000) for _record in flight.records]
+        ends = [min(moment, expiry) if expiry > 0 else moment for moment, expiry in zip(moments, flight.expiries)]
+        return self._commands.shorten(flight.records, flight.expiries, ends)
+
+    def _random_life(self) -> float:
+        return random.uniform(0, self._request.expire_window)  # noqa: S311
+
+    def _settle(self, flight: _Flight, outcomes: list[t.Any], *, certain: bool = True) -> None:
+        """Count what became of a saved flight, and note which of its records do not stand for a removed key.
+
+        After a lost connection (not ``certain``) a key that is gone was removed by the command whose reply was lost.
+        """
+        removed = outcomes.count(REMOVED)
+        void: list[int] = []
+        failure = None
+        if removed < len(outcomes):
+            for index, (record, outcome) in enumerate(zip(flight.records, outcomes)):
+                if outcome == REMOVED:
+                    continue
+                if outcome == GONE and not certain:
+                    removed += 1
+                    continue
+                void.append(index)
+                if is_error(outcome):
+                    failure = failure or self._failure(record, outcome)
+                elif outcome == CHANGED:
+                    self._try_again(record.key)
+                else:
+                    self.counts.gone += 1
+        self.counts.removed += removed
+        if flight.records:
+            self._folder.record(part=self._part_number, member=flight.member, removed=removed, void=void)
+        if failure:
+            raise failure
+
+    def _failure(self, record: Record, outcome: t.Any) -> RunbookError | None:
+        if str(outcome).startswith("NOSCRIPT"):
+            self._commands.load(self._session.data)
+            self._queue.append((record.key, 0))
+            return None
+        return refused("the deletion", outcome)
+
+    def _try_again(self, key: bytes) -> None:
+        attempts = self._attempts[key] = self._attempts.get(key, 1) + 1
+        if attempts > _ATTEMPTS:
+            self.counts.changed += 1
+            del self._attempts[key]
+        else:
+            self._queue.append((key, 0))
+
+    def _finish_interrupted(self) -> None:
+        """After a lost connection: remove what was saved, and queue again what was not."""
+        if self._quarantined is not None:
+            self._finish_quarantined(self._quarantined)
+        if self._saved:
+            data = self._session.data
+            data.send(self._removal(self._saved))
+            self._settle(self._saved, data.receive(len(self._saved.records)), certain=False)
+            self._saved = None
+        for flight in (self._copying, self._copied):
+            if flight:
+                self._queue.extendleft((key, 0) for key in flight.keys)
+        self._copying = self._copied = None
+
+    def _remove_unsaved(self, flight: _Flight) -> None:
+        data = self._session.data
+        if self._request.mode == "delete":
+            data.send(self._commands.remove_unsaved(flight.keys))
+        else:
+            lives = [int(self._random_life() * 1000) for _key in flight.keys]
+            data.send(self._commands.shorten_unsaved(flight.keys, lives))
+        outcomes = data.receive(len(flight.keys))
+        for outcome in outcomes:
+            if is_error(outcome):
+                raise refused("the deletion", outcome)
+        removed = outcomes.count(REMOVED)
+        self.counts.removed += removed
+        self.counts.gone += len(outcomes) - removed
+        self._folder.record(removed=removed)
+
+    # -- big keys ----------------------------------------------------------------------------------------------------
+
+    def _remove_big(self, key: bytes) -> None:
+        self._quarantined = key
+        name = bigkey.quarantine_name(key, self._folder.run_id)
+        self._folder.record(quarantine=name.hex(), key=key.hex(), durable=True)
+        if bigkey.rename_away(self._session.data, key, name):
+            self._save_big(key, name)
+        else:
+            self.counts.gone += 1
+            self._release(name, removed=0)
+
+    def _save_big(self, key: bytes, name: bytes) -> None:
+        """Save a key that was renamed away, then remove it; put it back if it cannot be saved."""
+        self._quarantined = key
+        self._quarantined_saved = False
+        part = self._open_part()
+        mark = part.mark()
+        try:
+            outcome = self._save_chunks(part, key, name)
+        except ConnectionLost:
+            if not self._quarantined_saved:
+                part.rewind(mark)
+            raise
+        except RunbookError:
+            part.rewind(mark)
+            self._session.reset(DATA)
+            if self._session.data.execute(b"RENAMENX", name, key, optional=True):
+                self._release(name, removed=0)
+            raise
+        if outcome == REMOVED:
+            self.counts.removed += 1
+            self.counts.big += 1
+        else:
+            part.rewind(mark)
+            self.counts.gone += 1
+        self._release(name, removed=int(outcome == REMOVED))
+
+    def _release(self, name: bytes, removed: int) -> None:
+        self._quarantined = None
+        self._folder.record(released=name.hex(), removed=removed)
+
+    def _finish_quarantined(self, key: bytes) -> None:
+        """After a lost connection: the key has its own name still, or is in quarantine, or was removed."""
+        name = bigkey.quarantine_name(key, self._folder.run_id)
+        if self._session.data.execute(b"EXISTS", name):
+            self._save_big(key, name)
+        elif self._quarantined_saved:
+            self.counts.removed += 1
+            self.counts.big += 1
+            self._release(name, removed=1)
+        else:
+            self._queue.appendleft((key, self._request.big_key_bytes))
+            self._release(name, removed=0)
+
+    def _save_chunks(self, part: PartWriter, key: bytes, name: bytes) -> int:
+        data = self._session.data
+        expires_at = self._expiry(name)
+        if expires_at == -2:
+            return GONE
+        flags = backup.BIG | backup.FIRST
+        unsynced = 0
+        for commands in bigkey.read_in_chunks(data, name, key):
+            self._between()
+            body = b"".join(commands)
+            part.append(body, 0, flags, sync=False)
+            flags = backup.BIG
+            unsynced += len(body)
+            if unsynced > _BIG_KEY_SYNC_BYTES:
+                part.sync()
+                unsynced = 0
+        if not data.execute(b"EXISTS", name):
+            return GONE
+        part.append(b"" if expires_at < 0 else pack(b"PEXPIREAT", key, b"%d" % expires_at), 1, flags | backup.LAST)
+        self._quarantined_saved = True
+        if self._request.mode == "delete":
+            data.execute(b"UNLINK", name)
+            return REMOVED
+        moment = int((time.time() + self._random_life()) * 1000)
+        data.execute(b"PEXPIREAT", name, b"%d" % (min(moment, expires_at) if expires_at > 0 else moment))
+        if not data.execute(b"RENAMENX", name, key, optional=True):
+            data.execute(b"UNLINK", name)
+        return REMOVED
+
+    def _expiry(self, key: bytes) -> int:
+        """Return when a key expires in Unix milliseconds, -1 for never, -2 if there is no such key."""
+        data = self._session.data
+        if data.server.has_expiretime:
+            return int(data.execute(b"PEXPIRETIME", key))
+        seconds, microseconds = data.execute(b"TIME")
+        ttl = data.execute(b"PTTL", key)
+        return int(seconds) * 1000 + int(microseconds) // 1000 + ttl if ttl >= 0 else int(ttl)
+
+    # -- bookkeeping -------------------------------------------------------------------------------------------------
+
+    def _open_part(self) -> PartWriter:
+        if self._part is None:
+            self._part_number = 1 + len(list(self._folder.path.glob("part-*.resp.gz")))
+            self._part = PartWriter(self._folder.path / f"part-{self._part_number:04d}.resp.gz")
+        return self._part
+
+    def _curve_point(self, *, force: bool = False) -> None:
+        elapsed = time.monotonic() - self._started
+        if force or elapsed - self.curve[-1][0] >= _CURVE_SECONDS:
+            self.curve.append((round(elapsed, 3), self.counts.removed))

@@ -1,0 +1,78 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lock on a database that keeps two flushes of it apart. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from .._errors import Refused
+from .connection import CommandRefused, Connection, RedisUnavailable
+from .names import INTERNAL_PREFIX, printable
+
+_SECONDS = 60
+_RENEW_AFTER = 15.0
+_IF_OURS = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end "
+_RENEW = _IF_OURS + "return redis.call('PEXPIRE', KEYS[1], ARGV[2])"
+_RELEASE = _IF_OURS + "return redis.call('UNLINK', KEYS[1])"
+
+KEY = INTERNAL_PREFIX + b"flush-redis:lock"
+
+
+class DatabaseLock:
+    """A key that names the run which flushes its database, and that expires a minute after the run's death.
+
+    A run whose process is gone may be continued under its own id at once: the holder is the run id.
+    Without the rights on that key the lock is not taken, and ``warning`` says so.
+    """
+
+    def __init__(self, monitor: t.Callable[[], Connection], run_id: str) -> None:
+        self._monitor = monitor
+        self._holder = run_id.encode()
+        self._renewed = time.monotonic()
+        self.warning: str | None = None
+
+    def __enter__(self) -> DatabaseLock:
+        try:
+            taken = self._monitor().execute(b"SET", KEY, self._holder, b"NX", b"PX", b"%d" % (_SECONDS * 1000))
+            holder = None if taken else self._monitor().execute(b"GET", KEY)
+        except CommandRefused as exc:
+            if exc.code != "NOPERM":
+                raise
+            self.warning = (
+                "This user has no rights on the lock key (docs/guide_redis_acl.md): only flushes from this machine are kept apart."
+            )
+            return self
+        if holder is not None and holder != self._holder:
+            raise Refused(
+                f"The run {printable(holder)} flushes this database at this moment; wait until it has finished "
+                f"(its lock expires within {_SECONDS} s of its end)."
+            )
+        return self
+
+    def renew(self) -> None:
+        """Keep the lock while the run works; raise Refused if somebody else has it."""
+        if self.warning or time.monotonic() - self._renewed < _RENEW_AFTER:
+            return
+        self._renewed = time.monotonic()
+        if self._script(_RENEW, b"%d" % (_SECONDS * 1000)) == 0:
+            self.__enter__()
+
+    def __exit__(self, *_exc: object) -> None:
+        if not self.warning:
+            try:
+                self._script(_RELEASE)
+            except (RedisUnavailable, CommandRefused):
+                return
+
+    def _script(self, script: str, *arguments: bytes) -> t.Any:
+        return self._monitor().execute(b"EVAL", script.encode(), b"1", KEY, self._holder, *arguments)
+
+
+def current_holder(connection: Connection) -> str | None:
+    """Return the run that holds the lock, or None; reads only."""
+    holder = connection.execute(b"GET", KEY, optional=True)
+    return printable(holder) if holder else None

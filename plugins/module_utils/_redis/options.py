@@ -1,0 +1,38 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options that all redis modules share; in step with doc_fragments/_redis.py. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.basic import env_fallback
+
+from .._deps import HIREDIS, REDIS
+from .._module import ArgumentSpec
+from .connection import RedisSettings
+
+LIBRARIES = (REDIS, HIREDIS)
+
+
+def redis_argument_spec() -> ArgumentSpec:
+    return ArgumentSpec(
+        {
+            "url": {"type": "str", "required": True},
+            "username": {"type": "str"},
+            "password": {"type": "str", "no_log": True, "fallback": (env_fallback, ["REDISCLI_AUTH"])},
+            "ca_cert": {"type": "path"},
+            "client_cert": {"type": "path"},
+            "client_key": {"type": "path", "no_log": False},
+            "validate_certs": {"type": "bool", "default": True},
+            "connect_timeout": {"type": "float", "default": 5.0},
+            "timeout": {"type": "float", "default": 30.0},
+        },
+        required_together=[("client_cert", "client_key")],
+    )
+
+
+def redis_settings(params: t.Mapping[str, t.Any]) -> RedisSettings:
+    return RedisSettings(**{name: params[name] for name in redis_argument_spec().argument_spec})

@@ -1,0 +1,288 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a flush would do, and the guards that may refuse it. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+import typing as t
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta, timezone
+
+from .._errors import InvalidInput, Refused
+from .._run import utc_now
+from .connection import Connection, ServerInfo, is_error, pack
+from .names import literal_prefix, printable, to_bytes
+from .scan import scan
+from .session import Session
+from .throttle import Throttle
+
+SENSITIVE_WORDS = ("session", "sess", "auth", "token", "jwt", "oauth", "rate", "limit", "lock", "mutex", "queue", "bull", "celery", "job", "sidekiq", "resque", "leader")  # fmt: skip
+_MIN_PREFIX = 3
+_SHARE_GUARD_FROM = 1000
+_SAMPLE_NAMES = 10
+_SIZED_PER_PAGE = 4
+_CONFIRM_VALID = timedelta(minutes=30)
+_CONFIRM_GROWTH = 1.2
+_CONFIRM_FORM = re.compile(r"([0-9a-f]{16})-([0-9]+)-([0-9]{8}T[0-9]{6}Z)")
+
+
+@dataclass(frozen=True)
+class CachePattern:
+    """One pattern to flush. ``name`` is the cache's name in the catalogue, empty for a custom pattern."""
+
+    pattern: str
+    name: str = ""
+    backup: bool = True
+
+
+@dataclass(frozen=True)
+class FlushRequest:
+    """What the operator asked for; see the options of the module redis_flush for their meaning."""
+
+    patterns: tuple[CachePattern, ...]
+    mode: str = "delete"
+    expire_window: int = 300
+    batch_size: int = 1000
+    rate_limit: int = 0
+    max_latency_ms: float = 0.0
+    max_replica_lag_bytes: int = 64 * 1024 * 1024
+    big_key_bytes: int = 1024 * 1024
+    max_keys: int = 1_000_000
+    max_share: float = 0.5
+    allow_broad: bool = False
+    allow_sensitive: tuple[str, ...] = ()
+    environment: str = ""
+    confirm: str = ""
+    expected_run_id: str = ""
+    recovery_timeout: float = 0.0
+
+    def fingerprint(self, server: ServerInfo) -> str:
+        """Identify "the same command": the same patterns, mode and database of the same server, wherever it restarts."""
+        return self._hash([server.url, server.database, self._what()])
+
+    def plan_hash(self, server: ServerInfo, *carried: t.Any) -> str:
+        return self._hash([server.identity, self._what(), self.max_keys, self.max_share, self.allow_broad, *carried])
+
+    def _what(self) -> list[t.Any]:
+        return [sorted((entry.pattern, entry.backup) for entry in self.patterns), self.mode, self.expire_window]
+
+    @staticmethod
+    def _hash(content: list[t.Any]) -> str:
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+@dataclass
+class PatternPlan:
+    """What one pattern matches. ``to_change`` leaves out keys that are as they should be (mode expire)."""
+
+    pattern: str
+    name: str
+    backup: bool
+    matched: int = 0
+    to_change: int = 0
+
+
+@dataclass
+class FlushPlan:
+    """What a flush would do; the same in check mode and for real. Sizes are bytes, times seconds."""
+
+    server: ServerInfo
+    mode: str
+    patterns: list[PatternPlan]
+    database_keys: int
+    sample: list[str]
+    estimated_bytes: int
+    estimated_seconds: float
+    confirm: str
+    big_keys: int = 0
+    not_verified: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    baseline: dict[str, t.Any] = field(default_factory=dict)
+
+    @property
+    def matched(self) -> int:
+        return sum(entry.matched for entry in self.patterns)
+
+    @property
+    def to_change(self) -> int:
+        return sum(entry.to_change for entry in self.patterns)
+
+    def as_result(self) -> dict[str, t.Any]:
+        return {**asdict(self), "matched": self.matched, "to_change": self.to_change}
+
+
+def needs_expiry(ttl: t.Any, window_ms: int) -> bool:
+    """Tell whether a key with this PTTL reply lives longer than the window (-1: for ever; -2: it is gone)."""
+    return bool(ttl == -1 or ttl > window_ms)
+
+
+def pending_keys(connection: Connection, keys: list[bytes], request: FlushRequest) -> list[bytes]:
+    """Return those keys that are not yet as the request wants them."""
+    if request.mode == "delete" or not keys:
+        return keys
+    ttls = connection.pipeline([pack(b"PTTL", key) for key in keys])
+    return [key for key, ttl in zip(keys, ttls) if needs_expiry(ttl, request.expire_window * 1000)]
+
+
+def make_plan(
+    session: Session, request: FlushRequest, throttle: Throttle, on_progress: t.Callable[[int], None]
+) -> FlushPlan:
+    """Count what the patterns match in a full pass that writes nothing."""
+    database_keys = session.data.execute(b"DBSIZE")
+    before, started = session.data.info("stats"), time.monotonic()
+    sample: list[str] = []
+    sized = sized_bytes = big_keys = found = 0
+    patterns = []
+    for entry in request.patterns:
+        counted = PatternPlan(entry.pattern, entry.name, entry.backup)
+        for page in scan(session.scan, entry.pattern, throttle.scan_count, sizes_per_page=_SIZED_PER_PAGE):
+            counted.matched += len(page.keys)
+            counted.to_change += len(pending_keys(session.data, page.keys, request))
+            sample.extend(printable(key) for key in page.keys[: max(_SAMPLE_NAMES - len(sample), 0)])
+            sized += len(page.sizes)
+            sized_bytes += sum(page.sizes)
+            big_keys += sum(size >= request.big_key_bytes for size in page.sizes)
+            found += len(page.keys)
+            throttle.pace(0, 0.0)
+            on_progress(found)
+        patterns.append(counted)
+    elapsed = time.monotonic() - started
+    after = session.data.info("stats")
+    matched = sum(entry.matched for entry in patterns)
+    now = utc_now()
+    stamp = f"{now:%Y%m%dT%H%M%SZ}"
+    return FlushPlan(
+        server=session.server,
+        mode=request.mode,
+        patterns=patterns,
+        database_keys=database_keys,
+        sample=sample,
+        estimated_bytes=sized_bytes * matched // sized if sized else 0,
+        estimated_seconds=round(matched / request.rate_limit if request.rate_limit else matched / 50_000, 1),
+        confirm=f"{request.plan_hash(session.server, matched, stamp)}-{matched}-{stamp}",
+        big_keys=big_keys,
+        baseline=hit_ratio_between(before, after, elapsed),
+    )
+
+
+def hit_ratio_between(before: t.Mapping[str, str], after: t.Mapping[str, str], seconds: float) -> dict[str, t.Any]:
+    """Return hits, misses and ratio between two INFO stats; the ratio is None without any traffic."""
+    hits = int(after.get("keyspace_hits", 0)) - int(before.get("keyspace_hits", 0))
+    misses = int(after.get("keyspace_misses", 0)) - int(before.get("keyspace_misses", 0))
+    total = hits + misses
+    return {
+        "seconds": round(seconds, 3),
+        "hits": hits,
+        "misses": misses,
+        "hit_ratio": round(hits / total, 4) if total > 0 else None,
+    }
+
+
+def check_patterns(request: FlushRequest) -> None:
+    """Refuse patterns that are too broad or that name what is not a cache, before anything is asked of the server."""
+    if not request.patterns:
+        raise InvalidInput("There is nothing to flush: name a cache of the catalogue or give a pattern.")
+    if request.mode not in ("delete", "expire"):
+        raise InvalidInput(f"The mode {request.mode!r} is not known; allowed are delete and expire.")
+    for entry in request.patterns:
+        prefix = literal_prefix(entry.pattern)
+        if len(prefix) < _MIN_PREFIX and not request.allow_broad:
+            raise Refused(
+                f"The pattern {entry.pattern!r} is too broad: it begins with {len(prefix)} literal characters, "
+                f"at least {_MIN_PREFIX} are demanded; narrow it, or set allow_broad=true after a look at the plan."
+            )
+        segments = re.split(r"[^a-z]+", prefix.lower())
+        for word in SENSITIVE_WORDS:
+            if {word, word + "s"} & set(segments) and word not in request.allow_sensitive:
+                raise Refused(
+                    f"The pattern {entry.pattern!r} names {word!r}, which is usually no cache: flushing it may log users out, "
+                    f"lift limits or lose jobs; if that is wanted, add {word!r} to allow_sensitive."
+                )
+
+
+def check_server(request: FlushRequest, server: ServerInfo) -> None:
+    if server.role != "primary":
+        raise Refused(
+            f"Redis at {server.url} is a {server.role}; keys can only be flushed on a primary: use the URL of its primary."
+        )
+    if server.mode == "cluster":
+        raise Refused(f"Redis at {server.url} is a cluster node; this runbook works on a standalone server: use another URL.")
+    if request.expected_run_id and request.expected_run_id != server.run_id:
+        raise Refused(
+            f"Redis at {server.url} has the run id {server.run_id}, expected was {request.expected_run_id}; "
+            "check that the URL names the right server, and that it was not restarted since."
+        )
+
+
+def check_plan(request: FlushRequest, plan: FlushPlan, *, confirm_needed: bool) -> None:
+    """Refuse a plan that is larger than allowed or, in production, was not confirmed."""
+    if plan.matched > request.max_keys:
+        raise Refused(
+            f"{plan.matched} keys match, allowed are {request.max_keys} (max_keys); "
+            "narrow the pattern, or raise max_keys after a look at the plan."
+        )
+    share = plan.matched / plan.database_keys if plan.database_keys else 0.0
+    if plan.matched > _SHARE_GUARD_FROM and share > request.max_share and not request.allow_broad:
+        raise Refused(
+            f"{plan.matched} of {plan.database_keys} keys match ({share:.0%} of the database), allowed are "
+            f"{request.max_share:.0%} (max_share); narrow the pattern, raise max_share, or set allow_broad=true."
+        )
+    if confirm_needed and request.environment == "production" and plan.to_change:
+        _check_confirm(request, plan)
+
+
+def _check_confirm(request: FlushRequest, plan: FlushPlan) -> None:
+    advice = f"look at the plan, then run again with confirm={plan.confirm}"
+    if not request.confirm:
+        raise Refused(f"This is production, where the plan must be confirmed ({plan.matched} keys match); {advice}.")
+    form = _CONFIRM_FORM.fullmatch(request.confirm)
+    if not form:
+        raise InvalidInput(f"The confirmation {request.confirm!r} has not the form of a plan's hash; {advice}.")
+    digest, count, stamp = form[1], int(form[2]), form[3]
+    if digest != request.plan_hash(plan.server, count, stamp):
+        raise Refused(f"The confirmation is for another plan (server, database, patterns or options differ); {advice}.")
+    age = utc_now() - datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+    if not timedelta(0) <= age <= _CONFIRM_VALID:
+        raise Refused(f"The confirmation is {age} old, it is valid for {_CONFIRM_VALID}; {advice}.")
+    if plan.matched > _CONFIRM_GROWTH * count:
+        raise Refused(
+            f"{plan.matched} keys match now, {count} did when the plan was confirmed (allowed is {_CONFIRM_GROWTH:g} times as many); "
+            f"{advice}."
+        )
+
+
+def check_rights(connection: Connection, commands: t.Mapping[str, t.Sequence[bytes]], keys: t.Sequence[str]) -> list[str]:
+    """Ask the server, without running them, whether this user may run the commands; return what it would not say.
+
+    ``commands`` maps a command's name for people to its words before the key. Raises Refused with every missing right.
+    ACL DRYRUN came with Redis 7.0 and needs the right to run it.
+    """
+    user = connection.pipeline([pack(b"ACL", b"WHOAMI")])[0]
+    if is_error(user):
+        return sorted(commands)
+    missing, unknown = [], set()
+    for key in keys:
+        for name, (words, arguments) in ((name, _split(words)) for name, words in commands.items()):
+            reply = connection.pipeline([pack(b"ACL", b"DRYRUN", user, *words, to_bytes(key), *arguments)])[0]
+            if is_error(reply):
+                unknown.add(name)
+            elif reply != b"OK":
+                missing.append(f"{name} on {key!r}")
+    if missing:
+        raise Refused(
+            f"The user {printable(user)!r} lacks the rights {', '.join(missing)}; "
+            "grant them in its ACL (docs/guide_redis_acl.md has the complete line) or use another user."
+        )
+    return sorted(unknown)
+
+
+def _split(words: t.Sequence[bytes]) -> tuple[t.Sequence[bytes], t.Sequence[bytes]]:
+    """Split a command at the empty word that stands for its key."""
+    position = words.index(b"")
+    return words[:position], words[position + 1 :]

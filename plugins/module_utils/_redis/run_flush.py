@@ -1,0 +1,290 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One run of flush-redis: plan, guards, backup, flush, proof, recovery. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import typing as t
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .._errors import Interrupted, Refused, RunbookError
+from .._run import (
+    Progress,
+    RunFolder,
+    Stop,
+    apply_retention,
+    make_private_directory,
+    new_run_id,
+    read_journal,
+    refuse_ephemeral,
+    rfc3339,
+    unfinished_runs,
+    utc_now,
+)
+from . import backup
+from .connection import RedisSettings
+from .flush import Flush
+from .lock import KEY as LOCK_KEY
+from .lock import DatabaseLock, current_holder
+from .names import literal_prefix
+from .plan import FlushPlan, FlushRequest, check_patterns, check_plan, check_rights, check_server, make_plan, pending_keys
+from .recovery import server_health, watch_recovery
+from .scan import scan
+from .session import SCAN, Session
+from .throttle import Throttle
+
+MANIFEST_FORMAT = "market_intel.runbooks/redis-backup/1"
+_SPACE_FACTOR = 1.2
+
+_RIGHTS: dict[str, list[bytes]] = {
+    "SCAN": [b"SCAN", b"0", b""],
+    "MEMORY USAGE": [b"MEMORY", b"USAGE", b""],
+    "PTTL": [b"PTTL", b""],
+    "DUMP": [b"DUMP", b""],
+    "RENAMENX": [b"RENAMENX", b"", b"x"],
+    "UNLINK": [b"UNLINK", b""],
+    "PEXPIREAT": [b"PEXPIREAT", b"", b"0"],
+    "EVALSHA": [b"EVALSHA", b"0" * 40, b"1", b""],
+    "SCRIPT LOAD": [b"SCRIPT", b"LOAD", b""],
+}
+
+
+@dataclass(frozen=True)
+class FlushOptions:
+    """Everything about a run that is not what to flush."""
+
+    settings: RedisSettings
+    backup_dir: Path
+    backup_keep: int = 0
+    accept_ephemeral_storage: bool = False
+    run_id: str = ""
+    check_mode: bool = False
+
+
+def run_flush(options: FlushOptions, request: FlushRequest, stop: Stop, progress: Progress) -> dict[str, t.Any]:
+    """Flush what the request names, or only plan it in check mode; return the same fields in both.
+
+    Raises RunbookError with what was reached so far in its ``result``.
+    """
+    started = time.monotonic()
+    check_patterns(request)
+    base = options.backup_dir / "redis"
+    session = Session(options.settings, options.run_id or "runbooks-flush-redis", stop.check)
+    try:
+        check_server(request, session.server)
+        throttle = Throttle(
+            session.monitor,
+            rate_limit=request.rate_limit,
+            batch_size=request.batch_size,
+            max_latency=request.max_latency_ms / 1000,
+            max_replica_lag=request.max_replica_lag_bytes,
+            check_stop=stop.check,
+        )
+        health = server_health(session)
+
+        def on_counted(found: int) -> None:
+            stop.check()
+            progress.report("counting", found, None)
+
+        plan = make_plan(session, request, throttle, on_counted)
+        _complete_plan(session, request, options, base, plan)
+        check_plan(request, plan, confirm_needed=not options.check_mode)
+        result: dict[str, t.Any] = {
+            "changed": plan.to_change > 0,
+            "run_id": options.run_id,
+            "plan": plan.as_result(),
+            "before": health,
+            "removed": 0,
+            "resumed": False,
+        }
+        unfinished = unfinished_runs(base, request.fingerprint(session.server))
+        if options.check_mode or not (plan.to_change or unfinished):
+            return result
+        _check_storage(request, options, base, plan)
+        result.update(_apply(session, request, options, base, plan, throttle, stop, progress))
+        result["after"] = server_health(session)
+        if request.recovery_timeout and result["removed"]:
+            ratio = plan.baseline["hit_ratio"]
+            recovery = watch_recovery(
+                session, ratio, health["response_time_ms"], result["removed"], request.recovery_timeout, stop.check
+            )
+            result["recovery"] = asdict(recovery)
+        result["changed"] = result["removed"] > 0
+        result["seconds"] = round(time.monotonic() - started, 3)
+        return result
+    except Interrupted as exc:
+        raise Interrupted(f"The flush was {exc} before it removed a key.", **exc.result) from exc
+    finally:
+        session.close()
+
+
+def _complete_plan(session: Session, request: FlushRequest, options: FlushOptions, base: Path, plan: FlushPlan) -> None:
+    prefixes = sorted({literal_prefix(entry.pattern) for entry in request.patterns})
+    plan.not_verified = [f"right to run {name}" for name in check_rights(session.data, _RIGHTS, prefixes)]
+    holder = current_holder(session.data)
+    if holder:
+        plan.notices.append(f"The run {holder} holds the lock on this database ({LOCK_KEY.decode()}).")
+    without = [entry.pattern for entry in request.patterns if not entry.backup]
+    if without:
+        plan.notices.append(f"NO BACKUP is made of {', '.join(without)}: these keys cannot be put back.")
+    for run in unfinished_runs(base, request.fingerprint(session.server)):
+        plan.notices.append(f"The run {run.path.name} did not finish; this command continues it.")
+
+
+def _check_storage(request: FlushRequest, options: FlushOptions, base: Path, plan: FlushPlan) -> None:
+    if not any(entry.backup for entry in request.patterns):
+        return
+    if not options.accept_ephemeral_storage:
+        refuse_ephemeral(base, "backup_dir", "accept_ephemeral_storage")
+    make_private_directory(base)
+    needed = int(plan.estimated_bytes * _SPACE_FACTOR)
+    free = shutil.disk_usage(base).free
+    if free < needed:
+        raise Refused(
+            f"The backup needs about {needed} bytes below {base}, where {free} are free; "
+            "free space there, or name a folder on another disk."
+        )
+
+
+def _apply(
+    session: Session,
+    request: FlushRequest,
+    options: FlushOptions,
+    base: Path,
+    plan: FlushPlan,
+    throttle: Throttle,
+    stop: Stop,
+    progress: Progress,
+) -> dict[str, t.Any]:
+    folder, resumed = _open_folder(session, request, options, base)
+    lock = DatabaseLock(session.monitor, folder.run_id)
+    flush: Flush | None = None
+    phases: dict[str, float] = {}
+    began = time.monotonic()
+
+    def between() -> None:
+        stop.check()
+        lock.renew()
+
+    def reached() -> dict[str, t.Any]:
+        return {
+            "run_id": folder.run_id,
+            "resumed": resumed,
+            "removed": flush.counts.removed if flush else 0,
+            "counts": asdict(flush.counts) if flush else {},
+            "curve": flush.curve if flush else [],
+            "backup": _describe_backup(folder),
+            "notices": [*plan.notices, *([lock.warning] if lock.warning else [])],
+            "reconnects": session.reconnects,
+            "back_offs": throttle.back_offs,
+            "phases": phases,
+        }
+
+    try:
+        with lock:
+            flush = Flush(
+                session,
+                request,
+                throttle,
+                folder,
+                between=between,
+                on_progress=lambda removed: progress.report("flushing", removed, plan.to_change),
+            )
+            flush.recover_quarantined(_quarantined(folder))
+            for entry in request.patterns:
+                flush.run(entry)
+            flush.close()
+            phases["flush"] = round(time.monotonic() - began, 3)
+            remaining = _count_remaining(session, request, throttle, between, progress)
+            phases["verify"] = round(time.monotonic() - began - phases["flush"], 3)
+        progress.report("flushing", flush.counts.removed, plan.to_change, force=True)
+    except (RunbookError, OSError) as exc:
+        if flush is not None:
+            flush.close()
+        state = "interrupted" if isinstance(exc, Interrupted) else "failed"
+        folder.save(state=state, ended=rfc3339(utc_now()))
+        message = str(exc)
+        if isinstance(exc, Interrupted):
+            message = f"The flush was {exc} after {reached()['removed']} keys; run the same command again: it continues run {folder.run_id}."
+        kind = type(exc) if isinstance(exc, (Interrupted, Refused)) else RunbookError
+        raise kind(message, changed=reached()["removed"] > 0, plan=plan.as_result(), state=state, **reached()) from exc
+    else:
+        folder.save(
+            state="done",
+            ended=rfc3339(utc_now()),
+            rdb_version=flush.rdb_version or folder.manifest.get("rdb_version", 0),
+            removed=sum(entry.get("removed", 0) for entry in read_journal(folder.path)),
+        )
+        removed_runs = apply_retention(base, options.backup_keep, folder.path)
+        return {**reached(), "remaining": remaining, "state": "done", "removed_backups": removed_runs}
+    finally:
+        folder.close()
+
+
+def _open_folder(session: Session, request: FlushRequest, options: FlushOptions, base: Path) -> tuple[RunFolder, bool]:
+    """Continue the unfinished run of the same command, or begin a new one."""
+    fingerprint = request.fingerprint(session.server)
+    folder = RunFolder.resume(base, fingerprint) if base.exists() else None
+    if folder is None:
+        manifest = {
+            "format": MANIFEST_FORMAT,
+            "run_id": options.run_id,
+            "runbook": "flush_redis",
+            "state": "running",
+            "fingerprint": fingerprint,
+            "started": rfc3339(utc_now()),
+            "server": asdict(session.server),
+            "patterns": [asdict(entry) for entry in request.patterns],
+            "mode": request.mode,
+            "parts": [],
+        }
+        run_id = options.run_id or new_run_id("flush_redis")
+        return RunFolder.create(base, run_id, {**manifest, "run_id": run_id}), False
+    closed = {part["file"] for part in folder.manifest["parts"]}
+    for path in sorted(folder.path.glob("part-*.resp.gz")):
+        if path.name not in closed:
+            backup.cut_torn_tail(path)
+            folder.manifest["parts"].append(backup.describe_part(path))
+    folder.save(state="running", server=asdict(session.server))
+    return folder, True
+
+
+def _quarantined(folder: RunFolder) -> dict[bytes, bytes]:
+    """Return the big keys that an earlier attempt renamed away and did not finish."""
+    pending: dict[bytes, bytes] = {}
+    for entry in read_journal(folder.path):
+        if "quarantine" in entry:
+            pending[bytes.fromhex(entry["quarantine"])] = bytes.fromhex(entry["key"])
+        elif "released" in entry:
+            pending.pop(bytes.fromhex(entry["released"]), None)
+    return pending
+
+
+def _count_remaining(
+    session: Session, request: FlushRequest, throttle: Throttle, between: t.Callable[[], None], progress: Progress
+) -> int:
+    """Count in a full pass what still matches: keys that were written since, or that changed again and again."""
+    session.reset(SCAN)
+    remaining = 0
+    for entry in request.patterns:
+        for page in scan(session.scan, entry.pattern, throttle.scan_count):
+            remaining += len(pending_keys(session.data, page.keys, request))
+            throttle.pace(0, 0.0)
+            between()
+            progress.report("verifying", remaining, None)
+    return remaining
+
+
+def _describe_backup(folder: RunFolder) -> dict[str, t.Any]:
+    parts = folder.manifest.get("parts", [])
+    return {
+        "path": str(folder.path),
+        "parts": parts,
+        "records": sum(part["records"] for part in parts),
+        "bytes": sum(part["bytes"] for part in parts),
+    }

@@ -1,0 +1,87 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The connections of one run, and how they come back after a drop. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from .._errors import RunbookError
+from .._wait import wait_until
+from .connection import Connection, ConnectionLost, RedisSettings, RedisUnavailable, ServerInfo
+
+DATA = "data"
+SCAN = "scan"
+MONITOR = "monitor"
+
+_RECONNECT_SECONDS = 20.0
+
+
+class ServerChanged(RunbookError):
+    """After a reconnect another server process answers."""
+
+
+class Session:
+    """Up to three connections to one server process: for data, for scanning, for monitoring."""
+
+    def __init__(self, settings: RedisSettings, name: str, check_stop: t.Callable[[], None] = lambda: None) -> None:
+        self._settings = settings
+        self._name = name
+        self._check_stop = check_stop
+        self._open: dict[str, Connection] = {}
+        self.server: ServerInfo = self.connection(DATA).server
+        self.reconnects = 0
+
+    def connection(self, purpose: str) -> Connection:
+        if purpose not in self._open:
+            self._open[purpose] = Connection(self._settings, self._name)
+        return self._open[purpose]
+
+    @property
+    def data(self) -> Connection:
+        return self.connection(DATA)
+
+    @property
+    def scan(self) -> Connection:
+        return self.connection(SCAN)
+
+    def monitor(self) -> Connection:
+        return self.connection(MONITOR)
+
+    def reset(self, purpose: str) -> None:
+        """Drop a connection with replies that nobody will read; the next use opens a new one."""
+        connection = self._open.pop(purpose, None)
+        if connection is not None:
+            connection.close()
+
+    def reconnect(self, cause: ConnectionLost) -> None:
+        """Open the connections again within a bounded time, or raise ``cause``.
+
+        Raises ServerChanged if another process answers: scan cursors and the outcome of commands are void then.
+        """
+        self.close()
+
+        def attempt() -> Connection | None:
+            try:
+                return self.data
+            except RedisUnavailable:
+                return None
+
+        connection = wait_until(attempt, _RECONNECT_SECONDS, max_interval=1.0, before_sleep=self._check_stop)
+        if connection is None:
+            raise cause
+        self.reconnects += 1
+        if connection.server.run_id != self.server.run_id:
+            raise ServerChanged(
+                f"Redis at {self.server.url} was restarted or replaced during the run "
+                f"(run id {connection.server.run_id} instead of {self.server.run_id}); check it, then run the same command again."
+            ) from cause
+
+    def close(self) -> None:
+        for connection in self._open.values():
+            with contextlib.suppress(OSError):
+                connection.close()
+        self._open.clear()

@@ -1,0 +1,109 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How fast we may go: a fixed cap, and what the server's own response time and its replicas say. PRIVATE."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from .connection import Connection
+
+_SECONDS_BETWEEN_PINGS = 0.05
+_SECONDS_BETWEEN_INFOS = 1.0
+_UNTHROTTLED_SCAN = 1000
+
+
+class Throttle:
+    """Paces the work: token bucket on keys per second, multiplicative decrease and additive increase on back-off.
+
+    A PING on a connection of its own measures what other clients wait for. Above ``max_latency`` seconds, or while a
+    replica is more than ``max_replica_lag`` bytes behind, the share of the speed is halved; below, it grows by a tenth.
+    """
+
+    def __init__(
+        self,
+        monitor: t.Callable[[], Connection],
+        *,
+        rate_limit: int = 0,
+        batch_size: int = 1000,
+        max_latency: float = 0.0,
+        max_replica_lag: int = 0,
+        check_stop: t.Callable[[], None] = lambda: None,
+    ) -> None:
+        self._monitor = monitor
+        self._rate_limit = rate_limit
+        self._batch_size = batch_size
+        self._max_latency = max_latency
+        self._max_replica_lag = max_replica_lag
+        self._check_stop = check_stop
+        self._share = 1.0
+        self._tokens_at = time.monotonic()
+        self._next_ping = 0.0
+        self._next_info = 0.0
+        self.back_offs = 0
+        self.worst_latency = 0.0
+
+    def batch_size(self) -> int:
+        """Keys in flight at once: small under a rate limit, so that the work is spread and not sent in bursts."""
+        size = self._batch_size
+        if self._rate_limit:
+            size = min(size, max(self._rate_limit // 200, 10))
+        return max(int(size * self._share), 10)
+
+    def scan_count(self) -> int:
+        """COUNT for SCAN: a page of 1000 blocks the server for about 0.6 ms, one of 5000 for 8 ms."""
+        count = min(self._batch_size, _UNTHROTTLED_SCAN)
+        if self._rate_limit:
+            count = min(count, max(self._rate_limit // 40, 100))
+        return max(int(count * self._share), 10)
+
+    def pace(self, keys: int, seconds: float) -> None:
+        """Wait as long as ``keys`` keys that took ``seconds`` of work demand."""
+        now = time.monotonic()
+        if self._rate_limit:
+            # Credit for a quarter of a second smooths over slow batches without allowing a burst.
+            self._tokens_at = max(self._tokens_at + keys / self._rate_limit, now - 0.25)
+            self._sleep(self._tokens_at - now)
+        if now >= self._next_ping and self._max_latency:
+            self._next_ping = now + _SECONDS_BETWEEN_PINGS
+            self._adapt()
+        if self._share < 1.0:
+            self._sleep(seconds * (1.0 / self._share - 1.0))
+
+    def _adapt(self) -> None:
+        latency = self._monitor().response_time()
+        self.worst_latency = max(self.worst_latency, latency)
+        if latency > self._max_latency or self._replicas_lag():
+            self.back_offs += 1
+            self._share = max(self._share / 2, 1 / 64)
+        else:
+            self._share = min(self._share + 0.1, 1.0)
+
+    def _replicas_lag(self) -> bool:
+        now = time.monotonic()
+        if not self._max_replica_lag or now < self._next_info:
+            return False
+        self._next_info = now + _SECONDS_BETWEEN_INFOS
+        lag = replica_lag(self._monitor().info("replication"))
+        return lag is not None and lag > self._max_replica_lag
+
+    def _sleep(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while (remaining := deadline - time.monotonic()) > 0:
+            self._check_stop()
+            time.sleep(min(remaining, 0.2))
+
+
+def replica_lag(replication: t.Mapping[str, str]) -> int | None:
+    """Return by how many bytes the slowest connected replica is behind, or None without replicas."""
+    offset = int(replication.get("master_repl_offset", 0))
+    replicas = [value for name, value in replication.items() if name.startswith("slave") and name[5:].isdigit()]
+    behind = [offset - int(pairs["offset"]) for pairs in map(_pairs, replicas) if "offset" in pairs]
+    return max(behind) if behind else None
+
+
+def _pairs(text: str) -> dict[str, str]:
+    return dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)  # type: ignore[misc]

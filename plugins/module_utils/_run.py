@@ -1,0 +1,295 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A run: its id, its folder and journal, its stop requests and its progress. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import tempfile
+import time
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ._errors import Interrupted, InvalidInput, Refused
+
+RUN_ID = re.compile(r"[0-9]{8}t[0-9]{6}z-[a-z0-9]+(?:-[a-z0-9]+)*-[0-9a-f]{4}")
+MANIFEST = "manifest.json"
+JOURNAL = "journal.jsonl"
+LOCK = "lock"
+
+
+def utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def rfc3339(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def new_run_id(runbook: str) -> str:
+    """Return an id such as ``20261123t101500z-flush-redis-7f3a``, which is a legal Kubernetes name as well."""
+    return f"{utc_now():%Y%m%dt%H%M%Sz}-{runbook.replace('_', '-')}-{secrets.token_hex(2)}"
+
+
+def check_run_id(run_id: str) -> str:
+    if not RUN_ID.fullmatch(run_id):
+        raise InvalidInput(
+            f"The run id {run_id!r} is not valid; allowed is the form 20261123t101500z-flush-redis-7f3a: "
+            "leave the option empty to have one made."
+        )
+    return run_id
+
+
+def absolute_directory(path: str, option: str) -> Path:
+    """Return the path, or raise InvalidInput if it is relative: a module cannot know what it is relative to."""
+    expanded = Path(os.path.expanduser(path))
+    if not expanded.is_absolute():
+        raise InvalidInput(f"{option} is the relative path {path!r}; allowed is an absolute path, or one that begins with ~.")
+    return expanded
+
+
+def ephemeral_reason(path: Path) -> str | None:
+    """Say why what is stored at ``path`` would not outlive the run, or None if it would."""
+    resolved = Path(os.path.realpath(path))
+    if "ansible_collections" in resolved.parts:
+        return "inside an installed collection, which an upgrade replaces"
+    for folder in {tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"}:  # noqa: S108
+        if resolved.is_relative_to(os.path.realpath(folder)):
+            return "in a temporary folder"
+    if Path("/run/.containerenv").exists() or Path("/.dockerenv").exists() or "AWX_ISOLATED_DATA_DIR" in os.environ:
+        existing = next(parent for parent in (resolved, *resolved.parents) if parent.exists())
+        if existing.stat().st_dev == Path("/").stat().st_dev:
+            return "on the disk of a container, which ends with its job"
+    return None
+
+
+def refuse_ephemeral(path: Path, option: str, accept_option: str) -> None:
+    reason = ephemeral_reason(path)
+    if reason:
+        raise Refused(
+            f"{option} is {path}, which is {reason}; a backup must outlive the run: "
+            f"name a folder on a lasting disk, or accept the loss with {accept_option}=true."
+        )
+
+
+def write_json(path: Path, content: t.Mapping[str, t.Any]) -> None:
+    """Replace a file atomically and durably, readable by its owner only."""
+    temporary = path.with_name(f".{path.name}.partial")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=2, sort_keys=True)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Stop:
+    """A request to stop at the next safe point: a signal, or the end of the process that controls the run.
+
+    Ansible does not run ``rescue`` or ``always`` on a signal, and a module outlives a killed ansible-playbook.
+    """
+
+    def __init__(self, controllers: t.Sequence[int] = ()) -> None:
+        """``controllers`` are the process ids whose end means that nobody waits for the result any more."""
+        self._controllers = [(pid, _start_time(pid)) for pid in controllers]
+        self._signal: int | None = None
+        self._checked = 0.0
+
+    def install(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, _frame: t.Any) -> None:
+        self._signal = number
+
+    def check(self) -> None:
+        """Raise Interrupted if a stop was requested."""
+        if self._signal is not None:
+            raise Interrupted(f"stopped by {signal.Signals(self._signal).name}")
+        now = time.monotonic()
+        if now - self._checked > 0.2:
+            self._checked = now
+            for pid, started in self._controllers:
+                if started is None or _start_time(pid) != started:
+                    raise Interrupted("stopped because the controlling ansible process is gone")
+
+
+def _start_time(pid: int) -> str | None:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in ("Z", "X") else fields[19]
+
+
+class Progress:
+    """Writes progress as JSON lines to the file that the action plugin reads; does nothing without one."""
+
+    def __init__(self, path: str | None, interval: float = 0.5) -> None:
+        self._path = path
+        self._interval = interval
+        self._started = time.monotonic()
+        self._next = 0.0
+
+    def report(self, phase: str, done: int, total: int | None, unit: str = "keys", *, force: bool = False) -> None:
+        """Report ``done`` of ``total``; calls within the interval (seconds) are dropped unless ``force``."""
+        now = time.monotonic()
+        if self._path is None or (now < self._next and not force):
+            return
+        self._next = now + self._interval
+        line = {"phase": phase, "done": done, "total": total, "unit": unit, "elapsed": round(now - self._started, 3)}
+        with contextlib.suppress(OSError), open(self._path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+@dataclass(frozen=True)
+class UnfinishedRun:
+    path: Path
+    manifest: dict[str, t.Any]
+
+
+class RunFolder:
+    """The folder of one run below a backup folder, held by one process at a time.
+
+    The kernel releases the lock when its holder dies, however it dies, so an unfinished run is one whose manifest is
+    not final and whose lock is free.
+    """
+
+    FINAL_STATES = ("done", "aborted")
+
+    def __init__(self, path: Path, lock: int, manifest: dict[str, t.Any]) -> None:
+        self.path = path
+        self._lock = lock
+        self.manifest = manifest
+        self._journal = os.open(path / JOURNAL, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+
+    @property
+    def run_id(self) -> str:
+        return self.path.name
+
+    @classmethod
+    def create(cls, base: Path, run_id: str, manifest: dict[str, t.Any]) -> RunFolder:
+        make_private_directory(base)
+        path = base / check_run_id(run_id)
+        try:
+            path.mkdir(mode=0o700)
+        except FileExistsError:
+            raise Refused(f"The run folder {path} exists already; a run id is used once: leave the run id empty.") from None
+        sync_directory(base)
+        lock = _try_lock(path)
+        if lock is None:
+            raise Refused(f"Another process holds {path}; wait until it has finished.")
+        folder = cls(path, lock, manifest)
+        folder.save()
+        return folder
+
+    @classmethod
+    def resume(cls, base: Path, fingerprint: str) -> RunFolder | None:
+        """Take over the newest unfinished run that was planned with the same fingerprint, if its process is gone.
+
+        A run that is still held by a live process is refused: two flushes of the same keys must not run at once.
+        """
+        for run in unfinished_runs(base, fingerprint):
+            lock = _try_lock(run.path)
+            if lock is None:
+                raise Refused(
+                    f"The run {run.path.name} does the same at this moment (its process holds {run.path / LOCK}); "
+                    "wait until it has finished."
+                )
+            return cls(run.path, lock, run.manifest)
+        return None
+
+    def save(self, **changes: t.Any) -> None:
+        self.manifest.update(changes)
+        write_json(self.path / MANIFEST, self.manifest)
+
+    def record(self, *, durable: bool = False, **entry: t.Any) -> None:
+        """Append an entry to the journal; ``durable`` waits until the disk has it."""
+        os.write(self._journal, json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+        if durable:
+            os.fdatasync(self._journal)
+
+    def close(self) -> None:
+        os.close(self._journal)
+        os.close(self._lock)
+
+
+def make_private_directory(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise InvalidInput(
+            f"The folder {path} cannot be made ({exc.strerror}); name a folder in which this user may write."
+        ) from exc
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise InvalidInput(f"The folder {path} is not writable for this user; name a folder in which this user may write.")
+
+
+def unfinished_runs(base: Path, fingerprint: str) -> list[UnfinishedRun]:
+    """Return the unfinished runs with this fingerprint, newest first."""
+    runs = []
+    for path in sorted(base.glob("*/" + MANIFEST), reverse=True):
+        manifest = read_manifest(path.parent)
+        if manifest.get("fingerprint") == fingerprint and manifest.get("state") not in RunFolder.FINAL_STATES:
+            runs.append(UnfinishedRun(path.parent, manifest))
+    return runs
+
+
+def read_manifest(path: Path) -> dict[str, t.Any]:
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
+
+
+def read_journal(path: Path) -> list[dict[str, t.Any]]:
+    """Return the journal's entries; a line torn by a crash ends it."""
+    entries: list[dict[str, t.Any]] = []
+    with contextlib.suppress(OSError, ValueError), open(path / JOURNAL, encoding="utf-8") as file:
+        entries.extend(json.loads(line) for line in file)
+    return entries
+
+
+def apply_retention(base: Path, keep: int, current: Path) -> list[str]:
+    """Remove the oldest finished runs below ``base`` beyond ``keep`` (0 keeps all); never ``current`` or an unfinished one."""
+    finished = [
+        path.parent
+        for path in sorted(base.glob("*/" + MANIFEST), reverse=True)
+        if path.parent != current and read_manifest(path.parent).get("state") in RunFolder.FINAL_STATES
+    ]
+    doomed = finished[max(keep - 1, 0) :] if keep else []
+    for path in doomed:
+        shutil.rmtree(path)
+    return [path.name for path in doomed]
+
+
+def _try_lock(path: Path) -> int | None:
+    descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor

@@ -1,0 +1,398 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: redis_flush
+short_description: Empty caches of a Redis or Valkey server, with a backup of every key
+version_added: 1.0.0
+description:
+  - Deletes the keys that match patterns, or shortens their lives, without stalling the server.
+  - A key is only touched after its value and its expiry are safe on disk, and only if it is still exactly what was saved.
+    Keys that are changed, expire or vanish meanwhile are counted and are never an error.
+  - The backup is a folder of gzip files that C(zcat part-*.resp.gz | redis-cli --pipe) restores,
+    and that M(market_intel.runbooks.redis_restore) restores with care for newer keys.
+  - An interrupted run is continued by the same command, under its own run id.
+author:
+  - Market Intel Brain (@market-intel-brain)
+extends_documentation_fragment:
+  - market_intel.runbooks._attributes
+  - market_intel.runbooks._attributes.actiongroup_redis
+  - market_intel.runbooks._redis
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Counts the matching keys in a full pass and runs no command that writes.
+  diff_mode:
+    support: full
+    details:
+      - Shows counts and a bounded sample of key names, never values.
+  idempotent:
+    support: full
+options:
+  patterns:
+    description:
+      - What to flush. Each entry is matched in a pass of its own.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      pattern:
+        description: A glob pattern as of the SCAN command, such as V(market:data:*).
+        type: str
+        required: true
+      name:
+        description: The name of the cache, for the report.
+        type: str
+        default: ''
+      backup:
+        description: Whether the keys are saved before they are touched. Without a backup they cannot be put back.
+        type: bool
+        default: true
+  mode:
+    description:
+      - V(delete) removes the keys.
+      - V(expire) lets each of them expire at a random moment within O(expire_window), so that the database behind the
+        cache is not asked for all of them at once. A life is never lengthened, and keys that end within the window are left alone.
+        A key that is changed in place afterwards still expires; the backup holds what it was at the time of the flush.
+    type: str
+    choices: [delete, expire]
+    default: delete
+  expire_window:
+    description: The longest life that O(mode=expire) leaves, in seconds.
+    type: int
+    default: 300
+  backup_dir:
+    description:
+      - Absolute path of the folder for backups and journals. The run makes V(redis/<run id>) in it, readable by its owner only.
+    type: path
+    required: true
+  backup_keep:
+    description: How many backups of finished runs are kept in O(backup_dir), the newest ones; V(0) keeps all.
+    type: int
+    default: 0
+  accept_ephemeral_storage:
+    description: Allow an O(backup_dir) that does not outlive the run, such as a temporary folder or the disk of a container.
+    type: bool
+    default: false
+  batch_size:
+    description:
+      - How many keys are under way at once, and how many keys the server looks at in one SCAN step (1000 at most).
+    type: int
+    default: 1000
+  rate_limit:
+    description: The most keys that are flushed in a second; V(0) sets no cap.
+    type: int
+    default: 0
+  max_latency_ms:
+    description:
+      - Back off when the server takes longer than this to answer a PING, in milliseconds; V(0) does not look.
+    type: float
+    default: 20.0
+  max_replica_lag_bytes:
+    description: Back off when a replica is further behind than this, in bytes; V(0) does not look. It is asked with O(max_latency_ms).
+    type: int
+    default: 67108864
+  big_key_bytes:
+    description:
+      - Keys of this size in memory and above are renamed away and read in chunks, so that copying them does not block the server.
+    type: int
+    default: 1048576
+  max_keys:
+    description: Refuse to flush more keys than this.
+    type: int
+    default: 1000000
+  max_share:
+    description: Refuse to flush a larger share of the database than this (0 to 1), when more than 1000 keys match.
+    type: float
+    default: 0.5
+  allow_broad:
+    description: Allow patterns with fewer than three literal characters at their beginning, and any share of the database.
+    type: bool
+    default: false
+  allow_sensitive:
+    description:
+      - Words that a pattern may contain although they usually name something else than a cache, such as V(session), V(token) or V(queue).
+    type: list
+    elements: str
+    default: []
+  environment:
+    description: The name of the environment. In V(production) the plan must be confirmed.
+    type: str
+    default: ''
+  confirm:
+    description:
+      - The hash of the plan (RV(plan.confirm)) that an operator has looked at. It is valid for 30 minutes, for the same server
+        process, database, patterns and options, while at most 1.2 times the planned number of keys match.
+    type: str
+    default: ''
+  expected_run_id:
+    description: Refuse any server process but the one with this C(run_id) (C(INFO server)).
+    type: str
+    default: ''
+  recovery_timeout:
+    description: How long to watch the cache fill again after the flush, in seconds; V(0) does not watch. A timeout is reported, not failed.
+    type: float
+    default: 0.0
+  run_id:
+    description: The id of this run, such as V(20261123t101500z-flush-redis-7f3a). Without it, one is made.
+    type: str
+    default: ''
+  progress:
+    description: Set by the action plugin of the same name; not for playbooks.
+    type: dict
+    suboptions:
+      path:
+        description: File to which progress is appended as JSON lines.
+        type: path
+      controllers:
+        description: Process ids whose end stops the run.
+        type: list
+        elements: int
+seealso:
+  - module: market_intel.runbooks.redis_restore
+  - module: market_intel.runbooks.redis_cache_info
+"""
+
+EXAMPLES = r"""
+- name: Empty the market data cache
+  market_intel.runbooks.redis_flush:
+    url: redis://redis.example.com:6379/0
+    patterns:
+      - pattern: market:data:*
+    backup_dir: /var/backups/runbooks
+
+- name: Let a cache expire within ten minutes, at 5000 keys per second
+  market_intel.runbooks.redis_flush:
+    url: rediss://redis.example.com:6379/0
+    username: runbooks
+    patterns:
+      - pattern: quotes:*
+    mode: expire
+    expire_window: 600
+    rate_limit: 5000
+    backup_dir: /var/backups/runbooks
+"""
+
+RETURN = r"""
+run_id:
+  description: The id of the run; that of the continued run if RV(resumed).
+  returned: always
+  type: str
+  sample: 20261123t101500z-flush-redis-7f3a
+resumed:
+  description: Whether an unfinished run was continued.
+  returned: always
+  type: bool
+  sample: false
+plan:
+  description: What the run would do, or did.
+  returned: always
+  type: dict
+  contains:
+    server:
+      description: The server and its process, as it describes itself.
+      type: dict
+      sample: {name: redis, version: 7.0.15, role: primary, database: 0}
+    mode:
+      description: As the option.
+      type: str
+      sample: delete
+    patterns:
+      description: For each pattern the number of keys that match, and of those that are to be changed.
+      type: list
+      elements: dict
+      sample: [{pattern: 'market:data:*', name: market-data, backup: true, matched: 200000, to_change: 200000}]
+    matched:
+      description: Number of keys that match.
+      type: int
+      sample: 200000
+    to_change:
+      description: Number of keys that are to be changed.
+      type: int
+      sample: 200000
+    database_keys:
+      description: Number of keys in the database.
+      type: int
+      sample: 1000000
+    sample:
+      description: A few of the names.
+      type: list
+      elements: str
+      sample: ['market:data:17']
+    estimated_bytes:
+      description: Estimated memory of the matching keys, in bytes.
+      type: int
+      sample: 56000000
+    estimated_seconds:
+      description: Estimated duration, in seconds.
+      type: float
+      sample: 4.0
+    confirm:
+      description: The hash for O(confirm).
+      type: str
+      sample: 1f0c3a9b7d2e4f60-200000-20261123T101500Z
+    big_keys:
+      description: Number of big keys among those that were looked at.
+      type: int
+      sample: 0
+    not_verified:
+      description: What could not be verified without writing.
+      type: list
+      elements: str
+      sample: []
+    notices:
+      description: What an operator should know before.
+      type: list
+      elements: str
+      sample: []
+    baseline:
+      description: Hits and misses of the server's other clients while the keys were counted.
+      type: dict
+      sample: {seconds: 0.7, hits: 700, misses: 30, hit_ratio: 0.9589}
+removed:
+  description: Number of keys that were deleted, or whose life was shortened.
+  returned: always
+  type: int
+  sample: 200000
+counts:
+  description: What became of the keys.
+  returned: when keys were to be changed
+  type: dict
+  sample: {removed: 200000, changed: 0, gone: 12, big: 1}
+remaining:
+  description: Number of keys that match after the flush, because they were written since or changed again and again.
+  returned: when keys were to be changed
+  type: int
+  sample: 0
+backup:
+  description: Where the backup is, with the checksum of each part.
+  returned: when keys were to be changed
+  type: dict
+  sample: {path: /var/backups/runbooks/redis/20261123t101500z-flush-redis-7f3a, records: 200000, bytes: 48000000}
+before:
+  description: Health of the server before the run.
+  returned: always
+  type: dict
+  sample: {used_memory: 300000000}
+after:
+  description: Health of the server after the run.
+  returned: when keys were to be changed
+  type: dict
+  sample: {used_memory: 240000000}
+curve:
+  description: Pairs of seconds and removed keys.
+  returned: when keys were to be changed
+  type: list
+  elements: list
+  sample: [[0.0, 0], [1.5, 200000]]
+recovery:
+  description: How the cache filled again.
+  returned: when O(recovery_timeout) is greater than 0 and keys were removed
+  type: dict
+  sample: {state: recovered, seconds: 12.0, target_hit_ratio: 0.9}
+state:
+  description: V(done), V(interrupted) or V(failed).
+  returned: when keys were to be changed
+  type: str
+  sample: done
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.options import (
+    LIBRARIES,
+    redis_argument_spec,
+    redis_settings,
+)
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.plan import CachePattern, FlushRequest
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.run_flush import FlushOptions, run_flush
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run import Progress, Stop, absolute_directory
+
+REQUEST_OPTIONS = {
+    "mode": {"type": "str", "choices": ["delete", "expire"], "default": "delete"},
+    "expire_window": {"type": "int", "default": 300},
+    "batch_size": {"type": "int", "default": 1000},
+    "rate_limit": {"type": "int", "default": 0},
+    "max_latency_ms": {"type": "float", "default": 20.0},
+    "max_replica_lag_bytes": {"type": "int", "default": 67108864},
+    "big_key_bytes": {"type": "int", "default": 1048576},
+    "max_keys": {"type": "int", "default": 1000000},
+    "max_share": {"type": "float", "default": 0.5},
+    "allow_broad": {"type": "bool", "default": False},
+    "allow_sensitive": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "environment": {"type": "str", "default": ""},
+    "confirm": {"type": "str", "default": ""},
+    "expected_run_id": {"type": "str", "default": ""},
+    "recovery_timeout": {"type": "float", "default": 0.0},
+}
+
+OPTIONS = {
+    "patterns": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "pattern": {"type": "str", "required": True},
+            "name": {"type": "str", "default": ""},
+            "backup": {"type": "bool", "default": True},
+        },
+    },
+    "backup_dir": {"type": "path", "required": True},
+    "backup_keep": {"type": "int", "default": 0},
+    "accept_ephemeral_storage": {"type": "bool", "default": False},
+    "run_id": {"type": "str", "default": ""},
+    "progress": {
+        "type": "dict",
+        "options": {"path": {"type": "path"}, "controllers": {"type": "list", "elements": "int"}},
+    },
+}
+
+
+def body(module: AnsibleModule) -> dict:
+    params = module.params
+    progress = params["progress"] or {}
+    stop = Stop(progress.get("controllers") or ())
+    stop.install()
+    request = FlushRequest(
+        patterns=tuple(CachePattern(**entry) for entry in params["patterns"]),
+        **{**{name: params[name] for name in REQUEST_OPTIONS}, "allow_sensitive": tuple(params["allow_sensitive"])},
+    )
+    options = FlushOptions(
+        settings=redis_settings(params),
+        backup_dir=absolute_directory(params["backup_dir"], "backup_dir"),
+        backup_keep=params["backup_keep"],
+        accept_ephemeral_storage=params["accept_ephemeral_storage"],
+        run_id=params["run_id"],
+        check_mode=module.check_mode,
+    )
+    result = run_flush(options, request, stop, Progress(progress.get("path")))
+    if module._diff:
+        result["diff"] = diff(result["plan"])
+    return result
+
+
+def diff(plan: dict) -> dict:
+    """Show what matches before, and that nothing of it is to be changed afterwards."""
+    header = [f"{entry['pattern']}: {entry['to_change']} of {entry['matched']} keys to {plan['mode']}" for entry in plan["patterns"]]
+    names = [*plan["sample"], *(["..."] if plan["matched"] > len(plan["sample"]) else [])]
+    after = [f"{entry['pattern']}: 0 of {entry['matched']} keys to {plan['mode']}" for entry in plan["patterns"]]
+    return {
+        "before": "\n".join([*header, *(names if plan["to_change"] else [])]) + "\n",
+        "after": "\n".join(after if plan["to_change"] else header) + "\n",
+        "before_header": plan["server"]["url"],
+        "after_header": plan["server"]["url"],
+    }
+
+
+def main() -> None:
+    run_module(redis_argument_spec().merge(ArgumentSpec({**REQUEST_OPTIONS, **OPTIONS})), body, LIBRARIES)
+
+
+if __name__ == "__main__":
+    main()
