@@ -56,3 +56,18 @@ requirements:
   - redis >= 5.0.1 (Python library)
   - hiredis >= 2.3 (Python library)
 """
+
+    PROGRESS = r"""
+options:
+  progress:
+    description: Set by the action plugin of the same name; not for playbooks.
+    type: dict
+    suboptions:
+      path:
+        description: File to which progress is appended as JSON lines.
+        type: path
+      controllers:
+        description: Process ids whose end stops the run.
+        type: list
+        elements: int
+"""

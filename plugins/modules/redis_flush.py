@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - market_intel.runbooks._attributes
   - market_intel.runbooks._attributes.actiongroup_redis
   - market_intel.runbooks._redis
+  - market_intel.runbooks._redis.progress
 attributes:
   check_mode:
     support: full
@@ -142,17 +143,6 @@ options:
     description: The id of this run, such as V(20261123t101500z-flush-redis-7f3a). Without it, one is made.
     type: str
     default: ''
-  progress:
-    description: Set by the action plugin of the same name; not for playbooks.
-    type: dict
-    suboptions:
-      path:
-        description: File to which progress is appended as JSON lines.
-        type: path
-      controllers:
-        description: Process ids whose end stops the run.
-        type: list
-        elements: int
 seealso:
   - module: market_intel.runbooks.redis_restore
   - module: market_intel.runbooks.redis_cache_info
@@ -307,12 +297,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.options import (
     LIBRARIES,
+    progress_argument_spec,
     redis_argument_spec,
     redis_settings,
+    stop_and_progress,
 )
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.plan import CachePattern, FlushRequest
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.run_flush import FlushOptions, run_flush
-from ansible_collections.market_intel.runbooks.plugins.module_utils._run import Progress, Stop, absolute_directory
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run import absolute_directory
 
 REQUEST_OPTIONS = {
     "mode": {"type": "str", "choices": ["delete", "expire"], "default": "delete"},
@@ -347,18 +339,12 @@ OPTIONS = {
     "backup_keep": {"type": "int", "default": 0},
     "accept_ephemeral_storage": {"type": "bool", "default": False},
     "run_id": {"type": "str", "default": ""},
-    "progress": {
-        "type": "dict",
-        "options": {"path": {"type": "path"}, "controllers": {"type": "list", "elements": "int"}},
-    },
 }
 
 
 def body(module: AnsibleModule) -> dict:
     params = module.params
-    progress = params["progress"] or {}
-    stop = Stop(progress.get("controllers") or ())
-    stop.install()
+    stop, progress = stop_and_progress(params)
     request = FlushRequest(
         patterns=tuple(CachePattern(**entry) for entry in params["patterns"]),
         **{**{name: params[name] for name in REQUEST_OPTIONS}, "allow_sensitive": tuple(params["allow_sensitive"])},
@@ -371,7 +357,7 @@ def body(module: AnsibleModule) -> dict:
         run_id=params["run_id"],
         check_mode=module.check_mode,
     )
-    result = run_flush(options, request, stop, Progress(progress.get("path")))
+    result = run_flush(options, request, stop, progress)
     if module._diff:
         result["diff"] = diff(result["plan"])
     return result
@@ -379,7 +365,10 @@ def body(module: AnsibleModule) -> dict:
 
 def diff(plan: dict) -> dict:
     """Show what matches before, and that nothing of it is to be changed afterwards."""
-    header = [f"{entry['pattern']}: {entry['to_change']} of {entry['matched']} keys to {plan['mode']}" for entry in plan["patterns"]]
+    header = [
+        f"{entry['pattern']}: {entry['to_change']} of {entry['matched']} keys to {plan['mode']}"
+        for entry in plan["patterns"]
+    ]
     names = [*plan["sample"], *(["..."] if plan["matched"] > len(plan["sample"]) else [])]
     after = [f"{entry['pattern']}: 0 of {entry['matched']} keys to {plan['mode']}" for entry in plan["patterns"]]
     return {
@@ -391,7 +380,8 @@ def diff(plan: dict) -> dict:
 
 
 def main() -> None:
-    run_module(redis_argument_spec().merge(ArgumentSpec({**REQUEST_OPTIONS, **OPTIONS})), body, LIBRARIES)
+    spec = ArgumentSpec({**REQUEST_OPTIONS, **OPTIONS}).merge(redis_argument_spec()).merge(progress_argument_spec())
+    run_module(spec, body, LIBRARIES)
 
 
 if __name__ == "__main__":

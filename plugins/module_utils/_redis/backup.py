@@ -93,7 +93,9 @@ class PartWriter:
         data = deflate.compress(body) + deflate.flush()
         self._level = 1 if level and len(data) < 0.8 * len(body) else 0
         length = _HEADER.size + len(data) + _TRAILER.size
-        header = _HEADER.pack(_MAGIC, 0, 0, _UNIX, _EXTRA_LENGTH, ord("M"), ord("I"), _EXTRA_LENGTH - 4, length, keys, flags)
+        header = _HEADER.pack(
+            _MAGIC, 0, 0, _UNIX, _EXTRA_LENGTH, ord("M"), ord("I"), _EXTRA_LENGTH - 4, length, keys, flags
+        )
         self._write(header + data + _TRAILER.pack(zlib.crc32(body), len(body) & 0xFFFFFFFF))
         if sync:
             self.sync()
@@ -154,9 +156,13 @@ def members(path: Path) -> t.Iterator[Member]:
         offset = 0
         while offset + _HEADER.size <= size:
             file.seek(offset)
-            magic, _mtime, _xfl, _os, _xlen, si1, si2, _len, length, keys, flags = _HEADER.unpack(file.read(_HEADER.size))
+            magic, _mtime, _xfl, _os, _xlen, si1, si2, _len, length, keys, flags = _HEADER.unpack(
+                file.read(_HEADER.size)
+            )
             if magic != _MAGIC or (si1, si2) != (ord("M"), ord("I")):
-                raise BackupDamaged(f"The backup {path} is damaged at byte {offset}; use another backup, or a copy of this one.")
+                raise BackupDamaged(
+                    f"The backup {path} is damaged at byte {offset}; use another backup, or a copy of this one."
+                )
             if offset + length > size:
                 return
             yield Member(offset, length, keys, flags)

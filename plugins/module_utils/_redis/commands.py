@@ -40,7 +40,9 @@ if expiry >= 0 then
 end""",
     "expiry_differs": "math.abs(expiry - tonumber(ARGV[2])) > 2",
 }
-_SNAPSHOT_6 = "local dump = redis.call('DUMP', KEYS[1]) " + _EXPIRY_6["expiry"] + " return {dump, string.format('%d', expiry)}"
+_SNAPSHOT_6 = (
+    "local dump = redis.call('DUMP', KEYS[1]) " + _EXPIRY_6["expiry"] + " return {dump, string.format('%d', expiry)}"
+)
 _UNLINK = "return redis.call('UNLINK', KEYS[1])"
 _SHORTEN = "return redis.call('PEXPIREAT', KEYS[1], ARGV[3])"
 _SHORTEN_UNSAVED = """
@@ -69,7 +71,8 @@ class KeyCommands:
         """Return the commands that copy keys, and the number of their replies."""
         if self._expiretime:
             parts = [
-                b"*2\r\n$4\r\nDUMP\r\n$%d\r\n%b\r\n*2\r\n$11\r\nPEXPIRETIME\r\n$%d\r\n%b\r\n" % (len(key), key, len(key), key)
+                b"*2\r\n$4\r\nDUMP\r\n$%d\r\n%b\r\n*2\r\n$11\r\nPEXPIRETIME\r\n$%d\r\n%b\r\n"
+                % (len(key), key, len(key), key)
                 for key in keys
             ]
             return b"".join(parts), 2 * len(keys)
@@ -94,7 +97,9 @@ class KeyCommands:
         """Return the commands that remove each key that is still as it was copied."""
         head = self._remove % 6
         return b"".join(
-            head + b"$%d\r\n%b\r\n$8\r\n%b\r\n$%d\r\n%b\r\n" % (len(record.key), record.key, record.payload[-8:], len(text), text)
+            head
+            + b"$%d\r\n%b\r\n$8\r\n%b\r\n$%d\r\n%b\r\n"
+            % (len(record.key), record.key, record.payload[-8:], len(text), text)
             for record, text in zip(records, (b"%d" % expiry for expiry in expiries))
         )
 

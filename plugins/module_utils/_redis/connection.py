@@ -91,10 +91,14 @@ class RedisSettings:
                 raise InvalidInput(f"The URL {self.display_url!r} has the parameter {name!r}; only db is allowed.")
             database = value
         if not (database or "0").isdigit():
-            raise InvalidInput(f"The URL {self.display_url!r} names the database {database!r}; allowed is a number from 0.")
+            raise InvalidInput(
+                f"The URL {self.display_url!r} names the database {database!r}; allowed is a number from 0."
+            )
         if parts.scheme == "unix":
             if not parts.path:
-                raise InvalidInput("A unix:// URL needs the path of the socket, as in unix:///run/redis/redis.sock?db=0.")
+                raise InvalidInput(
+                    "A unix:// URL needs the path of the socket, as in unix:///run/redis/redis.sock?db=0."
+                )
             return parts.scheme, {"path": unquote(parts.path)}, int(database or 0)
         try:
             port = parts.port or 6379
@@ -288,5 +292,7 @@ def _open(settings: RedisSettings) -> t.Any:
                 f"Redis at {settings.display_url} refused the login ({exc}); check username and password "
                 "(options username and password, or the environment variable REDISCLI_AUTH)."
             ) from exc
-        raise RedisUnavailable(f"Redis at {settings.display_url} refused the connection ({exc}); check the URL.") from exc
+        raise RedisUnavailable(
+            f"Redis at {settings.display_url} refused the connection ({exc}); check the URL."
+        ) from exc
     return connection

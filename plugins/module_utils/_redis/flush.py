@@ -125,8 +125,14 @@ class Flush:
     def _walk(self, entry: CachePattern) -> None:
         if self._cursor is not None:
             sizes = None if entry.backup else 0
-            for page in scan(self._session.scan, entry.pattern, self._throttle.scan_count, cursor=self._cursor, sizes_per_page=sizes):
-                keys = set(pending_keys(self._session.data, page.keys, self._request)) if self._request.mode == "expire" else None
+            for page in scan(
+                self._session.scan, entry.pattern, self._throttle.scan_count, cursor=self._cursor, sizes_per_page=sizes
+            ):
+                keys = (
+                    set(pending_keys(self._session.data, page.keys, self._request))
+                    if self._request.mode == "expire"
+                    else None
+                )
                 page_sizes = page.sizes or [0] * len(page.keys)
                 self._queue.extend(pair for pair in zip(page.keys, page_sizes) if keys is None or pair[0] in keys)
                 self._cursor = None if page.cursor == START else page.cursor

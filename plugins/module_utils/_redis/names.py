@@ -38,7 +38,8 @@ def literal_prefix(pattern: str) -> str:
 def printable(name: bytes, limit: int = 120) -> str:
     """Return a name for people: UTF-8 where it is, escapes for everything else, cut to ``limit`` characters."""
     text = "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in name.decode("utf-8", "backslashreplace")
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in name.decode("utf-8", "backslashreplace")
     )
     return text if len(text) <= limit else f"{text[:limit]}… ({len(name)} bytes)"
 

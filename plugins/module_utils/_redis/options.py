@@ -12,6 +12,7 @@ from ansible.module_utils.basic import env_fallback
 
 from .._deps import HIREDIS, REDIS
 from .._module import ArgumentSpec
+from .._run import Progress, Stop
 from .connection import RedisSettings
 
 LIBRARIES = (REDIS, HIREDIS)
@@ -36,3 +37,23 @@ def redis_argument_spec() -> ArgumentSpec:
 
 def redis_settings(params: t.Mapping[str, t.Any]) -> RedisSettings:
     return RedisSettings(**{name: params[name] for name in redis_argument_spec().argument_spec})
+
+
+def progress_argument_spec() -> ArgumentSpec:
+    """The option by which the action plugin hears of a module's progress, and the module of the plugin's end."""
+    return ArgumentSpec(
+        {
+            "progress": {
+                "type": "dict",
+                "options": {"path": {"type": "path"}, "controllers": {"type": "list", "elements": "int"}},
+            }
+        }
+    )
+
+
+def stop_and_progress(params: t.Mapping[str, t.Any]) -> tuple[Stop, Progress]:
+    """Return the module's stop request, with its signal handlers installed, and its progress."""
+    progress = params["progress"] or {}
+    stop = Stop(progress.get("controllers") or ())
+    stop.install()
+    return stop, Progress(progress.get("path"))

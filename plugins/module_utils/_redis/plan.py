@@ -206,13 +206,19 @@ def check_patterns(request: FlushRequest) -> None:
                 )
 
 
-def check_server(request: FlushRequest, server: ServerInfo) -> None:
+def check_role(server: ServerInfo) -> None:
     if server.role != "primary":
         raise Refused(
-            f"Redis at {server.url} is a {server.role}; keys can only be flushed on a primary: use the URL of its primary."
+            f"Redis at {server.url} is a {server.role}; keys can only be changed on a primary: use the URL of its primary."
         )
     if server.mode == "cluster":
-        raise Refused(f"Redis at {server.url} is a cluster node; this runbook works on a standalone server: use another URL.")
+        raise Refused(
+            f"Redis at {server.url} is a cluster node; this runbook works on a standalone server: use another URL."
+        )
+
+
+def check_server(request: FlushRequest, server: ServerInfo) -> None:
+    check_role(server)
     if request.expected_run_id and request.expected_run_id != server.run_id:
         raise Refused(
             f"Redis at {server.url} has the run id {server.run_id}, expected was {request.expected_run_id}; "
@@ -257,7 +263,9 @@ def _check_confirm(request: FlushRequest, plan: FlushPlan) -> None:
         )
 
 
-def check_rights(connection: Connection, commands: t.Mapping[str, t.Sequence[bytes]], keys: t.Sequence[str]) -> list[str]:
+def check_rights(
+    connection: Connection, commands: t.Mapping[str, t.Sequence[bytes]], keys: t.Sequence[str]
+) -> list[str]:
     """Ask the server, without running them, whether this user may run the commands; return what it would not say.
 
     ``commands`` maps a command's name for people to its words before the key. Raises Refused with every missing right.

@@ -50,13 +50,28 @@ def server_health(session: Session) -> dict[str, t.Any]:
         **{
             name: number(name)
             for name in (
-                *("used_memory", "used_memory_rss", "maxmemory", "lazyfree_pending_objects", "evicted_keys", "expired_keys"),
+                *(
+                    "used_memory",
+                    "used_memory_rss",
+                    "maxmemory",
+                    "lazyfree_pending_objects",
+                    "evicted_keys",
+                    "expired_keys",
+                ),
                 *("keyspace_hits", "keyspace_misses", "connected_clients", "blocked_clients", "tracking_clients"),
-                *("rejected_connections", "total_error_replies", "instantaneous_ops_per_sec", "connected_slaves", "uptime_in_seconds"),
+                *(
+                    "rejected_connections",
+                    "total_error_replies",
+                    "instantaneous_ops_per_sec",
+                    "connected_slaves",
+                    "uptime_in_seconds",
+                ),
             )
         },
         "maxmemory_policy": info.get("maxmemory_policy"),
-        "mem_fragmentation_ratio": float(info["mem_fragmentation_ratio"]) if "mem_fragmentation_ratio" in info else None,
+        "mem_fragmentation_ratio": float(info["mem_fragmentation_ratio"])
+        if "mem_fragmentation_ratio" in info
+        else None,
         "replica_lag_bytes": replica_lag(info),
         "response_time_ms": round(latencies[len(latencies) // 2] * 1000, 3),
         "latency_percentiles_us": {
@@ -68,7 +83,12 @@ def server_health(session: Session) -> dict[str, t.Any]:
 
 
 def watch_recovery(
-    session: Session, baseline_ratio: float | None, latency_before_ms: float, removed: int, timeout: float, check_stop: t.Callable[[], None]
+    session: Session,
+    baseline_ratio: float | None,
+    latency_before_ms: float,
+    removed: int,
+    timeout: float,
+    check_stop: t.Callable[[], None],
 ) -> Recovery:
     """Sample the server until its hit ratio and response time are as before, or ``timeout`` seconds are over.
 

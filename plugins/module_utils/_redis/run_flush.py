@@ -32,7 +32,16 @@ from .flush import Flush
 from .lock import KEY as LOCK_KEY
 from .lock import DatabaseLock, current_holder
 from .names import literal_prefix
-from .plan import FlushPlan, FlushRequest, check_patterns, check_plan, check_rights, check_server, make_plan, pending_keys
+from .plan import (
+    FlushPlan,
+    FlushRequest,
+    check_patterns,
+    check_plan,
+    check_rights,
+    check_server,
+    make_plan,
+    pending_keys,
+)
 from .recovery import server_health, watch_recovery
 from .scan import scan
 from .session import SCAN, Session

@@ -1,0 +1,174 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: redis_restore
+short_description: Put back what redis_flush has removed
+version_added: 1.0.0
+description:
+  - Restores the keys of a backup that M(market_intel.runbooks.redis_flush) has made, with their values and expiries.
+  - A key that exists is newer than the backup and is left alone, unless O(overwrite) says otherwise.
+    Keys whose expiry has passed are counted and not restored.
+author:
+  - Market Intel Brain (@market-intel-brain)
+extends_documentation_fragment:
+  - market_intel.runbooks._attributes
+  - market_intel.runbooks._attributes.actiongroup_redis
+  - market_intel.runbooks._redis
+  - market_intel.runbooks._redis.progress
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Compares the backup with the server in a full pass and runs no command that writes.
+  diff_mode:
+    support: full
+    details:
+      - Shows counts and a bounded sample of key names, never values.
+  idempotent:
+    support: partial
+    details:
+      - With O(overwrite=true), hashes and sets in hashtable encoding and big keys are restored again, because their
+        serialised form depends on more than their content.
+options:
+  path:
+    description: Absolute path of the folder of the flush, with its C(manifest.json).
+    type: path
+    required: true
+  patterns:
+    description: Restore only keys that match one of these glob patterns. Without any, all keys are restored.
+    type: list
+    elements: str
+    default: []
+  overwrite:
+    description: Replace keys that exist with those of the backup.
+    type: bool
+    default: false
+  expiry:
+    description:
+      - V(absolute) restores the moment at which a key expires.
+      - V(remaining) gives it the life that it had left when the flush began.
+      - V(persist) restores keys without an expiry.
+    type: str
+    choices: [absolute, remaining, persist]
+    default: absolute
+seealso:
+  - module: market_intel.runbooks.redis_flush
+"""
+
+EXAMPLES = r"""
+- name: Put back what a flush has removed
+  market_intel.runbooks.redis_restore:
+    url: redis://redis.example.com:6379/0
+    path: /var/backups/runbooks/redis/20261123t101500z-flush-redis-7f3a
+
+- name: Put back one symbol only, with the life that it had left
+  market_intel.runbooks.redis_restore:
+    url: redis://redis.example.com:6379/0
+    path: /var/backups/runbooks/redis/20261123t101500z-flush-redis-7f3a
+    patterns:
+      - market:data:AAPL:*
+    expiry: remaining
+"""
+
+RETURN = r"""
+plan:
+  description: What the restore would do, or did.
+  returned: always
+  type: dict
+  contains:
+    server:
+      description: The server and its process, as it describes itself.
+      type: dict
+      sample: {name: redis, version: 7.0.15, role: primary, database: 0}
+    backup:
+      description: The backup and the server that it comes from.
+      type: dict
+      sample: {path: /var/backups/runbooks/redis/20261123t101500z-flush-redis-7f3a}
+    records:
+      description: Number of records in the backup that are wanted. A key that was deleted twice has two.
+      type: int
+      sample: 200000
+    to_restore:
+      description: Number of records that are to be restored.
+      type: int
+      sample: 199000
+    existing:
+      description: Number of records whose key exists.
+      type: int
+      sample: 800
+    expired:
+      description: Number of records whose expiry has passed.
+      type: int
+      sample: 200
+    payload_bytes:
+      description: Size of the values that have not expired, as they are stored, in bytes.
+      type: int
+      sample: 45000000
+    sample:
+      description: A few of the names.
+      type: list
+      elements: str
+      sample: ['market:data:17']
+    not_verified:
+      description: What could not be verified without writing.
+      type: list
+      elements: str
+      sample: []
+restored:
+  description: Number of keys that were restored.
+  returned: always
+  type: int
+  sample: 199000
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.options import (
+    LIBRARIES,
+    progress_argument_spec,
+    redis_argument_spec,
+    redis_settings,
+    stop_and_progress,
+)
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.restore import RestoreRequest, run_restore
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run import absolute_directory
+
+OPTIONS = {
+    "path": {"type": "path", "required": True},
+    "patterns": {"type": "list", "elements": "str", "default": []},
+    "overwrite": {"type": "bool", "default": False},
+    "expiry": {"type": "str", "choices": ["absolute", "remaining", "persist"], "default": "absolute"},
+}
+
+
+def body(module: AnsibleModule) -> dict:
+    params = module.params
+    stop, progress = stop_and_progress(params)
+    request = RestoreRequest(
+        path=absolute_directory(params["path"], "path"),
+        patterns=tuple(params["patterns"]),
+        overwrite=params["overwrite"],
+        expiry=params["expiry"],
+        check_mode=module.check_mode,
+    )
+    result = run_restore(redis_settings(params), request, stop, progress)
+    if module._diff:
+        plan = result["plan"]
+        names = plan["sample"] if plan["to_restore"] else []
+        more = ["..."] if plan["to_restore"] > len(names) else []
+        result["diff"] = {"before": "", "after": "".join(f"{name}\n" for name in [*names, *more])}
+    return result
+
+
+def main() -> None:
+    run_module(ArgumentSpec(OPTIONS).merge(redis_argument_spec()).merge(progress_argument_spec()), body, LIBRARIES)
+
+
+if __name__ == "__main__":
+    main()
