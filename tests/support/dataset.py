@@ -262,7 +262,8 @@ def expire_at_expression(client: redis.Redis) -> str:
 def snapshot(client: redis.Redis, keys: bytes | Iterable[bytes] = b"*") -> Snapshot:
     """Return the state of the keys that match a pattern, or of the named ones that exist.
 
-    The digest is `DEBUG DIGEST-VALUE` together with what that leaves out: consumer groups and the expiry of fields.
+    Snapshots compare between servers of one version only: dumps carry the version. The digest is
+    `DEBUG DIGEST-VALUE` together with what that leaves out: consumer groups and the expiry of fields.
     """
     names = client.scan_iter(match=keys, count=_CHUNK) if isinstance(keys, bytes) else keys
     result: Snapshot = {}
@@ -326,8 +327,16 @@ def _states(client: redis.Redis, names: list[bytes]) -> Iterator[tuple[bytes, St
             fields = sorted(detail)
             times = client.execute_command("HPEXPIRETIME", name, "FIELDS", len(fields), *fields)
             extra = repr([pair for pair in zip(fields, times) if pair[1] != -1]).encode()
-        text = digest[0].decode() + (f"+{hashlib.sha256(extra).hexdigest()[:40]}" if extra not in (b"", b"[]") else "")
+        text = _value_digest(digest[0], expires) + (
+            f"+{hashlib.sha256(extra).hexdigest()[:40]}" if extra not in (b"", b"[]") else ""
+        )
         yield name, State(text, detail if kind == "string" else None, expires)
+
+
+def _value_digest(digest: bytes, expires: int) -> str:
+    """Take out the mark that servers mix into the digest of a key that expires, to see the value alone."""
+    mark = int(hashlib.sha1(b"!!expire!!").hexdigest(), 16) if expires >= 0 else 0
+    return f"{int(digest, 16) ^ mark:040x}"
 
 
 def _stream_extra(info: Any) -> bytes:

@@ -70,7 +70,7 @@ class WriteLog:
     writes: int
 
     def expected(self, before: dataset.Snapshot, scratch: redis.Redis) -> dataset.Snapshot:
-        """Return `before` brought up to date by all acknowledged writes, which are restored into `scratch` to compare."""
+        """Return `before` brought up to date by all acknowledged writes; `scratch` is an empty server to use."""
         dataset.restore_states(scratch, ((key, state.payload, state.expire_at) for key, state in self.last.items()))
         return {**before, **dataset.snapshot(scratch, list(self.last))}
 
