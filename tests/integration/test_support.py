@@ -79,6 +79,18 @@ def test_reachable_over_its_socket_and_with_its_own_settings(any_redis: RedisSer
         redis.Redis.from_url(server.unix_url, protocol=2).ping()
 
 
+def test_tls_with_a_certificate_demanded_from_the_client(fresh_redis: Servers) -> None:
+    server = fresh_redis("redis-7.0", tls=True, tls_auth_clients="yes")
+    assert server.certificates is not None
+    trusting = {"protocol": 2, "ssl_ca_certs": str(server.certificates.ca_cert), "retry": Retry(NoBackoff(), 0)}
+    shown = {"ssl_certfile": server.certificates.client_cert, "ssl_keyfile": server.certificates.client_key}
+    assert redis.Redis.from_url(server.tls_url, **trusting, **shown).ping()
+    with pytest.raises(redis.exceptions.ConnectionError):
+        redis.Redis.from_url(server.tls_url, **trusting).ping()
+    with pytest.raises(redis.exceptions.ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
+        redis.Redis.from_url(server.tls_url, protocol=2, retry=Retry(NoBackoff(), 0), **shown).ping()
+
+
 def test_a_replica_follows_its_primary(fresh_redis: Servers) -> None:
     primary = fresh_redis(requirepass="secret")
     primary.client().set("a", 1)
@@ -94,7 +106,8 @@ def test_a_server_ends_with_its_test_run(tmp_path: Path) -> None:
         "from support.servers import RedisServer; import os; print(RedisServer().start().pid, flush=True); os._exit(1)"
     )
     tests = Path(support.ansible.ROOT, "tests")
-    done = subprocess.run([sys.executable, "-c", code], cwd=tests, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tests, env=environment, capture_output=True, check=False)
     pid = int(done.stdout)
     wait_until(lambda: not _alive(pid), 10, "the end of the orphaned server")
 
@@ -310,6 +323,7 @@ def test_the_writer_names_the_write_that_was_not_answered(fresh_redis: Servers) 
     fill_all_types(server.client(), n=50)
     with Writer(server, rate=0) as writer:
         server.kill()
+        wait_until(lambda: bool(writer.read().uncertain), 60, "a write without an answer")
         log = writer.stop()
     assert log.uncertain
     assert log.writes

@@ -25,6 +25,7 @@ from redis.retry import Retry
 from tools.servers_install import find_servers
 
 from ._process import die_with_parent, wait_until
+from .tls import make_certificates
 
 FLAVOURS = ("redis-7.0", "redis-6.2", "valkey-9.1")
 
@@ -50,6 +51,9 @@ def free_port() -> int:
 class RedisServer:
     """One private server on a free loopback port and on a unix socket, without persistence.
 
+    With `tls` it also listens for TLS on `tls_port` (not 6.2, which is built without); clients may show a certificate,
+    and have to with `tls_auth_clients="yes"`.
+
     `config` are directives with underscores for dashes; a list gives several lines, a string is written as it is
     (`save='""'`). `users` are ACL lines without the word `user`. `replicaof` is another `RedisServer`.
     `client()` speaks as the default user, `admin()` as a user of the harness that every ACL setting leaves alone
@@ -62,11 +66,12 @@ class RedisServer:
         *,
         users: Sequence[str] = (),
         replicaof: RedisServer | None = None,
+        tls: bool = False,
         **config: ConfigValue,
     ) -> None:
         self.flavour = flavour
         self.host = "127.0.0.1"
-        self.port = 0
+        self.port = self.tls_port = 0
         self.cli = binaries(flavour)["cli"]
         self.folder = Path(tempfile.mkdtemp(prefix="rs-"))
         self.socket_path = str(self.folder / "s")
@@ -96,6 +101,14 @@ class RedisServer:
             self._config["replicaof"] = f"{replicaof.host} {replicaof.port}"
             if replicaof._password:
                 self._config["masterauth"] = replicaof._password
+        self.certificates = make_certificates(self.folder) if tls else None
+        if self.certificates:
+            self._config.update(
+                tls_ca_cert_file=str(self.certificates.ca_cert),
+                tls_cert_file=str(self.certificates.server_cert),
+                tls_key_file=str(self.certificates.server_key),
+                tls_auth_clients="optional",
+            )
         self._config.update(config)
         self._baseline: dict[bytes, bytes] = {}
         self._acl: list[bytes] = []
@@ -113,10 +126,12 @@ class RedisServer:
         fixed = self.port or self._config.get("port")
         for _attempt in range(5):
             self.port = int(str(fixed)) if fixed else free_port()
+            self.tls_port = self.tls_port or free_port() if self.certificates else 0
             try:
                 self._start_once()
                 break
             except PortTaken:
+                self.tls_port = 0
                 if fixed:
                     raise
         else:
@@ -185,6 +200,11 @@ class RedisServer:
     def url(self) -> str:
         """Its address over TCP, database 0, without a password."""
         return f"redis://{self.host}:{self.port}/0"
+
+    @property
+    def tls_url(self) -> str:
+        """Its address over TLS, database 0; `certificates` has the files."""
+        return f"rediss://{self.host}:{self.tls_port}/0"
 
     @property
     def unix_url(self) -> str:
@@ -276,7 +296,8 @@ class RedisServer:
             time.sleep(0.01)
 
     def _config_lines(self) -> Iterator[str]:
-        for name, value in {**self._config, "port": self.port}.items():
+        ports = {"port": self.port, "tls_port": self.tls_port} if self.certificates else {"port": self.port}
+        for name, value in {**self._config, **ports}.items():
             values = [value] if isinstance(value, (str, int)) else list(value)
             for item in values:
                 text = {True: "yes", False: "no"}[item] if isinstance(item, bool) else str(item)
