@@ -71,3 +71,42 @@ options:
         type: list
         elements: int
 """
+
+    CACHES = r"""
+options:
+  caches:
+    description: The catalogue of caches.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The name of the cache.
+        type: str
+        required: true
+      pattern:
+        description: The glob pattern of its keys, as of the SCAN command. Either this or O(caches[].prefix) is needed.
+        type: str
+      prefix:
+        description: What the names of its keys begin with, literally; characters that a pattern gives a meaning are escaped.
+        type: str
+      backup:
+        description: Whether its keys are saved before a flush touches them. Without a backup they cannot be put back.
+        type: bool
+        default: true
+      environments:
+        description: The environments in which it may be flushed. Without any, it may be flushed in all.
+        type: list
+        elements: str
+        default: []
+  names:
+    description: The names of the caches that are meant.
+    type: list
+    elements: str
+    default: []
+  patterns:
+    description: Glob patterns that are meant beside the named caches.
+    type: list
+    elements: str
+    default: []
+"""

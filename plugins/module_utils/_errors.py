@@ -12,8 +12,11 @@ import typing as t
 class RunbookError(Exception):
     """An error that an operator reads: one sentence with what was wrong, what is allowed, and what to do.
 
-    ``result`` carries what was reached before the error, and becomes part of the module's result.
+    ``result`` carries what was reached before the error, and becomes part of the module's result;
+    ``state`` is how the run ended, in the words of the report.
     """
+
+    state = "failed"
 
     def __init__(self, message: str, **result: t.Any) -> None:
         super().__init__(message)
@@ -23,10 +26,16 @@ class RunbookError(Exception):
 class InvalidInput(RunbookError):
     """An option has a value that is not allowed; nothing was touched."""
 
+    state = "refused"
+
 
 class Refused(RunbookError):
     """A guard stopped the run before anything was changed."""
 
+    state = "refused"
+
 
 class Interrupted(RunbookError):
     """A signal, or the end of the controlling process, stopped the run at a safe point."""
+
+    state = "interrupted"

@@ -61,11 +61,13 @@ def run_module(
         if library.error:
             module.fail_json(msg=missing_required_lib(library.requirement), exception=library.error)
     register_secrets(
-        module.params[name] for name, option in spec.argument_spec.items() if option.get("no_log") and option["type"] == "str"
+        module.params[name]
+        for name, option in spec.argument_spec.items()
+        if option.get("no_log") and option["type"] == "str"
     )
     try:
         result = body(module)
     except RunbookError as exc:
-        module.fail_json(msg=str(exc), **exc.result)
+        module.fail_json(msg=str(exc), **{"state": exc.state, **exc.result})
     module.exit_json(**result)
     raise AssertionError("exit_json returned")

@@ -55,7 +55,9 @@ def absolute_directory(path: str, option: str) -> Path:
     """Return the path, or raise InvalidInput if it is relative: a module cannot know what it is relative to."""
     expanded = Path(os.path.expanduser(path))
     if not expanded.is_absolute():
-        raise InvalidInput(f"{option} is the relative path {path!r}; allowed is an absolute path, or one that begins with ~.")
+        raise InvalidInput(
+            f"{option} is the relative path {path!r}; allowed is an absolute path, or one that begins with ~."
+        )
     return expanded
 
 
@@ -64,7 +66,7 @@ def ephemeral_reason(path: Path) -> str | None:
     resolved = Path(os.path.realpath(path))
     if "ansible_collections" in resolved.parts:
         return "inside an installed collection, which an upgrade replaces"
-    for folder in {tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"}:  # noqa: S108
+    for folder in {tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"}:
         if resolved.is_relative_to(os.path.realpath(folder)):
             return "in a temporary folder"
     if Path("/run/.containerenv").exists() or Path("/.dockerenv").exists() or "AWX_ISOLATED_DATA_DIR" in os.environ:
@@ -195,7 +197,9 @@ class RunFolder:
         try:
             path.mkdir(mode=0o700)
         except FileExistsError:
-            raise Refused(f"The run folder {path} exists already; a run id is used once: leave the run id empty.") from None
+            raise Refused(
+                f"The run folder {path} exists already; a run id is used once: leave the run id empty."
+            ) from None
         sync_directory(base)
         lock = _try_lock(path)
         if lock is None:
@@ -243,7 +247,9 @@ def make_private_directory(path: Path) -> None:
             f"The folder {path} cannot be made ({exc.strerror}); name a folder in which this user may write."
         ) from exc
     if not os.access(path, os.W_OK | os.X_OK):
-        raise InvalidInput(f"The folder {path} is not writable for this user; name a folder in which this user may write.")
+        raise InvalidInput(
+            f"The folder {path} is not writable for this user; name a folder in which this user may write."
+        )
 
 
 def unfinished_runs(base: Path, fingerprint: str) -> list[UnfinishedRun]:

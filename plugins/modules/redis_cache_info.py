@@ -11,6 +11,7 @@ short_description: Show what the caches of a Redis or Valkey server hold, and ho
 version_added: 1.0.0
 description:
   - Counts the keys of each cache exactly, and estimates memory, types, expiries and the largest keys from a sample.
+  - Without O(names) and O(patterns), all caches of the catalogue are looked at.
   - Reads only. The reads of the sample count as hits in the server's statistics; the hit ratio is taken before them.
 author:
   - Market Intel Brain (@market-intel-brain)
@@ -19,22 +20,9 @@ extends_documentation_fragment:
   - market_intel.runbooks._attributes.info_module
   - market_intel.runbooks._attributes.actiongroup_redis
   - market_intel.runbooks._redis
+  - market_intel.runbooks._redis.caches
   - market_intel.runbooks._redis.progress
 options:
-  patterns:
-    description: The caches to look at. Without any, only the server's health is returned.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      pattern:
-        description: A glob pattern as of the SCAN command, such as V(market:data:*).
-        type: str
-        required: true
-      name:
-        description: The name of the cache, for the result.
-        type: str
-        default: ''
   interval:
     description: Over how many seconds the hit ratio is taken.
     type: float
@@ -55,6 +43,10 @@ options:
     description: Back off when the server takes longer than this to answer a PING, in milliseconds; V(0) does not look.
     type: float
     default: 20.0
+  run_id:
+    description: The id of this run, such as V(20261123t101500z-redis-stats-7f3a). Without it, one is made.
+    type: str
+    default: ''
 seealso:
   - module: market_intel.runbooks.redis_flush
 """
@@ -63,7 +55,7 @@ EXAMPLES = r"""
 - name: Look at the market data cache
   market_intel.runbooks.redis_cache_info:
     url: redis://redis.example.com:6379/0
-    patterns:
+    caches:
       - name: market-data
         pattern: market:data:*
 """
@@ -123,22 +115,31 @@ caches:
       type: list
       elements: dict
       sample: [{name: 'market:data:17', bytes: 320}]
+report:
+  description: The fields for O(market_intel.runbooks.runbook_report#module:report), also when the run fails.
+  returned: always
+  type: dict
+  sample: {runbook: redis_stats, state: done}
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import RunbookError
 from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.catalogue import select_caches
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.options import (
     LIBRARIES,
+    caches_argument_spec,
     progress_argument_spec,
     redis_argument_spec,
     redis_settings,
     stop_and_progress,
 )
-from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.plan import CachePattern
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.report import stats_report
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.stats import run_stats
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run import check_run_id, new_run_id, utc_now
 
-FIGURE_OPTIONS = {
+FIGURES = {
     "interval": {"type": "float", "default": 1.0},
     "sample": {"type": "int", "default": 20000},
     "largest": {"type": "int", "default": 10},
@@ -146,25 +147,28 @@ FIGURE_OPTIONS = {
     "max_latency_ms": {"type": "float", "default": 20.0},
 }
 
-OPTIONS = {
-    "patterns": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {"pattern": {"type": "str", "required": True}, "name": {"type": "str", "default": ""}},
-    },
-}
-
 
 def body(module: AnsibleModule) -> dict:
     stop, progress = stop_and_progress(module.params)
-    caches = [CachePattern(**entry) for entry in module.params["patterns"]]
-    figures = {name: module.params[name] for name in FIGURE_OPTIONS}
-    return run_stats(redis_settings(module.params), caches, stop, progress, **figures)
+    params = module.params
+    caches = select_caches(params["caches"], params["names"], params["patterns"], all_by_default=True)
+    settings, run_id, started = (
+        redis_settings(params),
+        check_run_id(params["run_id"] or new_run_id("redis_stats")),
+        utc_now(),
+    )
+    try:
+        result = run_stats(settings, caches, stop, progress, **{name: params[name] for name in FIGURES})
+    except RunbookError as exc:
+        exc.result["report"] = stats_report(settings, run_id, started, {}, exc)
+        raise
+    return {**result, "report": stats_report(settings, run_id, started, result)}
 
 
 def main() -> None:
-    spec = ArgumentSpec({**FIGURE_OPTIONS, **OPTIONS}).merge(redis_argument_spec()).merge(progress_argument_spec())
+    spec = ArgumentSpec({**FIGURES, "run_id": {"type": "str", "default": ""}})
+    for part in (redis_argument_spec(), caches_argument_spec(), progress_argument_spec()):
+        spec = spec.merge(part)
     run_module(spec, body, LIBRARIES)
 
 

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - market_intel.runbooks._attributes
   - market_intel.runbooks._attributes.actiongroup_redis
   - market_intel.runbooks._redis
+  - market_intel.runbooks._redis.caches
   - market_intel.runbooks._redis.progress
 attributes:
   check_mode:
@@ -35,25 +36,11 @@ attributes:
   idempotent:
     support: full
 options:
-  patterns:
+  backup:
     description:
-      - What to flush. Each entry is matched in a pass of its own.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      pattern:
-        description: A glob pattern as of the SCAN command, such as V(market:data:*).
-        type: str
-        required: true
-      name:
-        description: The name of the cache, for the report.
-        type: str
-        default: ''
-      backup:
-        description: Whether the keys are saved before they are touched. Without a backup they cannot be put back.
-        type: bool
-        default: true
+      - Whether keys are saved before they are touched. V(false) switches it off for all caches, V(true) leaves it to the catalogue.
+    type: bool
+    default: true
   mode:
     description:
       - V(delete) removes the keys.
@@ -152,16 +139,17 @@ EXAMPLES = r"""
 - name: Empty the market data cache
   market_intel.runbooks.redis_flush:
     url: redis://redis.example.com:6379/0
-    patterns:
-      - pattern: market:data:*
+    caches:
+      - name: market-data
+        pattern: market:data:*
+    names: [market-data]
     backup_dir: /var/backups/runbooks
 
 - name: Let a cache expire within ten minutes, at 5000 keys per second
   market_intel.runbooks.redis_flush:
     url: rediss://redis.example.com:6379/0
     username: runbooks
-    patterns:
-      - pattern: quotes:*
+    patterns: ['quotes:*']
     mode: expire
     expire_window: 600
     rate_limit: 5000
@@ -226,6 +214,10 @@ plan:
       description: The hash for O(confirm).
       type: str
       sample: 1f0c3a9b7d2e4f60-200000-20261123T101500Z
+    continues:
+      description: The id of an unfinished run of the same command, which is continued.
+      type: str
+      sample: ""
     big_keys:
       description: Number of big keys among those that were looked at.
       type: int
@@ -290,21 +282,35 @@ state:
   returned: when keys were to be changed
   type: str
   sample: done
+report:
+  description: The fields for O(market_intel.runbooks.runbook_report#module:report), also when the run fails.
+  returned: always
+  type: dict
+  sample: {runbook: flush_redis, state: done}
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import RunbookError
 from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.catalogue import select_caches
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.options import (
     LIBRARIES,
+    caches_argument_spec,
     progress_argument_spec,
     redis_argument_spec,
     redis_settings,
     stop_and_progress,
 )
-from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.plan import CachePattern, FlushRequest
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.plan import FlushRequest
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.report import flush_report
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.run_flush import FlushOptions, run_flush
-from ansible_collections.market_intel.runbooks.plugins.module_utils._run import absolute_directory
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run import (
+    absolute_directory,
+    check_run_id,
+    new_run_id,
+    utc_now,
+)
 
 REQUEST_OPTIONS = {
     "mode": {"type": "str", "choices": ["delete", "expire"], "default": "delete"},
@@ -325,16 +331,7 @@ REQUEST_OPTIONS = {
 }
 
 OPTIONS = {
-    "patterns": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "options": {
-            "pattern": {"type": "str", "required": True},
-            "name": {"type": "str", "default": ""},
-            "backup": {"type": "bool", "default": True},
-        },
-    },
+    "backup": {"type": "bool", "default": True},
     "backup_dir": {"type": "path", "required": True},
     "backup_keep": {"type": "int", "default": 0},
     "accept_ephemeral_storage": {"type": "bool", "default": False},
@@ -346,7 +343,13 @@ def body(module: AnsibleModule) -> dict:
     params = module.params
     stop, progress = stop_and_progress(params)
     request = FlushRequest(
-        patterns=tuple(CachePattern(**entry) for entry in params["patterns"]),
+        patterns=select_caches(
+            params["caches"],
+            params["names"],
+            params["patterns"],
+            backup=params["backup"],
+            environment=params["environment"],
+        ),
         **{**{name: params[name] for name in REQUEST_OPTIONS}, "allow_sensitive": tuple(params["allow_sensitive"])},
     )
     options = FlushOptions(
@@ -354,10 +357,16 @@ def body(module: AnsibleModule) -> dict:
         backup_dir=absolute_directory(params["backup_dir"], "backup_dir"),
         backup_keep=params["backup_keep"],
         accept_ephemeral_storage=params["accept_ephemeral_storage"],
-        run_id=params["run_id"],
+        run_id=check_run_id(params["run_id"] or new_run_id("flush_redis")),
         check_mode=module.check_mode,
     )
-    result = run_flush(options, request, stop, progress)
+    started = utc_now()
+    try:
+        result = run_flush(options, request, stop, progress)
+    except RunbookError as exc:
+        exc.result["report"] = flush_report(request, options.run_id, started, module.check_mode, exc.result, exc)
+        raise
+    result["report"] = flush_report(request, options.run_id, started, module.check_mode, result)
     if module._diff:
         result["diff"] = diff(result["plan"])
     return result
@@ -380,7 +389,9 @@ def diff(plan: dict) -> dict:
 
 
 def main() -> None:
-    spec = ArgumentSpec({**REQUEST_OPTIONS, **OPTIONS}).merge(redis_argument_spec()).merge(progress_argument_spec())
+    spec = ArgumentSpec({**REQUEST_OPTIONS, **OPTIONS})
+    for part in (redis_argument_spec(), caches_argument_spec(), progress_argument_spec()):
+        spec = spec.merge(part)
     run_module(spec, body, LIBRARIES)
 
 

@@ -56,6 +56,10 @@ options:
     type: str
     choices: [absolute, remaining, persist]
     default: absolute
+  run_id:
+    description: The id of this run, such as V(20261123t101500z-restore-redis-7f3a). Without it, one is made.
+    type: str
+    default: ''
 seealso:
   - module: market_intel.runbooks.redis_flush
 """
@@ -124,10 +128,16 @@ restored:
   returned: always
   type: int
   sample: 199000
+report:
+  description: The fields for O(market_intel.runbooks.runbook_report#module:report), also when the run fails.
+  returned: always
+  type: dict
+  sample: {runbook: restore_redis, state: done}
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import RunbookError
 from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.options import (
     LIBRARIES,
@@ -136,14 +146,21 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.optio
     redis_settings,
     stop_and_progress,
 )
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.report import restore_report
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.restore import RestoreRequest, run_restore
-from ansible_collections.market_intel.runbooks.plugins.module_utils._run import absolute_directory
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run import (
+    absolute_directory,
+    check_run_id,
+    new_run_id,
+    utc_now,
+)
 
 OPTIONS = {
     "path": {"type": "path", "required": True},
     "patterns": {"type": "list", "elements": "str", "default": []},
     "overwrite": {"type": "bool", "default": False},
     "expiry": {"type": "str", "choices": ["absolute", "remaining", "persist"], "default": "absolute"},
+    "run_id": {"type": "str", "default": ""},
 }
 
 
@@ -157,7 +174,13 @@ def body(module: AnsibleModule) -> dict:
         expiry=params["expiry"],
         check_mode=module.check_mode,
     )
-    result = run_restore(redis_settings(params), request, stop, progress)
+    run_id, started = check_run_id(params["run_id"] or new_run_id("restore_redis")), utc_now()
+    try:
+        result = run_restore(redis_settings(params), request, stop, progress)
+    except RunbookError as exc:
+        exc.result["report"] = restore_report(request, run_id, started, exc.result, exc)
+        raise
+    result["report"] = restore_report(request, run_id, started, result)
     if module._diff:
         plan = result["plan"]
         names = plan["sample"] if plan["to_restore"] else []

@@ -20,9 +20,10 @@ from .._errors import RunbookError
 from .._run import RunFolder
 from . import backup, bigkey
 from .backup import PartWriter, Record
+from .catalogue import CachePattern
 from .commands import CHANGED, GONE, REMOVED, KeyCommands
 from .connection import ConnectionLost, is_error, pack, refused
-from .plan import CachePattern, FlushRequest, pending_keys
+from .plan import FlushRequest, pending_keys
 from .scan import START, scan
 from .session import DATA, Session
 from .throttle import Throttle
@@ -211,7 +212,7 @@ class Flush:
         return self._commands.shorten(flight.records, flight.expiries, ends)
 
     def _random_life(self) -> float:
-        return random.uniform(0, self._request.expire_window)  # noqa: S311
+        return random.uniform(0, self._request.expire_window)
 
     def _settle(self, flight: _Flight, outcomes: list[t.Any], *, certain: bool = True) -> None:
         """Count what became of a saved flight, and note which of its records do not stand for a removed key.

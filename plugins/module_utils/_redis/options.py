@@ -35,6 +35,27 @@ def redis_argument_spec() -> ArgumentSpec:
     )
 
 
+def caches_argument_spec() -> ArgumentSpec:
+    return ArgumentSpec(
+        {
+            "caches": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "pattern": {"type": "str"},
+                    "prefix": {"type": "str"},
+                    "backup": {"type": "bool", "default": True},
+                    "environments": {"type": "list", "elements": "str", "default": []},
+                },
+            },
+            "names": {"type": "list", "elements": "str", "default": []},
+            "patterns": {"type": "list", "elements": "str", "default": []},
+        }
+    )
+
+
 def redis_settings(params: t.Mapping[str, t.Any]) -> RedisSettings:
     return RedisSettings(**{name: params[name] for name in redis_argument_spec().argument_spec})
 

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta, timezone
 
 from .._errors import InvalidInput, Refused
 from .._run import utc_now
+from .catalogue import CachePattern
 from .connection import Connection, ServerInfo, is_error, pack
 from .names import literal_prefix, printable, to_bytes
 from .scan import scan
@@ -30,15 +31,6 @@ _SIZED_PER_PAGE = 4
 _CONFIRM_VALID = timedelta(minutes=30)
 _CONFIRM_GROWTH = 1.2
 _CONFIRM_FORM = re.compile(r"([0-9a-f]{16})-([0-9]+)-([0-9]{8}T[0-9]{6}Z)")
-
-
-@dataclass(frozen=True)
-class CachePattern:
-    """One pattern to flush. ``name`` is the cache's name in the catalogue, empty for a custom pattern."""
-
-    pattern: str
-    name: str = ""
-    backup: bool = True
 
 
 @dataclass(frozen=True)
@@ -90,7 +82,10 @@ class PatternPlan:
 
 @dataclass
 class FlushPlan:
-    """What a flush would do; the same in check mode and for real. Sizes are bytes, times seconds."""
+    """What a flush would do; the same in check mode and for real. Sizes are bytes, times seconds.
+
+    ``continues`` is the id of an unfinished run of the same command, which would be finished.
+    """
 
     server: ServerInfo
     mode: str
@@ -101,6 +96,7 @@ class FlushPlan:
     estimated_seconds: float
     confirm: str
     big_keys: int = 0
+    continues: str = ""
     not_verified: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     baseline: dict[str, t.Any] = field(default_factory=dict)
@@ -244,7 +240,7 @@ def check_plan(request: FlushRequest, plan: FlushPlan, *, confirm_needed: bool) 
 
 
 def _check_confirm(request: FlushRequest, plan: FlushPlan) -> None:
-    advice = f"look at the plan, then run again with confirm={plan.confirm}"
+    advice = f"look at the plan, then run again with confirm set to {plan.confirm}"
     if not request.confirm:
         raise Refused(f"This is production, where the plan must be confirmed ({plan.matched} keys match); {advice}.")
     form = _CONFIRM_FORM.fullmatch(request.confirm)

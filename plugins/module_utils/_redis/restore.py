@@ -23,9 +23,9 @@ from .._run import Progress, Stop, read_journal, read_manifest
 from . import backup
 from .backup import BIG, FIRST, LAST, Member
 from .bigkey import QUARANTINE_MARK
+from .commands import KeyCommands
 from .connection import Connection, RedisSettings, ServerInfo, is_error, pack, refused
 from .names import INTERNAL_PREFIX, printable, to_bytes
-from .commands import KeyCommands
 from .plan import check_rights, check_role
 from .session import Session
 

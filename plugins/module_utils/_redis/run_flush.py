@@ -19,7 +19,6 @@ from .._run import (
     Stop,
     apply_retention,
     make_private_directory,
-    new_run_id,
     read_journal,
     refuse_ephemeral,
     rfc3339,
@@ -69,9 +68,9 @@ class FlushOptions:
 
     settings: RedisSettings
     backup_dir: Path
+    run_id: str
     backup_keep: int = 0
     accept_ephemeral_storage: bool = False
-    run_id: str = ""
     check_mode: bool = False
 
 
@@ -83,7 +82,7 @@ def run_flush(options: FlushOptions, request: FlushRequest, stop: Stop, progress
     started = time.monotonic()
     check_patterns(request)
     base = options.backup_dir / "redis"
-    session = Session(options.settings, options.run_id or "runbooks-flush-redis", stop.check)
+    session = Session(options.settings, options.run_id, stop.check)
     try:
         check_server(request, session.server)
         throttle = Throttle(
@@ -111,8 +110,7 @@ def run_flush(options: FlushOptions, request: FlushRequest, stop: Stop, progress
             "removed": 0,
             "resumed": False,
         }
-        unfinished = unfinished_runs(base, request.fingerprint(session.server))
-        if options.check_mode or not (plan.to_change or unfinished):
+        if options.check_mode or not (plan.to_change or plan.continues):
             return result
         _check_storage(request, options, base, plan)
         result.update(_apply(session, request, options, base, plan, throttle, stop, progress))
@@ -142,6 +140,7 @@ def _complete_plan(session: Session, request: FlushRequest, options: FlushOption
     if without:
         plan.notices.append(f"NO BACKUP is made of {', '.join(without)}: these keys cannot be put back.")
     for run in unfinished_runs(base, request.fingerprint(session.server)):
+        plan.continues = plan.continues or run.path.name
         plan.notices.append(f"The run {run.path.name} did not finish; this command continues it.")
 
 
@@ -252,8 +251,7 @@ def _open_folder(session: Session, request: FlushRequest, options: FlushOptions,
             "mode": request.mode,
             "parts": [],
         }
-        run_id = options.run_id or new_run_id("flush_redis")
-        return RunFolder.create(base, run_id, {**manifest, "run_id": run_id}), False
+        return RunFolder.create(base, options.run_id, manifest), False
     closed = {part["file"] for part in folder.manifest["parts"]}
     for path in sorted(folder.path.glob("part-*.resp.gz")):
         if path.name not in closed:

@@ -13,9 +13,10 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 
 from .._run import Progress, Stop
+from .catalogue import CachePattern
 from .connection import RedisSettings, is_error, pack, refused
 from .names import printable
-from .plan import CachePattern, hit_ratio_between
+from .plan import hit_ratio_between
 from .recovery import server_health
 from .scan import scan
 from .session import SCAN, Session
