@@ -85,7 +85,9 @@ def command(home: Path, program: str, *arguments: str, cwd: Path | None = None, 
 
 
 def flush(installed: Path, cwd: Path, server: RedisServer, *more: str, check: bool = False) -> Result:
-    """Run the installed playbook by its name from a folder that has nothing to do with it."""
+    """Run the installed playbook by its name from a folder that has nothing to do with it, without any settings."""
+    settings = cwd / "ansible.cfg"
+    settings.touch()
     return run_playbook(
         "market_intel.runbooks.flush_redis",
         [
@@ -99,7 +101,7 @@ def flush(installed: Path, cwd: Path, server: RedisServer, *more: str, check: bo
         cwd=cwd,
         env={
             "ANSIBLE_COLLECTIONS_PATH": str(installed),
-            "ANSIBLE_CONFIG": os.devnull,
+            "ANSIBLE_CONFIG": str(settings),
             "PYTHONDONTWRITEBYTECODE": "1",
         },
     )
