@@ -75,6 +75,7 @@ def test_flush_twice(core: Path, redis70: RedisServer, tmp_path: Path) -> None:
         "flush_redis_reports_dir": str(tmp_path / "reports"),
         "flush_redis_force": True,
         "flush_redis_accept_ephemeral_storage": True,
+        "flush_redis_recovery_timeout": 0,
     }
     first = run_playbook("flush_redis", options, cwd=tmp_path, bin_dir=core)
     assert first.rc == 0, first.output
