@@ -27,7 +27,8 @@ options:
     type: str
   ca_cert:
     description:
-      - File with the certificates of the authorities that are trusted, in PEM format. Without it, those of the system are.
+      - File with the certificates of the authorities that are trusted, in PEM format. Without it, those of the
+        system are.
     type: path
   client_cert:
     description:
@@ -88,7 +89,9 @@ options:
         description: The glob pattern of its keys, as of the SCAN command. Either this or O(caches[].prefix) is needed.
         type: str
       prefix:
-        description: What the names of its keys begin with, literally; characters that a pattern gives a meaning are escaped.
+        description:
+          - What the names of its keys begin with, literally; characters that a pattern gives a meaning
+            are escaped.
         type: str
       backup:
         description: Whether its keys are saved before a flush touches them. Without a backup they cannot be put back.

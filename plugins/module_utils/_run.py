@@ -279,7 +279,8 @@ def read_journal(path: Path) -> list[dict[str, t.Any]]:
 
 
 def apply_retention(base: Path, keep: int, current: Path) -> list[str]:
-    """Remove the oldest finished runs below ``base`` beyond ``keep`` (0 keeps all); never ``current`` or an unfinished one."""
+    """Remove the oldest finished runs below ``base`` beyond ``keep`` (0 keeps all); never "
+    "``current`` or an unfinished one."""
     finished = [
         path.parent
         for path in sorted(base.glob("*/" + MANIFEST), reverse=True)

@@ -11,7 +11,8 @@ short_description: Empty caches of a Redis or Valkey server, with a backup of ev
 version_added: 1.0.0
 description:
   - Deletes the keys that match patterns, or shortens their lives, without stalling the server.
-  - A key is only touched after its value and its expiry are safe on disk, and only if it is still exactly what was saved.
+  - A key is only touched after its value and its expiry are safe on disk, and only if it is still exactly what
+    was saved.
     Keys that are changed, expire or vanish meanwhile are counted and are never an error.
   - The backup is a folder of gzip files that C(zcat part-*.resp.gz | redis-cli --pipe) restores,
     and that M(market_intel.runbooks.redis_restore) restores with care for newer keys.
@@ -38,14 +39,16 @@ attributes:
 options:
   backup:
     description:
-      - Whether keys are saved before they are touched. V(false) switches it off for all caches, V(true) leaves it to the catalogue.
+      - Whether keys are saved before they are touched. V(false) switches it off for all caches, V(true) leaves
+        it to the catalogue.
     type: bool
     default: true
   mode:
     description:
       - V(delete) removes the keys.
       - V(expire) lets each of them expire at a random moment within O(expire_window), so that the database behind the
-        cache is not asked for all of them at once. A life is never lengthened, and keys that end within the window are left alone.
+        cache is not asked for all of them at once. A life is never lengthened, and keys that end within the
+        window are left alone.
         A key that is changed in place afterwards still expires; the backup holds what it was at the time of the flush.
     type: str
     choices: [delete, expire]
@@ -56,7 +59,8 @@ options:
     default: 300
   backup_dir:
     description:
-      - Absolute path of the folder for backups and journals. The run makes V(redis/<run id>) in it, readable by its owner only.
+      - Absolute path of the folder for backups and journals. The run makes V(redis/<run id>) in it, readable by
+        its owner only.
     type: path
     required: true
   backup_keep:
@@ -64,7 +68,9 @@ options:
     type: int
     default: 0
   accept_ephemeral_storage:
-    description: Allow an O(backup_dir) that does not outlive the run, such as a temporary folder or the disk of a container.
+    description:
+      - Allow an O(backup_dir) that does not outlive the run, such as a temporary folder or the disk of
+        a container.
     type: bool
     default: false
   batch_size:
@@ -82,12 +88,15 @@ options:
     type: float
     default: 20.0
   max_replica_lag_bytes:
-    description: Back off when a replica is further behind than this, in bytes; V(0) does not look. It is asked with O(max_latency_ms).
+    description:
+      - Back off when a replica is further behind than this, in bytes; V(0) does not look. It is asked
+        with O(max_latency_ms).
     type: int
     default: 67108864
   big_key_bytes:
     description:
-      - Keys of this size in memory and above are renamed away and read in chunks, so that copying them does not block the server.
+      - Keys of this size in memory and above are renamed away and read in chunks, so that copying them does not
+        block the server.
     type: int
     default: 1048576
   max_keys:
@@ -99,12 +108,15 @@ options:
     type: float
     default: 0.5
   allow_broad:
-    description: Allow patterns with fewer than three literal characters at their beginning, and any share of the database.
+    description:
+      - Allow patterns with fewer than three literal characters at their beginning, and any share of the
+        database.
     type: bool
     default: false
   allow_sensitive:
     description:
-      - Words that a pattern may contain although they usually name something else than a cache, such as V(session), V(token) or V(queue).
+      - Words that a pattern may contain although they usually name something else than a cache, such as
+        V(session), V(token) or V(queue).
     type: list
     elements: str
     default: []
@@ -114,7 +126,8 @@ options:
     default: ''
   confirm:
     description:
-      - The hash of the plan (RV(plan.confirm)) that an operator has looked at. It is valid for 30 minutes, for the same server
+      - The hash of the plan (RV(plan.confirm)) that an operator has looked at. It is valid for 30 minutes, for
+        the same server
         process, database, patterns and options, while at most 1.2 times the planned number of keys match.
     type: str
     default: ''
@@ -123,7 +136,9 @@ options:
     type: str
     default: ''
   recovery_timeout:
-    description: How long to watch the cache fill again after the flush, in seconds; V(0) does not watch. A timeout is reported, not failed.
+    description:
+      - How long to watch the cache fill again after the flush, in seconds; V(0) does not watch. A
+        timeout is reported, not failed.
     type: float
     default: 0.0
   run_id:

@@ -55,7 +55,8 @@ def _from_catalogue(entry: t.Mapping[str, t.Any], backup: bool, environment: str
     allowed = entry.get("environments") or []
     if allowed and environment not in allowed:
         raise Refused(
-            f"The cache {name!r} is for the environments {', '.join(allowed)} only, this is {environment or 'none of them'}; "
+            f"The cache {name!r} is for the environments {', '.join(allowed)} only, this is "
+            f"{environment or 'none of them'}; "
             "run it there, or correct the catalogue."
         )
     return CachePattern(pattern or escape_glob(prefix or "") + "*", name, backup and entry.get("backup", True))

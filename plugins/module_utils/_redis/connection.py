@@ -45,7 +45,8 @@ class CommandRefused(RunbookError):
 _ADVICE = {
     "NOPERM": "grant it in the user's ACL (docs/guide_redis_acl.md has the complete line) or use another user",
     "READONLY": "this server is a replica: use the URL of its primary",
-    "NOREPLICAS": "the primary has fewer replicas in sync than min-replicas-to-write: wait for them, then run the command again",
+    "NOREPLICAS": "the primary has fewer replicas in sync than min-replicas-to-write: wait for "
+    "them, then run the command again",
     "MISCONF": "the server refuses writes because its last save failed: repair its persistence first",
     "LOADING": "the server is loading its data: wait until it has finished",
     "MASTERDOWN": "the replica has no link to its primary: use the URL of the primary",
@@ -144,7 +145,7 @@ def pack(*args: bytes) -> bytes:
 def parse_info(text: bytes) -> dict[str, str]:
     """Parse the reply of INFO."""
     lines = text.decode("utf-8", "replace").splitlines()
-    return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))  # type: ignore[misc]
+    return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
 
 
 def is_error(reply: Reply) -> bool:
@@ -284,7 +285,8 @@ def _open(settings: RedisSettings) -> t.Any:
         ) from exc
     except (redis_exceptions.ConnectionError, redis_exceptions.TimeoutError, OSError) as exc:
         raise RedisUnavailable(
-            f"Redis at {settings.display_url} cannot be reached ({exc}); check the URL, the network and the TLS options."
+            f"Redis at {settings.display_url} cannot be reached ({exc}); check the URL, the "
+            f"network and the TLS options."
         ) from exc
     except redis_exceptions.RedisError as exc:
         if "AUTH" in str(exc) or "WRONGPASS" in str(exc):

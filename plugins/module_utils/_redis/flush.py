@@ -68,7 +68,8 @@ class Flush:
         between: t.Callable[[], None],
         on_progress: t.Callable[[int], None],
     ) -> None:
-        """``between`` runs between two flights and may raise to stop; ``on_progress`` gets the number of removed keys."""
+        """``between`` runs between two flights and may raise to stop; ``on_progress`` gets the "
+        "number of removed keys."""
         self._session = session
         self._request = request
         self._throttle = throttle

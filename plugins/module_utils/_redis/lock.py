@@ -42,7 +42,10 @@ class DatabaseLock:
         except CommandRefused as exc:
             if exc.code != "NOPERM":
                 raise
-            self.warning = "This user has no rights on the lock key (docs/guide_redis_acl.md): only flushes from this machine are kept apart."
+            self.warning = (
+                "This user has no rights on the lock key (docs/guide_redis_acl.md): "
+                "only flushes from this machine are kept apart."
+            )
             return self
         if holder is not None and holder != self._holder:
             raise Refused(

@@ -23,7 +23,10 @@ from .scan import scan
 from .session import Session
 from .throttle import Throttle
 
-SENSITIVE_WORDS = ("session", "sess", "auth", "token", "jwt", "oauth", "rate", "limit", "lock", "mutex", "queue", "bull", "celery", "job", "sidekiq", "resque", "leader")  # fmt: skip
+SENSITIVE_WORDS = (
+    *("session", "sess", "auth", "token", "jwt", "oauth", "rate", "limit", "lock", "mutex", "leader"),
+    *("queue", "bull", "celery", "job", "sidekiq", "resque"),
+)
 _MIN_PREFIX = 3
 _SHARE_GUARD_FROM = 1000
 _SAMPLE_NAMES = 10
@@ -55,7 +58,8 @@ class FlushRequest:
     recovery_timeout: float = 0.0
 
     def fingerprint(self, server: ServerInfo) -> str:
-        """Identify "the same command": the same patterns, mode and database of the same server, wherever it restarts."""
+        """Identify "the same command": the same patterns, mode and database of the same "
+        "server, wherever it restarts."""
         return self._hash([server.url, server.database, self._what()])
 
     def plan_hash(self, server: ServerInfo, *carried: t.Any) -> str:
@@ -180,32 +184,51 @@ def hit_ratio_between(before: t.Mapping[str, str], after: t.Mapping[str, str], s
     }
 
 
-def check_patterns(request: FlushRequest) -> None:
-    """Refuse patterns that are too broad or that name what is not a cache, before anything is asked of the server."""
+_RANGES: dict[str, tuple[float, float]] = {
+    "expire_window": (1, 31_536_000),
+    "batch_size": (10, 10_000),
+    "rate_limit": (0, 10_000_000),
+    "max_latency_ms": (0, 60_000),
+    "max_replica_lag_bytes": (0, 2**40),
+    "big_key_bytes": (1024, 2**29),
+    "max_keys": (0, 10**12),
+    "max_share": (0, 1),
+    "recovery_timeout": (0, 86_400),
+}
+
+
+def check_request(request: FlushRequest) -> None:
+    """Refuse values out of range and patterns that are too broad or name no cache, before the "
+    "server is asked anything."""
+    for name, (least, most) in _RANGES.items():
+        value = getattr(request, name)
+        if not least <= value <= most:
+            raise InvalidInput(f"flush_redis_{name} is {value:g}; allowed is {least:g} to {most:g}.")
     if not request.patterns:
         raise InvalidInput("There is nothing to flush: name a cache of the catalogue or give a pattern.")
-    if request.mode not in ("delete", "expire"):
-        raise InvalidInput(f"The mode {request.mode!r} is not known; allowed are delete and expire.")
     for entry in request.patterns:
         prefix = literal_prefix(entry.pattern)
         if len(prefix) < _MIN_PREFIX and not request.allow_broad:
             raise Refused(
                 f"The pattern {entry.pattern!r} is too broad: it begins with {len(prefix)} literal characters, "
-                f"at least {_MIN_PREFIX} are demanded; narrow it, or set allow_broad=true after a look at the plan."
+                f"at least {_MIN_PREFIX} are demanded; narrow it, or set "
+                f"flush_redis_allow_broad=true after a look at the plan."
             )
         segments = re.split(r"[^a-z]+", prefix.lower())
         for word in SENSITIVE_WORDS:
             if {word, word + "s"} & set(segments) and word not in request.allow_sensitive:
                 raise Refused(
-                    f"The pattern {entry.pattern!r} names {word!r}, which is usually no cache: flushing it may log users out, "
-                    f"lift limits or lose jobs; if that is wanted, add {word!r} to allow_sensitive."
+                    f"The pattern {entry.pattern!r} names {word!r}, which is usually no cache: "
+                    f"flushing it may log users out, "
+                    f"lift limits or lose jobs; if that is wanted, add {word!r} to flush_redis_allow_sensitive."
                 )
 
 
 def check_role(server: ServerInfo) -> None:
     if server.role != "primary":
         raise Refused(
-            f"Redis at {server.url} is a {server.role}; keys can only be changed on a primary: use the URL of its primary."
+            f"Redis at {server.url} is a {server.role}; keys can only be changed on a primary: "
+            f"use the URL of its primary."
         )
     if server.mode == "cluster":
         raise Refused(
@@ -226,21 +249,22 @@ def check_plan(request: FlushRequest, plan: FlushPlan, *, confirm_needed: bool) 
     """Refuse a plan that is larger than allowed or, in production, was not confirmed."""
     if plan.matched > request.max_keys:
         raise Refused(
-            f"{plan.matched} keys match, allowed are {request.max_keys} (max_keys); "
-            "narrow the pattern, or raise max_keys after a look at the plan."
+            f"{plan.matched} keys match, allowed are {request.max_keys}; "
+            "narrow the pattern, or raise flush_redis_max_keys after a look at the plan."
         )
     share = plan.matched / plan.database_keys if plan.database_keys else 0.0
     if plan.matched > _SHARE_GUARD_FROM and share > request.max_share and not request.allow_broad:
         raise Refused(
             f"{plan.matched} of {plan.database_keys} keys match ({share:.0%} of the database), allowed are "
-            f"{request.max_share:.0%} (max_share); narrow the pattern, raise max_share, or set allow_broad=true."
+            f"{request.max_share:.0%} ; narrow the pattern, raise flush_redis_max_share, or set "
+            f"flush_redis_allow_broad=true."
         )
     if confirm_needed and request.environment == "production" and plan.to_change:
         _check_confirm(request, plan)
 
 
 def _check_confirm(request: FlushRequest, plan: FlushPlan) -> None:
-    advice = f"look at the plan, then run again with confirm set to {plan.confirm}"
+    advice = f"look at the plan, then run again with flush_redis_confirm={plan.confirm}"
     if not request.confirm:
         raise Refused(f"This is production, where the plan must be confirmed ({plan.matched} keys match); {advice}.")
     form = _CONFIRM_FORM.fullmatch(request.confirm)
@@ -254,7 +278,8 @@ def _check_confirm(request: FlushRequest, plan: FlushPlan) -> None:
         raise Refused(f"The confirmation is {age} old, it is valid for {_CONFIRM_VALID}; {advice}.")
     if plan.matched > _CONFIRM_GROWTH * count:
         raise Refused(
-            f"{plan.matched} keys match now, {count} did when the plan was confirmed (allowed is {_CONFIRM_GROWTH:g} times as many); "
+            f"{plan.matched} keys match now, {count} did when the plan was confirmed (allowed is "
+            f"{_CONFIRM_GROWTH:g} times as many); "
             f"{advice}."
         )
 

@@ -46,9 +46,7 @@ def flush_report(
         *result.get("notices", plan.get("notices", [])),
         *(f"not verified: {what}" for what in plan.get("not_verified", [])),
     ]
-    report = _common(
-        "flush_redis", result.get("run_id") or run_id, started, check_mode, _state(result, check_mode, failure)
-    )
+    report = _common("flush_redis", result.get("run_id") or run_id, started, _state(result, check_mode, failure))
     report["asked"] = {
         "caches": [entry.name for entry in request.patterns if entry.name],
         "patterns": [entry.pattern for entry in request.patterns],
@@ -61,7 +59,8 @@ def flush_report(
     if plan:
         report["plan"] = {
             "summary": [
-                f"{entry['name'] or entry['pattern']}: {entry['to_change']:,} of {entry['matched']:,} matching keys to {request.mode}"
+                f"{entry['name'] or entry['pattern']}: {entry['to_change']:,} of "
+                f"{entry['matched']:,} matching keys to {request.mode}"
                 + ("" if entry["backup"] else ", WITHOUT BACKUP")
                 for entry in plan["patterns"]
             ],
@@ -72,7 +71,7 @@ def flush_report(
             "sample": plan["sample"],
         }
         report["summary"] += [
-            f"{plan['to_change']:,} of {plan['database_keys']:,} keys were to be {verb}" + _server(plan)
+            f"{plan['to_change']:,} of {plan['database_keys']:,} keys are to be {verb}" + _server(plan)
         ]
         report["figures"] = _figures(result.get("before") or {}, result.get("after") or {})
     if removed or "state" in result:
@@ -125,7 +124,8 @@ def _flush_proofs(result: t.Mapping[str, t.Any], with_backup: bool) -> list[Fiel
             {
                 "claim": "every key was on disk before it was touched",
                 "result": "proven",
-                "evidence": f"{result['backup']['records']:,} records; each key was compared with its record when it was removed",
+                "evidence": f"{result['backup']['records']:,} records; each key was compared "
+                "with its record when it was removed",
             }
         )
     if "remaining" in result:
@@ -159,7 +159,7 @@ def restore_report(
 ) -> Fields:
     """Return the report of a restore, of whatever part of it was reached."""
     plan, restored = result.get("plan") or {}, result.get("restored", 0)
-    report = _common("restore_redis", run_id, started, request.check_mode, _state(result, request.check_mode, failure))
+    report = _common("restore_redis", run_id, started, _state(result, request.check_mode, failure))
     report["asked"] = {
         "backup": str(request.path),
         "patterns": list(request.patterns),
@@ -176,7 +176,7 @@ def restore_report(
         }
         report["degraded"] = [f"not verified: {what}" for what in plan["not_verified"]]
         report["summary"] += [
-            f"{plan['to_restore']:,} of {plan['records']:,} records were to be restored, {plan['existing']:,} exist, "
+            f"{plan['to_restore']:,} of {plan['records']:,} records are to be restored, {plan['existing']:,} exist, "
             f"{plan['expired']:,} have expired" + _server(plan)
         ]
     if restored:
@@ -193,7 +193,7 @@ def stats_report(
     failure: RunbookError | None = None,
 ) -> Fields:
     """Return the report of a look at caches."""
-    report = _common("redis_stats", run_id, started, False, failure.state if failure else "unchanged")
+    report = _common("redis_stats", run_id, started, failure.state if failure else "unchanged")
     report["asked"] = {"url": settings.display_url}
     report["summary"] = [str(failure)] if failure else []
     if result:
@@ -201,7 +201,8 @@ def stats_report(
         report["figures"] = _figures(result["health"], {})
         report["details"] = dict(result)
         report["summary"] += [
-            f"{cache['name'] or cache['pattern']}: {cache['keys']:,} keys, about {cache['memory_bytes'] / 2**20:,.1f} MiB"
+            f"{cache['name'] or cache['pattern']}: {cache['keys']:,} keys, about "
+            f"{cache['memory_bytes'] / 2**20:,.1f} MiB"
             for cache in result["caches"]
         ]
         report["summary"] += [
@@ -210,11 +211,10 @@ def stats_report(
     return report
 
 
-def _common(runbook: str, run_id: str, started: datetime, check_mode: bool, state: str) -> Fields:
+def _common(runbook: str, run_id: str, started: datetime, state: str) -> Fields:
     return {
         "run_id": run_id,
         "runbook": runbook,
-        "mode": "check" if check_mode else "run",
         "state": state,
         "started": rfc3339(started),
         "finished": rfc3339(utc_now()),

@@ -22,10 +22,9 @@ from .._errors import InvalidInput, Refused
 from .._run import Progress, Stop, read_journal, read_manifest
 from . import backup
 from .backup import BIG, FIRST, LAST, Member
-from .bigkey import QUARANTINE_MARK
 from .commands import KeyCommands
 from .connection import Connection, RedisSettings, ServerInfo, is_error, pack, refused
-from .names import INTERNAL_PREFIX, printable, to_bytes
+from .names import INTERNAL_PREFIX, QUARANTINE_MARK, printable, to_bytes
 from .plan import check_rights, check_role
 from .session import Session
 
@@ -332,13 +331,15 @@ class _Restore:
         elif saved > own or (own >= _VALKEY_RDB > saved > _LAST_COMMON_RDB):
             server = connection.server
             raise Refused(
-                f"The backup has RDB version {saved}, which {server.name} {server.version} (RDB version {own}) does not read; "
+                f"The backup has RDB version {saved}, which {server.name} {server.version} (RDB "
+                f"version {own}) does not read; "
                 f"restore to a server like the one it comes from ({self._manifest['server']['name']} "
                 f"{self._manifest['server']['version']}) or newer of the same family."
             )
 
     def _probe(self, connection: Connection, batches: list[_Batch]) -> None:
-        """Restore one record under a name of our own for some seconds: what a version check cannot foresee shows here."""
+        """Restore one record under a name of our own for some seconds: what a version check "
+        "cannot foresee shows here."""
         for entry in (entry for batch in batches if not batch.big for entry in self._entries(batch)):
             moment = b"%d" % (self._now + _PROBE_LIFE_MS)
             reply = connection.pipeline([pack(b"RESTORE", _SCRATCH, moment, entry.payload, b"ABSTTL", b"REPLACE")])[0]
@@ -391,7 +392,8 @@ def _check_memory(connection: Connection, plan: RestorePlan) -> None:
     limit, used = int(memory.get("maxmemory", 0)), int(memory.get("used_memory", 0))
     if limit and memory.get("maxmemory_policy") == "noeviction" and used + plan.payload_bytes > limit:
         raise Refused(
-            f"The server has {limit - used} bytes left below maxmemory, the restore needs at least {plan.payload_bytes}; "
+            f"The server has {limit - used} bytes left below maxmemory, the restore needs at "
+            f"least {plan.payload_bytes}; "
             "raise maxmemory, or restore a part with patterns."
         )
 

@@ -34,8 +34,8 @@ from .names import literal_prefix
 from .plan import (
     FlushPlan,
     FlushRequest,
-    check_patterns,
     check_plan,
+    check_request,
     check_rights,
     check_server,
     make_plan,
@@ -80,7 +80,7 @@ def run_flush(options: FlushOptions, request: FlushRequest, stop: Stop, progress
     Raises RunbookError with what was reached so far in its ``result``.
     """
     started = time.monotonic()
-    check_patterns(request)
+    check_request(request)
     base = options.backup_dir / "redis"
     session = Session(options.settings, options.run_id, stop.check)
     try:
@@ -148,7 +148,7 @@ def _check_storage(request: FlushRequest, options: FlushOptions, base: Path, pla
     if not any(entry.backup for entry in request.patterns):
         return
     if not options.accept_ephemeral_storage:
-        refuse_ephemeral(base, "backup_dir", "accept_ephemeral_storage")
+        refuse_ephemeral(base, "flush_redis_backup_dir", "flush_redis_accept_ephemeral_storage")
     make_private_directory(base)
     needed = int(plan.estimated_bytes * _SPACE_FACTOR)
     free = shutil.disk_usage(base).free
@@ -218,7 +218,10 @@ def _apply(
         folder.save(state=state, ended=rfc3339(utc_now()))
         message = str(exc)
         if isinstance(exc, Interrupted):
-            message = f"The flush was {exc} after {reached()['removed']} keys; run the same command again: it continues run {folder.run_id}."
+            message = (
+                f"The flush was {exc} after {reached()['removed']} keys; "
+                f"run the same command again: it continues run {folder.run_id}."
+            )
         kind = type(exc) if isinstance(exc, (Interrupted, Refused)) else RunbookError
         raise kind(message, changed=reached()["removed"] > 0, plan=plan.as_result(), state=state, **reached()) from exc
     else:

@@ -77,7 +77,8 @@ class Session:
         if connection.server.run_id != self.server.run_id:
             raise ServerChanged(
                 f"Redis at {self.server.url} was restarted or replaced during the run "
-                f"(run id {connection.server.run_id} instead of {self.server.run_id}); check it, then run the same command again."
+                f"(run id {connection.server.run_id} instead of {self.server.run_id}); check it, "
+                f"then run the same command again."
             ) from cause
 
     def close(self) -> None:

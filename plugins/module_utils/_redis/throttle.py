@@ -106,4 +106,4 @@ def replica_lag(replication: t.Mapping[str, str]) -> int | None:
 
 
 def _pairs(text: str) -> dict[str, str]:
-    return dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)  # type: ignore[misc]
+    return dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
