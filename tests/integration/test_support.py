@@ -23,10 +23,10 @@ from redis.retry import Retry
 
 import support.ansible
 from support import dataset
-from support._process import wait_until
 from support.ansible import run_module, run_playbook, start_module, start_playbook
 from support.dataset import PREFIX, awkward_names, diff, fill, fill_all_types, restore_states, snapshot
 from support.probe import LatencyProbe
+from support.processes import wait_until
 from support.proxy import Proxy
 from support.resp import Damaged, commands, records, replay
 from support.servers import RedisServer, wait_for_replica

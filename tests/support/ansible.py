@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Union
 
-from ._process import die_with_parent, wait_until
+from .processes import die_with_parent, wait_until
 
 COLLECTION = "market_intel.runbooks"
 ROOT = Path(__file__).resolve().parents[2]

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._process import die_with_parent, wait_until
+from .processes import die_with_parent, wait_until
 
 if TYPE_CHECKING:
     from .servers import RedisServer

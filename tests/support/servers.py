@@ -24,7 +24,7 @@ from redis.retry import Retry
 
 from tools.servers_install import find_servers
 
-from ._process import die_with_parent, wait_until
+from .processes import die_with_parent, wait_until
 from .tls import make_certificates
 
 FLAVOURS = ("redis-7.0", "redis-6.2", "valkey-9.1")
@@ -51,8 +51,8 @@ def free_port() -> int:
 class RedisServer:
     """One private server on a free loopback port and on a unix socket, without persistence.
 
-    With `tls` it also listens for TLS on `tls_port` (not 6.2, which is built without); clients may show a certificate,
-    and have to with `tls_auth_clients="yes"`.
+    With `tls` it also listens for TLS on `tls_port` (only the build of 7.0 can); clients may show a certificate, and
+    have to with `tls_auth_clients="yes"`.
 
     `config` are directives with underscores for dashes; a list gives several lines, a string is written as it is
     (`save='""'`). `users` are ACL lines without the word `user`. `replicaof` is another `RedisServer`.
@@ -114,7 +114,11 @@ class RedisServer:
         self._acl: list[bytes] = []
 
     def __enter__(self) -> RedisServer:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def __exit__(self, *_exc: object) -> None:
         self.close()

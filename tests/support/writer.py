@@ -40,7 +40,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from . import dataset
-from ._process import die_with_parent, wait_until
+from .processes import die_with_parent, wait_until
 
 if TYPE_CHECKING:
     from .servers import RedisServer
