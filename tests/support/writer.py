@@ -78,7 +78,7 @@ class WriteLog:
 class Writer:
     """Changes keys below a prefix, and makes new ones, at `rate` writes per second (0: as fast as it can).
 
-    A context manager; it writes when it is entered. `create_share` of the writes go to keys of its own.
+    A context manager; its first write is acknowledged when it is entered. `create_share` of the writes go to keys of its own.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Writer:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(self._options).encode())
         self._process.stdin.close()
-        wait_until(lambda: self._log.stat().st_size > 0 or not self.running, 60, "the writer's first write")
+        wait_until(lambda: self.read().writes > 0 or not self.running, 60, "the writer's first write")
         if not self.running:
             self._fail()
         return self
