@@ -90,7 +90,7 @@ Maker = Callable[["redis.client.Pipeline", bytes, random.Random], Any]
 
 def _text(chooser: random.Random, length: int) -> bytes:
     """Return JSON-like bytes, which compress as real caches do."""
-    return (b'{"symbol":"%08x","bid":%d,"ask":%d},' % tuple(chooser.getrandbits(32) for _ in range(3)) * length)[
+    return (b'{"symbol":"%08x","bid":%d,"ask":%d},' % tuple(chooser.getrandbits(32) for _field in range(3)) * length)[
         :length
     ]
 

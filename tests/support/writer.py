@@ -78,7 +78,8 @@ class WriteLog:
 class Writer:
     """Changes keys below a prefix, and makes new ones, at `rate` writes per second (0: as fast as it can).
 
-    A context manager; its first write is acknowledged when it is entered. `create_share` of the writes go to keys of its own.
+    A context manager; when it is entered, its first write is acknowledged. `create_share` of the writes go to keys of
+    its own.
     """
 
     def __init__(
