@@ -20,8 +20,6 @@ export PATH := $(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(ROOT)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(ROOT)/.ansible/collections
 export ANSIBLE_HOME := $(CACHE)/ansible
-export MYPY_CACHE_DIR := $(CACHE)/mypy
-export RUFF_CACHE_DIR := $(CACHE)/ruff
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 STAGES := lint types sanity unit integration molecule
