@@ -68,6 +68,6 @@ def run_module(
     try:
         result = body(module)
     except RunbookError as exc:
-        module.fail_json(msg=str(exc), **{"state": exc.state, **exc.result})
+        module.fail_json(msg=str(exc), **{"changed": False, "state": exc.state, **exc.result})
     module.exit_json(**result)
     raise AssertionError("exit_json returned")

@@ -29,7 +29,9 @@ def flush_args(server: RedisServer, folder: Path, **options: Any) -> dict[str, A
     }
 
 
-def flush(server: RedisServer, folder: Path, *, check: bool = False, diff: bool = False, **options: Any) -> dict[str, Any]:
+def flush(
+    server: RedisServer, folder: Path, *, check: bool = False, diff: bool = False, **options: Any
+) -> dict[str, Any]:
     return run_module("redis_flush", flush_args(server, folder, **options), check=check, diff=diff)
 
 

@@ -81,10 +81,10 @@ class RedisSettings:
             raise InvalidInput(
                 f"The URL {self.display_url!r} has no scheme that is known; allowed are redis://, rediss:// and unix://."
             )
-        if parts.password is not None:
+        if parts.username is not None or parts.password is not None:
             raise InvalidInput(
-                "The URL holds a password; passwords are not allowed in a URL, which ends up in logs: "
-                "use the password option or the environment variable REDISCLI_AUTH."
+                "The URL holds a user name or password; credentials are not allowed in a URL, which ends up in logs: "
+                "use the options username and password, or the environment variable REDISCLI_AUTH."
             )
         database = parts.path.strip("/") if parts.scheme != "unix" else ""
         for name, value in (pair.partition("=")[::2] for pair in parts.query.split("&") if pair):

@@ -56,8 +56,11 @@ def caches_argument_spec() -> ArgumentSpec:
     )
 
 
-def redis_settings(params: t.Mapping[str, t.Any]) -> RedisSettings:
-    return RedisSettings(**{name: params[name] for name in redis_argument_spec().argument_spec})
+def redis_settings(params: dict[str, t.Any]) -> RedisSettings:
+    """Return the settings, and take credentials out of the URL that the result will show."""
+    settings = RedisSettings(**{name: params[name] for name in redis_argument_spec().argument_spec})
+    params["url"] = settings.display_url
+    return settings
 
 
 def progress_argument_spec() -> ArgumentSpec:

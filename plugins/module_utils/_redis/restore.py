@@ -271,7 +271,8 @@ class _Restore:
             if self._is_expired(entry) or (not self._request.overwrite and connection.execute(b"EXISTS", entry.key)):
                 continue
             name = entry.key + QUARANTINE_MARK + b"restore"
-            for member in batch.members:
+            # The last member holds only the expiry, which is set once the key is whole.
+            for member in batch.members[:-1]:
                 commands = backup.parse_commands(backup.read_member(batch.path, member))
                 self._check_replies(connection.pipeline([_renamed(command, name) for command in commands]))
                 self._stop.check()

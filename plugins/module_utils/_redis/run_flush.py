@@ -259,6 +259,9 @@ def _open_folder(session: Session, request: FlushRequest, options: FlushOptions,
     for path in sorted(folder.path.glob("part-*.resp.gz")):
         if path.name not in closed:
             backup.cut_torn_tail(path)
+            if not path.stat().st_size:
+                path.unlink()
+                continue
             folder.manifest["parts"].append(backup.describe_part(path))
     folder.save(state="running", server=asdict(session.server))
     return folder, True
