@@ -163,9 +163,10 @@ def _cards(figures: Sequence[Figure]) -> str:
     cards = []
     for figure in figures:
         now = figure.before if figure.after is None else figure.after
-        text, unit = wording.figure_value(figure, now), ""
-        if figure.unit and text.endswith(f" {figure.unit}"):
-            text, unit = text[: -len(figure.unit) - 1], f"<small>{_line(figure.unit)}</small>"
+        text, unit = wording.figure_value(figure, now), f" {one_line(figure.unit)}"
+        small = ""
+        if figure.unit and text.endswith(unit):
+            text, small = text[: -len(unit)], f"<small>{escape(unit[1:])}</small>"
         origin = ""
         if figure.before is not None and figure.after is not None:
             difference = change(figure.before, figure.after, figure.unit)
@@ -175,7 +176,7 @@ def _cards(figures: Sequence[Figure]) -> str:
         elif figure.before is not None:
             origin = "now"
         cards.append(
-            f'<div><dt>{_line(figure.name)}</dt><dd class="big">{escape(text)}{unit}</dd>'
+            f'<div><dt>{_line(wording.heading(figure.name))}</dt><dd class="big">{escape(text)}{small}</dd>'
             f'<dd class="from">{_line(origin)}</dd></div>'
         )
     return f'<dl class="cards">{"".join(cards)}</dl>\n' if cards else ""
@@ -199,7 +200,7 @@ def _way_back(report: Report) -> str:
     if report.backup:
         rows = [("File", _code(report.backup.path, 1000))]
         rows += [(name, escape(text)) for name, text in wording.backup_facts(report) if text]
-        rows += [("SHA-256", _code(report.backup.sha256))] if report.backup.sha256 else []
+        rows += [("SHA-256", _code(report.backup.sha256, 10_000))] if report.backup.sha256 else []
         note = f'<p class="soft">{_prose(report.backup.note)}</p>' if report.backup.note else ""
         parts.append(_section("Backup", _map(rows) + note))
     return f'<div class="pair">{"".join(parts)}</div>\n' if parts else ""
@@ -207,7 +208,11 @@ def _way_back(report: Report) -> str:
 
 def _proofs(report: Report) -> str:
     rows = [
-        [_mark(proof.result, wording.mark_word(proof.result, report.mode)), _prose(proof.claim), _prose(proof.evidence)]
+        [
+            _mark(proof.result, wording.mark_word(proof.result, report.mode)),
+            _prose(wording.heading(proof.claim)),
+            _prose(proof.evidence),
+        ]
         for proof in report.proofs
     ]
     note = wording.proofs_line(report)
@@ -233,7 +238,7 @@ def _charts(report: Report) -> str:
         charts = line_chart(series, wide=True) + line_chart(series) if full else line_chart(series)
         kind = ' class="full"' if full else ""
         figures.append(
-            f"<figure{kind}><figcaption><b>{_line(series.name)}</b>"
+            f"<figure{kind}><figcaption><b>{_line(wording.heading(series.name))}</b>"
             f'<span class="soft">{_line(reading)}</span></figcaption>{charts}</figure>'
         )
     return _section("Course", f'<div class="charts">{"".join(figures)}</div>', "since the start") if figures else ""
@@ -268,7 +273,7 @@ def _actions(report: Report) -> str:
         at = f' <span class="soft">+{duration(after(action.at, report.started))}</span>' if action.at else ""
         detail = f'<div class="soft">{_prose(action.detail)}</div>' if action.detail else ""
         kind = ' class="changed"' if action.changed else ""
-        items.append(f"<li{kind}>{_prose(action.what)}{at}{detail}</li>")
+        items.append(f"<li{kind}>{_prose(wording.heading(action.what))}{at}{detail}</li>")
     changed = sum(1 for action in report.actions if action.changed)
     note = f"{changed} of {len(report.actions)} changed something"
     content = f'<ol class="line">{"".join(items)}</ol>{_more(len(report.actions))}'

@@ -81,7 +81,7 @@ def _text(text: str) -> str:
 
 
 def _escape(line: str) -> str:
-    line = _SPECIAL.sub(lambda match: "\\" + match.group(), visible(line.strip()))
+    line = _SPECIAL.sub(lambda match: "\\" + match.group(), visible(line.strip(" \t\r\n")))
     return _LINE_START.sub(lambda match: f"{match.group(1) or ''}\\", line)
 
 
@@ -153,7 +153,7 @@ def _way_back(report: Report) -> list[str]:
     if report.backup:
         facts = [f"File: {_code(report.backup.path, limit=1000)}"]
         facts += [f"{name}: {_text(text)}" for name, text in wording.backup_facts(report) if text]
-        facts += [f"SHA-256: {_code(report.backup.sha256)}"] if report.backup.sha256 else []
+        facts += [f"SHA-256: {_code(report.backup.sha256, limit=10_000)}"] if report.backup.sha256 else []
         facts += [_text(report.backup.note)] if report.backup.note else []
         lines += ["## Backup", "", *_bullets(facts, escaped=True)]
     return lines
@@ -165,7 +165,7 @@ def _proofs(report: Report) -> list[str]:
     rows = [
         (
             f"{MARKS[proof.result]} {wording.mark_word(proof.result, report.mode)}",
-            _text(proof.claim),
+            _text(wording.heading(proof.claim)),
             _text(proof.evidence),
         )
         for proof in report.proofs
@@ -189,7 +189,14 @@ def _series(report: Report) -> list[str]:
         last = max((seconds for seconds, _value in series.points), default=0.0)
         extent = [min(values), max(values), values[-1]] if values else [None] * 3
         shown = [amount(value, series.unit) for value in extent]
-        rows.append((_text(series.name), _code(sparkline(series), table=True), duration(last), *map(_text, shown)))
+        rows.append(
+            (
+                _text(wording.heading(series.name)),
+                _code(sparkline(series), table=True),
+                duration(last),
+                *map(_text, shown),
+            )
+        )
     heads = ("Series", "Course", "Over", "Min", "Max", "Last")
     return ["## Course", "", *_table(heads, rows, numbers=(2, 3, 4, 5))] if rows else []
 
@@ -214,7 +221,7 @@ def _actions(report: Report) -> list[str]:
         at = f" (+{duration(after(action.at, report.started))})" if action.at else ""
         kind = "**changed** " if action.changed else ""
         detail = f"<br>{_text(action.detail)}" if action.detail else ""
-        lines.append(f"{number}. {kind}{_text(action.what)}{at}{detail}")
+        lines.append(f"{number}. {kind}{_text(wording.heading(action.what))}{at}{detail}")
     return ["## Actions", "", *lines, "", *_more(len(report.actions))] if lines else []
 
 

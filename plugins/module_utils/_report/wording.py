@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from .index import Entry, Index
@@ -29,6 +30,7 @@ MAX_ITEMS = 200
 MAX_NAME = 200
 MAX_PROSE = 4000
 _MAX_COLUMNS = 9
+_WORD = re.compile(r"[a-z]+(?: |$)")
 
 _SENTENCES = {
     "planned": "nothing was changed; this is what a run would do",
@@ -81,11 +83,16 @@ def one_line(text: str, limit: int = MAX_NAME) -> str:
 
 def lines_of(text: str) -> list[str]:
     """The lines of a message, bounded in length; other control characters are left to visible()."""
-    return shorten(text.strip(), MAX_PROSE).replace("\r\n", "\n").split("\n")
+    return shorten(text.strip(" \t\r\n"), MAX_PROSE).replace("\r\n", "\n").split("\n")
 
 
 def mark_word(result: str, mode: str) -> str:
     return "not verified" if result == "unknown" and mode == "check" else result
+
+
+def heading(text: str) -> str:
+    """A name that begins like a sentence; one that is no word, such as market:data:*, stays as it is."""
+    return text[:1].upper() + text[1:] if _WORD.match(text) else text
 
 
 def figure_value(figure: Figure, value: Scalar) -> str:
@@ -94,7 +101,7 @@ def figure_value(figure: Figure, value: Scalar) -> str:
 
 def figure_table(figures: t.Sequence[Figure]) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
     """Heading, column heads and rows: before, after and change where there are both, else one value."""
-    names = [one_line(figure.name) for figure in figures]
+    names = [one_line(heading(figure.name)) for figure in figures]
     before = [figure_value(figure, figure.before) for figure in figures]
     after = [figure_value(figure, figure.after) for figure in figures]
     if all(figure.before is None for figure in figures):
@@ -168,7 +175,7 @@ def summary_lines(report: Report, path: str) -> list[str]:
         before, after = figure_value(figure, figure.before), figure_value(figure, figure.after)
         values = [text for text, value in ((before, figure.before), (after, figure.after)) if value is not None]
         if values:
-            lines.append(f"{figure.name}: {' -> '.join(values)}")
+            lines.append(f"{heading(figure.name)}: {' -> '.join(values)}")
     if report.proofs:
         lines.append(f"proofs: {proofs_line(report)}")
     lines.extend(f"{proof.result.upper()}: {proof.claim}" for proof in report.proofs if proof.result == "failed")
