@@ -241,7 +241,11 @@ def _charts(report: Report) -> str:
             f"<figure{kind}><figcaption><b>{_line(wording.heading(series.name))}</b>"
             f'<span class="soft">{_line(reading)}</span></figcaption>{charts}</figure>'
         )
-    return _section("Course", f'<div class="charts">{"".join(figures)}</div>', "since the start") if figures else ""
+    return (
+        _section("Over time", f'<div class="charts">{"".join(figures)}</div>', "from the start of the run")
+        if figures
+        else ""
+    )
 
 
 def _figures(figures: Sequence[Figure]) -> str:

@@ -197,8 +197,8 @@ def _series(report: Report) -> list[str]:
                 *map(_text, shown),
             )
         )
-    heads = ("Series", "Course", "Over", "Min", "Max", "Last")
-    return ["## Course", "", *_table(heads, rows, numbers=(2, 3, 4, 5))] if rows else []
+    heads = ("Series", "Curve", "Length", "Min", "Max", "Last")
+    return ["## Over time", "", *_table(heads, rows, numbers=(2, 3, 4, 5))] if rows else []
 
 
 def _plan(report: Report) -> list[str]:
@@ -237,7 +237,7 @@ def _details(details: Mapping[str, Plain]) -> list[str]:
     for key, rows in tables.items():
         heads = [(column, *label(column)) for column in wording.columns(rows)]
         cells = [[_cell(row.get(column), unit) for column, _words, unit in heads] for row in rows]
-        numbers = [place for place, (column, *_) in enumerate(heads) if wording.is_numeric(rows, column)]
+        numbers = [place for place, (column, _words, _unit) in enumerate(heads) if wording.is_numeric(rows, column)]
         lines += [f"### {_text(label(key)[0].capitalize())}", ""]
         lines += _table([_text(words) for _column, words, _unit in heads], cells, numbers)
     return lines

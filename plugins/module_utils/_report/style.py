@@ -39,12 +39,15 @@ body {
 }
 header, main, footer { max-width: 1080px; margin: 0 auto; padding: 0 28px; }
 .banner { background: var(--banner); color: var(--on-banner); }
-.banner header { display: grid; grid-template-columns: auto 1fr; column-gap: 20px; padding-top: 26px; padding-bottom: 24px; }
+.banner header {
+  display: grid; grid-template-columns: auto 1fr; column-gap: 20px; padding-top: 26px; padding-bottom: 24px;
+}
 .banner .icon { width: 52px; height: 52px; margin-top: 3px; }
 .state { font-size: 13px; font-weight: 700; letter-spacing: .09em; text-transform: uppercase; }
 .state span { font-weight: 500; letter-spacing: 0; text-transform: none; opacity: .92; }
 .state .chip {
-  display: inline-block; margin-left: 8px; padding: 0 9px; border: 1px solid #ffffff8c; border-radius: 99px; font-weight: 600;
+  display: inline-block; margin-left: 8px; padding: 0 9px; border: 1px solid #ffffff8c; border-radius: 99px;
+  font-weight: 600;
 }
 h1 { margin: 1px 0 8px; font-size: 28px; line-height: 1.2; font-weight: 650; letter-spacing: -.012em; }
 h1 .host { font-weight: 400; opacity: .9; }
@@ -54,7 +57,10 @@ h1 .host { font-weight: 400; opacity: .9; }
 .facts dd { margin: 0; }
 main { padding-top: 24px; padding-bottom: 8px; }
 .lead { margin: 0 0 20px; padding: 0; list-style: none; font-size: 17px; line-height: 1.5; max-width: 50em; }
-section { margin: 0 0 20px; padding: 18px 22px 20px; background: var(--card); border: 1px solid var(--rule); border-radius: 10px; }
+section {
+  margin: 0 0 20px; padding: 18px 22px 20px; background: var(--card); border: 1px solid var(--rule);
+  border-radius: 10px;
+}
 h2 { margin: 0 0 12px; font-size: 16px; font-weight: 650; letter-spacing: -.004em; }
 h2 small { margin-left: 8px; font-size: 13px; font-weight: 400; color: var(--soft); letter-spacing: 0; }
 h3 { margin: 18px 0 8px; font-size: 13px; font-weight: 600; color: var(--soft); }
@@ -67,7 +73,9 @@ p:last-child, ul:last-child, ol:last-child, dl:last-child, table:last-child { ma
 .cards div { padding: 14px 18px 15px; background: var(--card); border: 1px solid var(--rule); border-radius: 10px; }
 .cards dt { font-size: 13px; color: var(--soft); overflow-wrap: anywhere; }
 .cards dd { margin: 0; }
-.cards .big { font-size: 27px; line-height: 1.25; font-weight: 620; letter-spacing: -.018em; overflow-wrap: anywhere; }
+.cards .big {
+  font-size: 27px; line-height: 1.25; font-weight: 620; letter-spacing: -.018em; overflow-wrap: anywhere;
+}
 .cards .big small { margin-left: 5px; font-size: 14px; font-weight: 400; color: var(--soft); letter-spacing: 0; }
 .cards .from { font-size: 13px; color: var(--soft); }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(400px, 1fr)); gap: 20px; margin: 0 0 20px; }
@@ -78,18 +86,29 @@ p:last-child, ul:last-child, ol:last-child, dl:last-child, table:last-child { ma
 .warn ul { margin: 0; padding-left: 20px; }
 ul.plain { margin: 0 0 10px; padding-left: 20px; }
 table { width: 100%; margin: 0 0 10px; border-collapse: collapse; }
-th { padding: 0 16px 6px 0; text-align: left; font-size: 12.5px; font-weight: 600; color: var(--soft); border-bottom: 1px solid var(--rule); }
+th {
+  padding: 0 16px 6px 0; text-align: left; font-size: 12.5px; font-weight: 600; color: var(--soft);
+  border-bottom: 1px solid var(--rule);
+}
 td { padding: 7px 16px 7px 0; vertical-align: top; border-bottom: 1px solid var(--rule); overflow-wrap: anywhere; }
 tr:last-child td { border-bottom: 0; padding-bottom: 0; }
 th:last-child, td:last-child { padding-right: 0; }
 th.n, td.n { text-align: right; white-space: nowrap; }
 .wide { overflow-x: auto; }
 code, pre, kbd { font-family: var(--mono); font-size: .88em; }
-code { padding: 1px 5px; background: var(--well); border-radius: 4px; overflow-wrap: anywhere; white-space: pre-wrap; }
+code {
+  padding: 1px 5px; background: var(--well); border-radius: 4px; overflow-wrap: anywhere; white-space: pre-wrap;
+}
 .banner code, .cards code { padding: 0; background: none; }
-pre { margin: 0 0 10px; padding: 12px 14px; background: var(--well); border: 1px solid var(--rule); border-radius: 7px; line-height: 1.5; white-space: pre-wrap; overflow-wrap: anywhere; }
+pre {
+  margin: 0 0 10px; padding: 12px 14px; background: var(--well); border: 1px solid var(--rule);
+  border-radius: 7px; line-height: 1.5; white-space: pre-wrap; overflow-wrap: anywhere;
+}
 pre code { padding: 0; background: none; font-size: 1em; }
-pre.command { user-select: all; -webkit-user-select: all; cursor: copy; font-size: 13.5px; border-left: 3px solid var(--accent); }
+pre.command {
+  user-select: all; -webkit-user-select: all; cursor: copy; font-size: 13.5px;
+  border-left: 3px solid var(--accent);
+}
 dl.map { display: grid; grid-template-columns: minmax(90px, max-content) 1fr; gap: 6px 20px; margin: 0 0 10px; }
 dl.map dt { color: var(--soft); overflow-wrap: anywhere; }
 dl.map dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }
@@ -104,9 +123,14 @@ a.host { white-space: nowrap; font-weight: 600; }
 .mark.planned { color: var(--accent); }
 ol.line { margin: 0; padding: 0; list-style: none; }
 ol.line li { position: relative; padding: 0 0 12px 26px; }
-ol.line li::before { content: ""; position: absolute; left: 4px; top: 7px; width: 9px; height: 9px; border: 2px solid var(--soft); border-radius: 50%; background: var(--card); z-index: 1; }
+ol.line li::before {
+  content: ""; position: absolute; left: 4px; top: 7px; width: 9px; height: 9px; border: 2px solid var(--soft);
+  border-radius: 50%; background: var(--card); z-index: 1;
+}
 ol.line li.changed::before { border-color: var(--accent); background: var(--accent); }
-ol.line li::after { content: ""; position: absolute; left: 8px; top: 12px; bottom: -8px; width: 1px; background: var(--rule); }
+ol.line li::after {
+  content: ""; position: absolute; left: 8px; top: 12px; bottom: -8px; width: 1px; background: var(--rule);
+}
 ol.line li:last-child { padding-bottom: 0; }
 ol.line li:last-child::after { display: none; }
 ol.line .soft { font-size: 14px; }
@@ -175,7 +199,8 @@ ICONS = {
     "refused": '<circle cx="12" cy="12" r="10"/><path d="m5.2 5.2 13.6 13.6"/>',
     "failed": '<circle cx="12" cy="12" r="10"/><path d="m8.5 8.5 7 7m0-7-7 7"/>',
     "attention": '<path d="M12 2.8 22 20.5H2Z"/><path d="M12 9.5v5m0 3v.1"/>',
-    "unknown": '<circle cx="12" cy="12" r="10"/><path d="M9.3 9.4a2.8 2.8 0 1 1 3.9 2.6c-.8.4-1.2 1-1.2 1.9m0 2.9v.1"/>',
+    "unknown": '<circle cx="12" cy="12" r="10"/>'
+    '<path d="M9.3 9.4a2.8 2.8 0 1 1 3.9 2.6c-.8.4-1.2 1-1.2 1.9m0 2.9v.1"/>',
 }
 ICONS["proven"] = ICONS["done"]
 
