@@ -20,6 +20,8 @@ export PATH := $(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(ROOT)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(ROOT)/.ansible/collections
 export ANSIBLE_HOME := $(CACHE)/ansible
+# Its own default asks the user database for the home folder, whatever HOME says.
+export ANSIBLE_REMOTE_TEMP := $(CACHE)/ansible/tmp
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 STAGES := lint types sanity unit integration molecule
