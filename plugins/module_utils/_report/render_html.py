@@ -47,7 +47,7 @@ def render(report: Report, file_name: str = "", index_name: str = "") -> str:
         _banner(report, f'<h1>{_line(report.title)} <span class="host">on {_line(report.host)}</span></h1>'),
         "<main>",
         _lead(report.summary),
-        _cards(report.figures[:4]),
+        _cards(wording.headline(report.figures)),
         _degraded(report.degraded),
         _way_back(report),
         _proofs(report),
@@ -183,7 +183,7 @@ def _cards(figures: Sequence[Figure]) -> str:
 
 
 def _degraded(lines: Sequence[str]) -> str:
-    items = "".join(f"<li>{_prose(line)}</li>" for line in lines)
+    items = "".join(f"<li>{_prose(wording.heading(line))}</li>" for line in lines)
     return _section("Degraded", f"<ul>{items}</ul>", kind="warn") if lines else ""
 
 
@@ -211,7 +211,7 @@ def _proofs(report: Report) -> str:
         [
             _mark(proof.result, wording.mark_word(proof.result, report.mode)),
             _prose(wording.heading(proof.claim)),
-            _prose(proof.evidence),
+            _prose(wording.heading(proof.evidence)),
         ]
         for proof in report.proofs
     ]
@@ -275,7 +275,7 @@ def _actions(report: Report) -> str:
     items = []
     for action in report.actions[:MAX_ITEMS]:
         at = f' <span class="soft">+{duration(after(action.at, report.started))}</span>' if action.at else ""
-        detail = f'<div class="soft">{_prose(action.detail)}</div>' if action.detail else ""
+        detail = f'<div class="soft">{_prose(wording.heading(action.detail))}</div>' if action.detail else ""
         kind = ' class="changed"' if action.changed else ""
         items.append(f"<li{kind}>{_prose(wording.heading(action.what))}{at}{detail}</li>")
     changed = sum(1 for action in report.actions if action.changed)

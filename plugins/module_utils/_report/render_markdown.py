@@ -139,7 +139,9 @@ def _links(*links: tuple[str, str]) -> list[str]:
 
 
 def _degraded(report: Report) -> list[str]:
-    return ["## Degraded", "", *_bullets(report.degraded)] if report.degraded else []
+    return (
+        ["## Degraded", "", *_bullets([wording.heading(line) for line in report.degraded])] if report.degraded else []
+    )
 
 
 def _way_back(report: Report) -> list[str]:
@@ -166,7 +168,7 @@ def _proofs(report: Report) -> list[str]:
         (
             f"{MARKS[proof.result]} {wording.mark_word(proof.result, report.mode)}",
             _text(wording.heading(proof.claim)),
-            _text(proof.evidence),
+            _text(wording.heading(proof.evidence)),
         )
         for proof in report.proofs
     ]
@@ -220,7 +222,7 @@ def _actions(report: Report) -> list[str]:
     for number, action in enumerate(report.actions[:MAX_ITEMS], 1):
         at = f" (+{duration(after(action.at, report.started))})" if action.at else ""
         kind = "**changed** " if action.changed else ""
-        detail = f"<br>{_text(action.detail)}" if action.detail else ""
+        detail = f"<br>{_text(wording.heading(action.detail))}" if action.detail else ""
         lines.append(f"{number}. {kind}{_text(wording.heading(action.what))}{at}{detail}")
     return ["## Actions", "", *lines, "", *_more(len(report.actions))] if lines else []
 

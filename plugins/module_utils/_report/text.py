@@ -189,14 +189,16 @@ def share(part: float, whole: float) -> str:
     return f"{count(rounded)} %"
 
 
-_KEY_UNITS = (("_bytes", "B"), ("_seconds", "s"), ("_ms", "ms"), ("_percent", "%"))
+_KEY_UNITS = (("_bytes", "B", "size"), ("_seconds", "s", "time"), ("_ms", "ms", "time"), ("_percent", "%", "share"))
+_NEED_NOUN = ("estimated", "expected", "planned", "total", "min", "max")
 
 
 def label(key: str) -> tuple[str, str]:
     """The words and the unit that the key of a mapping stands for: used_memory_bytes -> (used memory, B)."""
-    for suffix, unit in _KEY_UNITS:
+    for suffix, unit, noun in _KEY_UNITS:
         if key.endswith(suffix) and key != suffix:
-            return key[: -len(suffix)].replace("_", " "), unit
+            words = key[: -len(suffix)].replace("_", " ")
+            return f"{words} {noun}" if words in _NEED_NOUN else words, unit
     return key.replace("_", " "), ""
 
 

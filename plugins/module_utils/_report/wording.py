@@ -112,6 +112,11 @@ def figure_table(figures: t.Sequence[Figure]) -> tuple[str, tuple[str, ...], lis
     return "Before and after", ("Figure", "Before", "After", "Change"), list(zip(names, before, after, changes))
 
 
+def headline(figures: t.Sequence[Figure]) -> list[Figure]:
+    """The few figures to show first: those that changed, or could not be compared, before those that did not."""
+    return sorted(figures, key=lambda figure: figure.after is not None and figure.before == figure.after)[:4]
+
+
 def plan_figures(plan: Plan) -> list[tuple[str, str]]:
     rows = []
     for key, value in plan.figures.items():
@@ -171,7 +176,7 @@ def summary_lines(report: Report, path: str) -> list[str]:
         f"{report.state.upper()}: {report.title} on {report.host} ({took(report.seconds)}): {sentence(report)}",
         *report.summary,
     ]
-    for figure in report.figures[:6]:
+    for figure in headline(report.figures):
         before, after = figure_value(figure, figure.before), figure_value(figure, figure.after)
         values = [text for text, value in ((before, figure.before), (after, figure.after)) if value is not None]
         if values:

@@ -276,9 +276,33 @@ def test_figures_show_before_after_and_change() -> None:
     for rendered in (html_of(example()), markdown_of(example())):
         for words in ("1,000,000 keys", "800,000 keys", "−200,000 keys (−20 %)", "393 MiB", "335 MiB", "unchanged"):
             assert words in rendered
+    assert "| Version | 7.0.15 | 7.0.15 | unchanged |" in markdown_of(example())
     only_now = markdown_of(example(figures=[{"name": "keys left", "before": 5}]))
     assert "| Keys left | 5 |" in only_now
     assert "After" not in only_now
+
+
+def test_figures_that_changed_come_first() -> None:
+    same = [{"name": f"Same {number}", "before": 1, "after": 1} for number in range(5)]
+    report = read_report(example(figures=[*same, {"name": "Changed", "before": 1, "after": 2}]))
+    cards = re.findall(r'<dl class="cards">.*?</dl>', render_html.render(report))[0]
+    assert re.findall(r"<dt>([^<]*)</dt>", cards) == ["Changed", "Same 0", "Same 1", "Same 2"]
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("used_memory_bytes", ("used memory", "B")),
+        ("estimated_bytes", ("estimated size", "B")),
+        ("estimated_seconds", ("estimated time", "s")),
+        ("max_latency_ms", ("max latency", "ms")),
+        ("hit_ratio_percent", ("hit ratio", "%")),
+        ("_ms", (" ms", "")),
+        ("database_keys", ("database keys", "")),
+    ],
+)
+def test_a_key_tells_its_unit(key: str, expected: tuple[str, str]) -> None:
+    assert text.label(key) == expected
 
 
 def test_long_names_and_lists_are_cut_but_counted() -> None:
