@@ -297,6 +297,11 @@ state:
   returned: when keys were to be changed
   type: str
   sample: done
+phases:
+  description: How long each phase took, in seconds.
+  returned: when keys were to be changed
+  type: dict
+  sample: {flush: 1.6, verify: 0.7}
 report:
   description: The fields for O(market_intel.runbooks.runbook_report#module:report), also when the run fails.
   returned: always

@@ -128,6 +128,11 @@ restored:
   returned: always
   type: int
   sample: 199000
+phases:
+  description: How long each phase took, in seconds.
+  returned: always
+  type: dict
+  sample: {plan: 0.4, restore: 0.6}
 report:
   description: The fields for O(market_intel.runbooks.runbook_report#module:report), also when the run fails.
   returned: always

@@ -233,7 +233,9 @@ def test_a_rate_limit_is_kept(redis70: RedisServer, tmp_path: Path) -> None:
     dataset.fill(redis70.client(), 2_000)
     done = flush(redis70, tmp_path, rate_limit=2_000)
     assert done["phases"]["flush"] >= 0.7
-    rates = [(after[1] - before[1]) / (after[0] - before[0]) for before, after in zip(done["curve"], done["curve"][1:-1])]
+    rates = [
+        (after[1] - before[1]) / (after[0] - before[0]) for before, after in zip(done["curve"], done["curve"][1:-1])
+    ]
     assert all(rate < 3_500 for rate in rates)
 
 

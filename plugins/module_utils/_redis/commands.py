@@ -13,7 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from .backup import Record
-from .connection import Connection, Reply, is_error, pack, refused
+from .connection import Connection, Reply, first_error, pack, refused
 
 REMOVED = 1
 CHANGED = 0
@@ -80,9 +80,9 @@ class KeyCommands:
 
     def copies(self, keys: t.Sequence[bytes], replies: list[Reply]) -> tuple[list[Record], list[int]]:
         """Return the records of the keys that exist, and the raw expiry of each (-1: none)."""
-        for reply in replies:
-            if is_error(reply):
-                raise refused("DUMP or PEXPIRETIME", reply)
+        error = first_error(replies)
+        if error is not None:
+            raise refused("DUMP or PEXPIRETIME", error)
         pairs: t.Iterable[t.Any] = zip(replies[::2], replies[1::2]) if self._expiretime else replies
         records, expiries = [], []
         for key, (payload, expiry) in zip(keys, pairs):

@@ -152,6 +152,13 @@ def is_error(reply: Reply) -> bool:
     return isinstance(reply, hiredis.ReplyError)
 
 
+def first_error(replies: t.Sequence[Reply]) -> Reply | None:
+    """Return the first error among replies, or None; without a step in Python for each reply."""
+    if hiredis.ReplyError not in set(map(type, replies)):
+        return None
+    return next(filter(is_error, replies))
+
+
 def refused(command: str, reply: Reply) -> CommandRefused:
     """Turn an error reply into the one sentence that an operator needs."""
     text = str(reply)
@@ -195,18 +202,24 @@ class Connection:
 
     def receive(self, count: int) -> list[Reply]:
         """Return the next ``count`` replies; error replies are returned as values (see ``is_error``)."""
+        gets, feed, recv = self._reader.gets, self._reader.feed, self._socket.recv
+        # As one array, hiredis parses all replies without a step in Python for each of them.
+        as_array = count > 1 and not self._reader.has_data()
+        if as_array:
+            feed(b"*%d\r\n" % count)
         replies: list[Reply] = []
-        append, gets, feed, recv = replies.append, self._reader.gets, self._reader.feed, self._socket.recv
         try:
             while len(replies) < count:
                 reply = gets()
-                if reply is not False:
-                    append(reply)
-                    continue
-                data = recv(RECEIVE_BYTES)
-                if not data:
-                    raise ConnectionError("the server closed the connection")
-                feed(data)
+                if reply is False:
+                    data = recv(RECEIVE_BYTES)
+                    if not data:
+                        raise ConnectionError("the server closed the connection")
+                    feed(data)
+                elif as_array:
+                    return t.cast("list[Reply]", reply)
+                else:
+                    replies.append(reply)
         except (OSError, hiredis.ProtocolError) as exc:
             raise self._lost(exc) from exc
         return replies

@@ -23,7 +23,7 @@ from .._run import Progress, Stop, read_journal, read_manifest
 from . import backup
 from .backup import BIG, FIRST, LAST, Member
 from .commands import KeyCommands
-from .connection import Connection, RedisSettings, ServerInfo, is_error, pack, refused
+from .connection import Connection, RedisSettings, ServerInfo, first_error, is_error, pack, refused
 from .names import INTERNAL_PREFIX, QUARANTINE_MARK, printable, to_bytes
 from .plan import check_rights, check_role
 from .session import Session
@@ -78,8 +78,7 @@ class _Batch:
         return bool(self.members[0].flags & BIG)
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(t.NamedTuple):
     """A key to restore: with ``payload``, or a big key with none. ``expires_at`` is Unix milliseconds, 0 for never."""
 
     key: bytes
@@ -100,10 +99,18 @@ def run_restore(settings: RedisSettings, request: RestoreRequest, stop: Stop, pr
     try:
         check_role(session.server)
         restore = _Restore(session, request, manifest, stop, progress)
+        started = time.monotonic()
         plan = restore.plan(batches)
-        result: dict[str, t.Any] = {"changed": plan.to_restore > 0, "plan": asdict(plan), "restored": 0}
+        planned = time.monotonic()
+        result: dict[str, t.Any] = {
+            "changed": plan.to_restore > 0,
+            "plan": asdict(plan),
+            "restored": 0,
+            "phases": {"plan": round(planned - started, 3)},
+        }
         if not request.check_mode and plan.to_restore:
             result["restored"] = restore.apply(batches, plan)
+            result["phases"]["restore"] = round(time.monotonic() - planned, 3)
             result["changed"] = result["restored"] > 0
         return result
     finally:
@@ -192,11 +199,10 @@ class _Restore:
         def settle() -> None:
             nonlocal restored, failure, pending
             replies, pending = connection.receive(pending), 0
-            for reply in replies:
-                if reply == b"OK":
-                    restored += 1
-                elif not str(reply).startswith("BUSYKEY"):
-                    failure = failure or reply
+            ok = replies.count(b"OK")
+            restored += ok
+            if ok < len(replies):
+                failure = failure or next(filter(_is_failure, replies), None)
 
         for batch in batches:
             self._stop.check()
@@ -287,9 +293,9 @@ class _Restore:
 
     @staticmethod
     def _check_replies(replies: list[t.Any]) -> None:
-        for reply in replies:
-            if is_error(reply):
-                raise refused("a command that builds a big key", reply)
+        error = first_error(replies)
+        if error is not None:
+            raise refused("a command that builds a big key", error)
 
     # -- comparing ---------------------------------------------------------------------------------------------------
 
@@ -298,9 +304,9 @@ class _Restore:
         keys = [entry.key for entry in entries]
         chunks = [keys[start : start + _EXISTS_KEYS] for start in range(0, len(keys), _EXISTS_KEYS)]
         replies = connection.pipeline([pack(b"EXISTS", *chunk) for chunk in chunks])
-        for reply in replies:
-            if is_error(reply):
-                raise refused("EXISTS", reply)
+        error = first_error(replies)
+        if error is not None:
+            raise refused("EXISTS", error)
         existing = sum(replies)
         return existing, len(self._different(connection, entries)) if self._request.overwrite else len(
             entries
@@ -397,6 +403,11 @@ def _check_memory(connection: Connection, plan: RestorePlan) -> None:
             f"least {plan.payload_bytes}; "
             "raise maxmemory, or restore a part with patterns."
         )
+
+
+def _is_failure(reply: t.Any) -> bool:
+    """Tell whether a reply to RESTORE is neither OK nor says that the key exists."""
+    return is_error(reply) and not str(reply).startswith("BUSYKEY")
 
 
 def _same(record: backup.Record | None, entry: _Entry) -> bool:

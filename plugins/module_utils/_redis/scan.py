@@ -9,8 +9,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .connection import Connection, is_error, pack, refused
-from .names import is_internal, to_bytes
+from .connection import Connection, first_error, is_error, pack, refused
+from .names import INTERNAL_PREFIX, is_internal, to_bytes
 
 START = b"0"
 
@@ -54,14 +54,14 @@ def scan(
         if is_error(reply):
             raise refused("SCAN", reply)
         cursor, names = reply
-        keys = [name for name in names if not is_internal(name)]
+        keys = [name for name in names if INTERNAL_PREFIX not in name or not is_internal(name)]
         sized = keys[:sizes_per_page]
         following = [] if cursor == START else [request(cursor)]
         connection.send(*memory_usage(sized), *following)
         sizes = connection.receive(len(sized))
-        for size in sizes:
-            if is_error(size):
-                raise refused("MEMORY USAGE", size)
+        error = first_error(sizes)
+        if error is not None:
+            raise refused("MEMORY USAGE", error)
         yield Page(keys, [size or 0 for size in sizes], cursor)
         if cursor == START:
             return
