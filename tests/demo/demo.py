@@ -302,8 +302,8 @@ class OtherClient:
 
     def summary(self) -> str:
         waits = sorted(self.waits)
-        middle, late, worst = (waits[int(share * (len(waits) - 1))] * 1000 for share in (0.5, 0.99, 1))
-        return f"{len(waits):,} reads, half of them within {middle:.2f} ms, 99 % within {late:.1f} ms, all within {worst:.1f} ms"
+        half, most, all_of_them = (waits[int(share * (len(waits) - 1))] * 1000 for share in (0.5, 0.99, 1))
+        return f"{len(waits):,} reads, half in {half:.2f} ms, 99 % in {most:.1f} ms, all in {all_of_them:.1f} ms"
 
     def _read(self) -> None:
         with self._server.client() as client:
