@@ -155,10 +155,10 @@ def members(path: Path) -> t.Iterator[Member]:
         offset = 0
         while offset + _HEADER.size <= size:
             file.seek(offset)
-            magic, _mtime, _xfl, _os, _xlen, si1, si2, _len, length, keys, flags = _HEADER.unpack(
+            magic, _mtime, _xfl, _os, extra, si1, si2, field, length, keys, flags = _HEADER.unpack(
                 file.read(_HEADER.size)
             )
-            if magic != _MAGIC or (si1, si2) != (ord("M"), ord("I")):
+            if magic != _MAGIC or (extra, si1, si2, field) != (_EXTRA_LENGTH, ord("M"), ord("I"), _EXTRA_LENGTH - 4):
                 raise BackupDamaged(
                     f"The backup {path} is damaged at byte {offset}; use another backup, or a copy of this one."
                 )

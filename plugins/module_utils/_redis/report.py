@@ -70,9 +70,10 @@ def flush_report(
             "hash": plan["confirm"],
             "sample": plan["sample"],
         }
-        report["summary"] += [
-            f"{plan['to_change']:,} of {plan['database_keys']:,} keys are to be {verb}" + _server(plan)
-        ]
+        if "state" not in result:
+            report["summary"] += [
+                f"{plan['to_change']:,} of {plan['database_keys']:,} keys are to be {verb}" + _server(plan)
+            ]
         report["figures"] = _figures(result.get("before") or {}, result.get("after") or {})
     if removed or "state" in result:
         rate = removed / result["phases"]["flush"] if result.get("phases", {}).get("flush") else 0.0
@@ -82,7 +83,7 @@ def flush_report(
         report["series"] = [{"name": "keys removed", "unit": "keys", "points": result.get("curve", [])}]
         report["proofs"] = _flush_proofs(result, with_backup)
         report["summary"] += [
-            f"{removed:,} keys {verb}" + (f", {result['remaining']:,} match now" if "remaining" in result else "")
+            f"{removed:,} of {plan['database_keys']:,} keys {verb}" + _server(plan) + (f", {result['remaining']:,} match now" if "remaining" in result else "")
         ]
     if removed and with_backup:
         report["backup"] = {

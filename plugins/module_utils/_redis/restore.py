@@ -92,7 +92,7 @@ def run_restore(settings: RedisSettings, request: RestoreRequest, stop: Stop, pr
     manifest = _read_manifest(request.path)
     if request.expiry not in ("absolute", "remaining", "persist"):
         raise InvalidInput(f"The expiry {request.expiry!r} is not known; allowed are absolute, remaining and persist.")
-    batches = _batches(request.path)
+    batches = _batches(request.path, {part["file"]: part["members"] for part in manifest["parts"]})
     if not request.overwrite:
         batches.reverse()
     session = Session(settings, "runbooks-restore-redis", stop.check)
@@ -128,13 +128,16 @@ def _read_manifest(path: Path) -> dict[str, t.Any]:
     return manifest
 
 
-def _batches(path: Path) -> list[_Batch]:
-    """Return all batches in the order in which they were written."""
+def _batches(path: Path, recorded: t.Mapping[str, int]) -> list[_Batch]:
+    """Return all batches in the order in which they were written; ``recorded`` parts must have all their members."""
     void = {(entry["part"], entry["member"]): entry["void"] for entry in read_journal(path) if entry.get("void")}
     batches: list[_Batch] = []
     for number, part in enumerate(sorted(path.glob("part-*.resp.gz")), start=1):
         group: list[Member] = []
-        for index, member in enumerate(backup.members(part)):
+        whole = list(backup.members(part))
+        if len(whole) != recorded.get(part.name, len(whole)):
+            raise backup.BackupDamaged(f"The backup {part} is not whole; use another backup, or a copy of this one.")
+        for index, member in enumerate(whole):
             if not member.flags & BIG:
                 batches.append(_Batch(part, (member,), frozenset(void.get((number, index), ()))))
                 continue

@@ -1,0 +1,111 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The throttle adapts to what the server says, and shapes batches to the rate."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis import throttle as subject
+
+
+class Server:
+    """A server whose response time and replicas the test sets."""
+
+    def __init__(self) -> None:
+        self.latency = 0.001
+        self.lag = 0
+
+    def response_time(self) -> float:
+        return self.latency
+
+    def info(self, section: str) -> dict[str, str]:
+        assert section == "replication"
+        return {
+            "master_repl_offset": "1000000",
+            "slave0": f"ip=127.0.0.1,port=1,state=online,offset={1000000 - self.lag},lag=0",
+        }
+
+
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+        self.slept = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.slept += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(subject, "time", clock)
+    return clock
+
+
+def make(server: Server, **options: float) -> subject.Throttle:
+    return subject.Throttle(lambda: server, **options)  # type: ignore[arg-type]
+
+
+def test_the_rate_is_kept_over_time(clock: Clock) -> None:
+    throttle = make(Server(), rate_limit=1_000)
+    for _batch in range(20):
+        throttle.pace(throttle.batch_size(), 0.0)
+    spent = clock.now - 1_000.0
+    assert 20 * throttle.batch_size() / 1_000 - 0.3 <= spent <= 20 * throttle.batch_size() / 1_000
+
+
+def test_a_rate_makes_batches_and_pages_small() -> None:
+    assert make(Server()).batch_size() == 1_000
+    assert make(Server()).scan_count() == 1_000
+    slow = make(Server(), rate_limit=10_000)
+    assert slow.batch_size() == 50
+    assert slow.scan_count() == 250
+
+
+@pytest.mark.usefixtures("clock")
+def test_it_backs_off_from_a_slow_server_and_comes_back(clock: Clock) -> None:
+    server = Server()
+    throttle = make(server, max_latency=0.01)
+    server.latency = 0.05
+    for _batch in range(3):
+        clock.now += 0.1
+        throttle.pace(1_000, 0.0)
+    assert throttle.back_offs == 3
+    assert throttle.batch_size() == 125
+    before = clock.slept
+    throttle.pace(125, 0.01)
+    assert clock.slept - before == pytest.approx(0.07)
+    server.latency = 0.001
+    for _batch in range(20):
+        clock.now += 0.1
+        throttle.pace(1_000, 0.0)
+    assert throttle.batch_size() == 1_000
+    assert throttle.worst_latency == 0.05
+
+
+def test_it_backs_off_while_a_replica_is_behind(clock: Clock) -> None:
+    server = Server()
+    throttle = make(server, max_latency=0.01, max_replica_lag=1_000)
+    server.lag = 2_000
+    clock.now += 2
+    throttle.pace(1_000, 0.0)
+    assert throttle.back_offs == 1
+
+
+def test_replica_lag() -> None:
+    replication = {
+        "master_repl_offset": "500",
+        "slave0": "ip=a,offset=400",
+        "slave1": "ip=b,offset=100",
+        "slave_repl_offset": "1",
+    }
+    assert subject.replica_lag(replication) == 400
+    assert subject.replica_lag({"master_repl_offset": "500"}) is None
