@@ -23,6 +23,12 @@ export ANSIBLE_HOME := $(CACHE)/ansible
 # Its own default asks the user database for the home folder, whatever HOME says.
 export ANSIBLE_REMOTE_TEMP := $(CACHE)/ansible/tmp
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Colours are for terminals, not for a CI's log.
+ifndef MAKE_TERMOUT
+export NO_COLOR := 1
+export PY_COLORS := 0
+export ANSIBLE_NOCOLOR := 1
+endif
 
 STAGES := lint types sanity unit integration molecule
 
