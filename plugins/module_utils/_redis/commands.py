@@ -30,13 +30,17 @@ _EXPIRY = {
     "expiry": "local expiry = redis.call('PEXPIRETIME', KEYS[1])",
     "expiry_differs": "expiry ~= tonumber(ARGV[2])",
 }
-# Redis before 7.0 has no PEXPIRETIME; TIME and PTTL read the clock twice, so the sum may be off by a millisecond.
+# Redis before 7.0 has no PEXPIRETIME. TIME and PTTL read the clock one after the other, so they are read again if
+# the process lost the processor in between; the sum may still be off by a millisecond.
 _EXPIRY_6 = {
     "expiry": """
-local expiry = redis.call('PTTL', KEYS[1])
-if expiry >= 0 then
-  local now = redis.call('TIME')
-  expiry = now[1] * 1000 + math.floor(now[2] / 1000) + expiry
+local expiry
+for _ = 1, 20 do
+  local before = redis.call('TIME')
+  expiry = redis.call('PTTL', KEYS[1])
+  local after = redis.call('TIME')
+  if expiry >= 0 then expiry = before[1] * 1000 + math.floor(before[2] / 1000) + expiry end
+  if (after[1] - before[1]) * 1000000 + after[2] - before[2] < 1000 then break end
 end""",
     "expiry_differs": "math.abs(expiry - tonumber(ARGV[2])) > 2",
 }

@@ -10,6 +10,7 @@ copies one flight of keys, the flight before is written to disk and its deletion
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 import typing as t
@@ -22,7 +23,7 @@ from . import backup, bigkey
 from .backup import PartWriter, Record
 from .catalogue import CachePattern
 from .commands import CHANGED, GONE, REMOVED, KeyCommands
-from .connection import ConnectionLost, is_error, pack, refused
+from .connection import ConnectionLost, first_error, is_error, pack, refused
 from .plan import FlushRequest, pending_keys
 from .scan import START, scan
 from .session import DATA, Session
@@ -50,6 +51,7 @@ class _Flight:
     """Keys on their way: copied, then saved (as ``member`` of the backup's part), then removed."""
 
     keys: list[bytes]
+    sizes: list[int]
     records: list[Record] = field(default_factory=list)
     expiries: list[int] = field(default_factory=list)
     member: int = -1
@@ -68,8 +70,7 @@ class Flush:
         between: t.Callable[[], None],
         on_progress: t.Callable[[int], None],
     ) -> None:
-        """``between`` runs between two flights and may raise to stop; ``on_progress`` gets the "
-        "number of removed keys."""
+        """``between`` runs between two flights and may raise to stop; ``on_progress`` gets the keys removed."""
         self._session = session
         self._request = request
         self._throttle = throttle
@@ -84,7 +85,7 @@ class Flush:
         self._attempts: dict[bytes, int] = {}
         self._copying: _Flight | None = None
         self._copied: _Flight | None = None
-        self._saved: _Flight | None = None
+        self._removing: _Flight | None = None
         self._quarantined: bytes | None = None
         self._quarantined_saved = False
         self._started = time.monotonic()
@@ -104,7 +105,7 @@ class Flush:
                 self._session.reconnect(exc)
                 self._commands.load(self._session.data)
             except RunbookError:
-                self._session.reset(DATA)
+                self._settle_and_leave()
                 raise
 
     def recover_quarantined(self, quarantined: t.Mapping[bytes, bytes]) -> None:
@@ -131,7 +132,7 @@ class Flush:
                 self._session.scan, entry.pattern, self._throttle.scan_count, cursor=self._cursor, sizes_per_page=sizes
             ):
                 keys = (
-                    set(pending_keys(self._session.data, page.keys, self._request))
+                    set(pending_keys(self._session.monitor(), page.keys, self._request))
                     if self._request.mode == "expire"
                     else None
                 )
@@ -142,7 +143,7 @@ class Flush:
                     self._next(entry)
                 self._between()
         # Keys that changed under way come back to the queue until their attempts are used up.
-        while self._queue or self._copied:
+        while self._queue or self._copied or self._removing:
             self._next(entry)
 
     def _next(self, entry: CachePattern) -> None:
@@ -165,21 +166,26 @@ class Flush:
         self._throttle.pace(taken, time.monotonic() - started)
 
     def _take_flight(self) -> _Flight | None:
-        keys: list[bytes] = []
+        flight = _Flight([], [])
         budget = _FLIGHT_BYTES
         limit = self._throttle.batch_size()
-        while self._queue and len(keys) < limit and budget > 0:
-            size = self._queue[0][1]
-            if size >= self._request.big_key_bytes or (keys and size > budget):
+        while self._queue and len(flight.keys) < limit and budget > 0:
+            key, size = self._queue[0]
+            if size >= self._request.big_key_bytes or (flight.keys and size > budget):
                 break
-            keys.append(self._queue.popleft()[0])
+            self._queue.popleft()
+            flight.keys.append(key)
+            flight.sizes.append(size)
             budget -= size
-        return _Flight(keys) if keys else None
+        return flight if flight.keys else None
 
     # -- keys in flight ----------------------------------------------------------------------------------------------
 
     def _advance(self, flight: _Flight | None) -> None:
-        """Have a flight copied; meanwhile save the one before, and remove it."""
+        """Have a flight copied, save the one before meanwhile, and have it removed; without a flight, finish all.
+
+        The outcomes of a removal are read one step later, so that the server has work while we prepare the next.
+        """
         data = self._session.data
         replies = 0
         if flight:
@@ -188,15 +194,22 @@ class Flush:
             data.send(blob)
         if self._copied:
             self._save(self._copied)
-            self._saved, self._copied = self._copied, None
-            data.send(self._removal(self._saved))
+        self._settle_removing()
+        if self._copied:
+            self._removing, self._copied = self._copied, None
+            data.send(self._removal(self._removing))
         if flight:
             flight.records, flight.expiries = self._commands.copies(flight.keys, data.receive(replies))
             self.counts.gone += len(flight.keys) - len(flight.records)
             self._copying, self._copied = None, flight
-        if self._saved:
-            self._settle(self._saved, data.receive(len(self._saved.records)))
-            self._saved = None
+        else:
+            self._settle_removing()
+
+    def _settle_removing(self, *, certain: bool = True) -> None:
+        if self._removing:
+            flight, outcomes = self._removing, self._session.data.receive(len(self._removing.records))
+            self._removing = None
+            self._settle(flight, outcomes, certain=certain)
 
     def _save(self, flight: _Flight) -> None:
         if flight.records:
@@ -215,10 +228,10 @@ class Flush:
     def _random_life(self) -> float:
         return random.uniform(0, self._request.expire_window)
 
-    def _settle(self, flight: _Flight, outcomes: list[t.Any], *, certain: bool = True) -> None:
+    def _settle(self, flight: _Flight, outcomes: list[t.Any], *, certain: bool) -> None:
         """Count what became of a saved flight, and note which of its records do not stand for a removed key.
 
-        After a lost connection (not ``certain``) a key that is gone was removed by the command whose reply was lost.
+        After a lost connection (not ``certain``) the command may have been carried out before, its reply being lost.
         """
         removed = outcomes.count(REMOVED)
         void: list[int] = []
@@ -227,50 +240,67 @@ class Flush:
             for index, (record, outcome) in enumerate(zip(flight.records, outcomes)):
                 if outcome == REMOVED:
                     continue
-                if outcome == GONE and not certain:
+                if not certain and self._was_ours(record, outcome):
                     removed += 1
                     continue
                 void.append(index)
                 if is_error(outcome):
                     failure = failure or self._failure(record, outcome)
                 elif outcome == CHANGED:
-                    self._try_again(record.key)
+                    self._try_again(record)
                 else:
                     self.counts.gone += 1
         self.counts.removed += removed
-        if flight.records:
-            self._folder.record(part=self._part_number, member=flight.member, removed=removed, void=void)
+        self._record(flight, removed, void)
         if failure:
             raise failure
 
+    def _was_ours(self, record: Record, outcome: t.Any) -> bool:
+        """Tell whether a repeated removal found the work of the first one."""
+        if self._request.mode == "delete":
+            return bool(outcome == GONE)
+        return outcome == CHANGED and not pending_keys(self._session.monitor(), [record.key], self._request)
+
+    def _record(self, flight: _Flight, removed: int, void: list[int]) -> None:
+        if flight.member >= 0:
+            self._folder.record(part=self._part_number, member=flight.member, removed=removed, void=void)
+
     def _failure(self, record: Record, outcome: t.Any) -> RunbookError | None:
         if str(outcome).startswith("NOSCRIPT"):
-            self._commands.load(self._session.data)
-            self._queue.append((record.key, 0))
+            # Replies are pending on the data connection; scripts are loaded for all connections.
+            self._commands.load(self._session.monitor())
+            self._queue.append((record.key, len(record.payload)))
             return None
         return refused("the deletion", outcome)
 
-    def _try_again(self, key: bytes) -> None:
-        attempts = self._attempts[key] = self._attempts.get(key, 1) + 1
+    def _try_again(self, record: Record) -> None:
+        attempts = self._attempts[record.key] = self._attempts.get(record.key, 1) + 1
         if attempts > _ATTEMPTS:
             self.counts.changed += 1
-            del self._attempts[key]
+            del self._attempts[record.key]
         else:
-            self._queue.append((key, 0))
+            self._queue.append((record.key, len(record.payload)))
 
     def _finish_interrupted(self) -> None:
-        """After a lost connection: remove what was saved, and queue again what was not."""
+        """After a lost connection: remove again what may be left, and queue again what was only copied."""
         if self._quarantined is not None:
             self._finish_quarantined(self._quarantined)
-        if self._saved:
-            data = self._session.data
-            data.send(self._removal(self._saved))
-            self._settle(self._saved, data.receive(len(self._saved.records)), certain=False)
-            self._saved = None
+        if self._removing:
+            self._session.data.send(self._removal(self._removing))
+            self._settle_removing(certain=False)
         for flight in (self._copying, self._copied):
             if flight:
-                self._queue.extendleft((key, 0) for key in flight.keys)
+                self._record(flight, 0, list(range(len(flight.records))))
+                self._queue.extendleft(zip(flight.keys, flight.sizes))
         self._copying = self._copied = None
+
+    def _settle_and_leave(self) -> None:
+        """Before an error leaves: read the outcomes that are on their way, and drop what was only copied."""
+        with contextlib.suppress(RunbookError):
+            self._settle_removing()
+        if self._copied:
+            self._record(self._copied, 0, list(range(len(self._copied.records))))
+        self._session.reset(DATA)
 
     def _remove_unsaved(self, flight: _Flight) -> None:
         data = self._session.data
@@ -280,9 +310,9 @@ class Flush:
             lives = [int(self._random_life() * 1000) for _key in flight.keys]
             data.send(self._commands.shorten_unsaved(flight.keys, lives))
         outcomes = data.receive(len(flight.keys))
-        for outcome in outcomes:
-            if is_error(outcome):
-                raise refused("the deletion", outcome)
+        error = first_error(outcomes)
+        if error is not None:
+            raise refused("the deletion", error)
         removed = outcomes.count(REMOVED)
         self.counts.removed += removed
         self.counts.gone += len(outcomes) - removed

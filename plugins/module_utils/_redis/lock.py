@@ -12,6 +12,7 @@ import typing as t
 from .._errors import Refused
 from .connection import CommandRefused, Connection, RedisUnavailable
 from .names import INTERNAL_PREFIX, printable
+from .session import Session
 
 _SECONDS = 60
 _RENEW_AFTER = 15.0
@@ -29,16 +30,21 @@ class DatabaseLock:
     Without the rights on that key the lock is not taken, and ``warning`` says so.
     """
 
-    def __init__(self, monitor: t.Callable[[], Connection], run_id: str) -> None:
-        self._monitor = monitor
+    def __init__(self, session: Session, run_id: str) -> None:
+        self._session = session
         self._holder = run_id.encode()
         self._renewed = time.monotonic()
         self.warning: str | None = None
 
     def __enter__(self) -> DatabaseLock:
+        self._session.retrying(self._acquire)
+        return self
+
+    def _acquire(self) -> None:
+        monitor = self._session.monitor()
         try:
-            taken = self._monitor().execute(b"SET", KEY, self._holder, b"NX", b"PX", b"%d" % (_SECONDS * 1000))
-            holder = None if taken else self._monitor().execute(b"GET", KEY)
+            taken = monitor.execute(b"SET", KEY, self._holder, b"NX", b"PX", b"%d" % (_SECONDS * 1000))
+            holder = None if taken else monitor.execute(b"GET", KEY)
         except CommandRefused as exc:
             if exc.code != "NOPERM":
                 raise
@@ -46,13 +52,12 @@ class DatabaseLock:
                 "This user has no rights on the lock key (docs/guide_redis_acl.md): "
                 "only flushes from this machine are kept apart."
             )
-            return self
+            return
         if holder is not None and holder != self._holder:
             raise Refused(
                 f"The run {printable(holder)} flushes this database at this moment; wait until it has finished "
                 f"(its lock expires within {_SECONDS} s of its end)."
             )
-        return self
 
     def renew(self) -> None:
         """Keep the lock while the run works; raise Refused if somebody else has it."""
@@ -60,7 +65,7 @@ class DatabaseLock:
             return
         self._renewed = time.monotonic()
         if self._script(_RENEW, b"%d" % (_SECONDS * 1000)) == 0:
-            self.__enter__()
+            self._acquire()
 
     def __exit__(self, *_exc: object) -> None:
         if not self.warning:
@@ -70,7 +75,7 @@ class DatabaseLock:
                 return
 
     def _script(self, script: str, *arguments: bytes) -> t.Any:
-        return self._monitor().execute(b"EVAL", script.encode(), b"1", KEY, self._holder, *arguments)
+        return self._session.monitor().execute(b"EVAL", script.encode(), b"1", KEY, self._holder, *arguments)
 
 
 def current_holder(connection: Connection) -> str | None:

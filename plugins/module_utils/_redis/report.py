@@ -83,9 +83,10 @@ def flush_report(
         report["series"] = [{"name": "keys removed", "unit": "keys", "points": result.get("curve", [])}]
         report["proofs"] = _flush_proofs(result, with_backup)
         report["summary"] += [
-            f"{removed:,} of {plan['database_keys']:,} keys {verb}" + _server(plan) + (f", {result['remaining']:,} match now" if "remaining" in result else "")
+            f"{removed:,} of {plan['database_keys']:,} keys {verb}{_server(plan)}"
+            + (f", {result['remaining']:,} match now" if "remaining" in result else "")
         ]
-    if removed and with_backup:
+    if backup.get("records"):
         report["backup"] = {
             "path": backup["path"],
             "records": backup["records"],

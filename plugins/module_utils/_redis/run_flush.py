@@ -93,14 +93,14 @@ def run_flush(options: FlushOptions, request: FlushRequest, stop: Stop, progress
             max_replica_lag=request.max_replica_lag_bytes,
             check_stop=stop.check,
         )
-        health = server_health(session)
+        health = session.retrying(lambda: server_health(session))
 
         def on_counted(found: int) -> None:
             stop.check()
             progress.report("counting", found, None)
 
-        plan = make_plan(session, request, throttle, on_counted)
-        _complete_plan(session, request, options, base, plan)
+        plan = session.retrying(lambda: make_plan(session, request, throttle, on_counted))
+        session.retrying(lambda: _complete_plan(session, request, base, plan))
         check_plan(request, plan, confirm_needed=not options.check_mode)
         result: dict[str, t.Any] = {
             "changed": plan.to_change > 0,
@@ -114,7 +114,7 @@ def run_flush(options: FlushOptions, request: FlushRequest, stop: Stop, progress
             return result
         _check_storage(request, options, base, plan)
         result.update(_apply(session, request, options, base, plan, throttle, stop, progress))
-        result["after"] = server_health(session)
+        result["after"] = session.retrying(lambda: server_health(session))
         if request.recovery_timeout and result["removed"]:
             ratio = plan.baseline["hit_ratio"]
             recovery = watch_recovery(
@@ -130,9 +130,10 @@ def run_flush(options: FlushOptions, request: FlushRequest, stop: Stop, progress
         session.close()
 
 
-def _complete_plan(session: Session, request: FlushRequest, options: FlushOptions, base: Path, plan: FlushPlan) -> None:
+def _complete_plan(session: Session, request: FlushRequest, base: Path, plan: FlushPlan) -> None:
     prefixes = sorted({literal_prefix(entry.pattern) for entry in request.patterns})
     plan.not_verified = [f"right to run {name}" for name in check_rights(session.data, _RIGHTS, prefixes)]
+    plan.notices = []
     holder = current_holder(session.data)
     if holder:
         plan.notices.append(f"The run {holder} holds the lock on this database ({LOCK_KEY.decode()}).")
@@ -170,7 +171,7 @@ def _apply(
     progress: Progress,
 ) -> dict[str, t.Any]:
     folder, resumed = _open_folder(session, request, options, base)
-    lock = DatabaseLock(session.monitor, folder.run_id)
+    lock = DatabaseLock(session, folder.run_id)
     flush: Flush | None = None
     phases: dict[str, float] = {}
     began = time.monotonic()
@@ -208,7 +209,7 @@ def _apply(
                 flush.run(entry)
             flush.close()
             phases["flush"] = round(time.monotonic() - began, 3)
-            remaining = _count_remaining(session, request, throttle, between, progress)
+            remaining = session.retrying(lambda: _count_remaining(session, request, throttle, between, progress))
             phases["verify"] = round(time.monotonic() - began - phases["flush"], 3)
         progress.report("flushing", flush.counts.removed, plan.to_change, force=True)
     except (RunbookError, OSError) as exc:

@@ -18,6 +18,9 @@ SCAN = "scan"
 MONITOR = "monitor"
 
 _RECONNECT_SECONDS = 20.0
+_MAX_RECONNECTS = 100
+
+T = t.TypeVar("T")
 
 
 class ServerChanged(RunbookError):
@@ -71,7 +74,7 @@ class Session:
                 return None
 
         connection = wait_until(attempt, _RECONNECT_SECONDS, max_interval=1.0, before_sleep=self._check_stop)
-        if connection is None:
+        if connection is None or self.reconnects >= _MAX_RECONNECTS:
             raise cause
         self.reconnects += 1
         if connection.server.run_id != self.server.run_id:
@@ -80,6 +83,14 @@ class Session:
                 f"(run id {connection.server.run_id} instead of {self.server.run_id}); check it, "
                 f"then run the same command again."
             ) from cause
+
+    def retrying(self, work: t.Callable[[], T]) -> T:
+        """Run work that may be begun again after a lost connection, such as a pass that only reads."""
+        while True:
+            try:
+                return work()
+            except ConnectionLost as exc:
+                self.reconnect(exc)
 
     def close(self) -> None:
         for connection in self._open.values():
