@@ -1,0 +1,89 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every way to reach a server that the options promise, and no credential in what is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import dataset
+from support.ansible import run_module, run_playbook
+from support.flush import flush, flush_args
+from support.servers import RedisServer
+
+SECRET = "correct horse battery"
+
+
+def test_a_unix_socket_and_another_database(any_redis: RedisServer, tmp_path: Path) -> None:
+    client = any_redis.client(db=3)
+    client.set("market:data:1", "x")
+    any_redis.client().set("market:data:1", "stays")
+
+    done = flush(any_redis, tmp_path, url=f"unix://{any_redis.socket_path}?db=3")
+
+    assert done["removed"] == 1
+    assert done["plan"]["server"]["database"] == 3
+    assert any_redis.client().get("market:data:1") == b"stays"
+
+
+def test_tls(fresh_redis: Callable[..., RedisServer], tmp_path: Path) -> None:
+    server = fresh_redis("redis-7.0", tls=True, tls_auth_clients="yes")
+    dataset.fill(server.admin(), 50)
+    certificates = server.certificates
+    tls = {
+        "url": server.tls_url,
+        "ca_cert": str(certificates.ca_cert),
+        "client_cert": str(certificates.client_cert),
+        "client_key": str(certificates.client_key),
+    }
+    assert "cannot be reached" in flush(server, tmp_path, **{**tls, "ca_cert": None})["msg"]
+    assert flush(server, tmp_path, **tls)["removed"] == 50
+
+
+@pytest.mark.parametrize("source", ["option", "environment"])
+def test_a_user_with_a_password(fresh_redis: Callable[..., RedisServer], tmp_path: Path, source: str) -> None:
+    server = fresh_redis("redis-7.0", users=[f"operator on >{SECRET.replace(' ', '_')} ~* +@all"], requirepass="other")
+    dataset.fill(server.admin(), 50)
+    password = SECRET.replace(" ", "_")
+    args: dict[str, Any] = flush_args(server, tmp_path, username="operator")
+    env = {}
+    if source == "option":
+        args["password"] = password
+    else:
+        env["REDISCLI_AUTH"] = password
+
+    done = run_module("redis_flush", args, env=env)
+
+    assert done["removed"] == 50
+    assert password not in str(done)
+
+
+def test_the_password_is_nowhere_in_a_playbook_run(fresh_redis: Callable[..., RedisServer], tmp_path: Path) -> None:
+    server = fresh_redis("redis-7.0", requirepass="swordfish77")
+    dataset.fill(server.admin(), 50)
+    variables = {
+        "flush_redis_url": server.url,
+        "flush_redis_password": "swordfish77",
+        "flush_redis_names": "market-data",
+        "flush_redis_force": "true",
+        "flush_redis_backup_dir": str(tmp_path / "backups"),
+        "flush_redis_reports_dir": str(tmp_path / "reports"),
+        "flush_redis_accept_ephemeral_storage": "true",
+        "flush_redis_recovery_timeout": "0",
+    }
+    done = run_playbook("flush_redis", variables, args=["-vvv"], cwd=tmp_path)
+    refused = run_playbook("flush_redis", {**variables, "flush_redis_password": "wrongfish77"}, cwd=tmp_path)
+
+    assert done.rc == 0, done.output
+    assert server.admin().dbsize() == 0
+    assert refused.rc == 2
+    assert "refused the login" in refused.output
+    for secret in ("swordfish77", "wrongfish77"):
+        assert secret not in done.output + refused.output
+        for path in tmp_path.rglob("*"):
+            assert path.is_dir() or secret.encode() not in path.read_bytes(), path
