@@ -23,7 +23,7 @@ ATTEMPTS = 4
 def write_giants(client: redis.Redis) -> None:
     for start in range(0, 1_000_000, 20_000):
         client.hset("market:data:hash", mapping={f"field:{index}": "v" * 40 for index in range(start, start + 20_000)})
-    for offset in range(0, 100, 10):
+    for _part in range(10):
         client.append("market:data:string", os.urandom(10 * 1024 * 1024))
     dataset.fill(client, 2_000)
 
