@@ -5,7 +5,8 @@
 """The commands that copy a key and that remove exactly what was copied. PRIVATE to the collection.
 
 A key is removed by a script that compares it with its copy first: the last eight bytes of its DUMP (CRC64) and its
-expiry must still be the same. The script has no shebang: with one, Redis refuses it at maxmemory.
+expiry must still be the same. A short string that DUMP holds as it is, is compared by its value instead, which costs
+the server a sixth of another DUMP. The scripts have no shebang: with one, Redis refuses them at maxmemory.
 """
 
 from __future__ import annotations
@@ -19,13 +20,23 @@ REMOVED = 1
 CHANGED = 0
 GONE = -1
 
-_COMPARE = """
+_COMPARE_DUMP = """
 local dump = redis.call('DUMP', KEYS[1])
 if not dump then return -1 end
 if string.sub(dump, -8) ~= ARGV[1] then return 0 end
+"""
+# GET of a key that is no string any more is an error, which is a table.
+_COMPARE_VALUE = """
+local value = redis.pcall('GET', KEYS[1])
+if not value then return -1 end
+if value ~= ARGV[1] then return 0 end
+"""
+_COMPARE_EXPIRY = """
 %(expiry)s
 if %(expiry_differs)s then return 0 end
 """
+# A value is sent back to the server to be compared: a longer one would cost the network more than it saves.
+_VALUE_BYTES = 4096
 _EXPIRY = {
     "expiry": "local expiry = redis.call('PEXPIRETIME', KEYS[1])",
     "expiry_differs": "expiry ~= tonumber(ARGV[2])",
@@ -66,10 +77,12 @@ class KeyCommands:
 
     def load(self, connection: Connection) -> None:
         """Load the scripts; again after a reconnect or NOSCRIPT, since a script cache is not durable."""
-        compare = _COMPARE % (_EXPIRY if self._expiretime else _EXPIRY_6)
-        scripts = [compare + _UNLINK, compare + _SHORTEN, _SHORTEN_UNSAVED, _SNAPSHOT_6]
-        hashes = [connection.execute(b"SCRIPT", b"LOAD", script.encode()) for script in scripts]
-        self._remove, self._shorten, self._shorten_unsaved, self._snapshot = (_evalsha(digest) for digest in hashes)
+        expiry = _COMPARE_EXPIRY % (_EXPIRY if self._expiretime else _EXPIRY_6)
+        scripts = [compare + expiry + act for act in (_UNLINK, _SHORTEN) for compare in (_COMPARE_DUMP, _COMPARE_VALUE)]
+        scripts += [_SHORTEN_UNSAVED, _SNAPSHOT_6]
+        heads = [_evalsha(connection.execute(b"SCRIPT", b"LOAD", script.encode())) for script in scripts]
+        self._remove, self._shorten = tuple(heads[:2]), tuple(heads[2:4])
+        self._shorten_unsaved, self._snapshot = heads[4:]
 
     def copy(self, keys: t.Sequence[bytes]) -> tuple[bytes, int]:
         """Return the commands that copy keys, and the number of their replies."""
@@ -99,21 +112,26 @@ class KeyCommands:
 
     def remove(self, records: t.Sequence[Record], expiries: t.Sequence[int]) -> bytes:
         """Return the commands that remove each key that is still as it was copied."""
-        head = self._remove % 6
-        return b"".join(
-            head
-            + b"$%d\r\n%b\r\n$8\r\n%b\r\n$%d\r\n%b\r\n"
-            % (len(record.key), record.key, record.payload[-8:], len(text), text)
-            for record, text in zip(records, (b"%d" % expiry for expiry in expiries))
-        )
+        by_dump, by_value = (head % 6 for head in self._remove)
+        parts = []
+        for (key, payload, _expires_at), expiry in zip(records, expiries):
+            value = stored_value(payload)
+            head, token = (by_dump, payload[-8:]) if value is None else (by_value, value)
+            text = b"%d" % expiry
+            parts.append(
+                b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (head, len(key), key, len(token), token, len(text), text)
+            )
+        return b"".join(parts)
 
     def shorten(self, records: t.Sequence[Record], expiries: t.Sequence[int], moments: t.Sequence[int]) -> bytes:
         """Return the commands that let each key that is still as it was copied expire at a moment (Unix ms)."""
-        head = self._shorten % 7
-        return b"".join(
-            head + _arguments(record.key, record.payload[-8:], b"%d" % expiry, b"%d" % moment)
-            for record, expiry, moment in zip(records, expiries, moments)
-        )
+        by_dump, by_value = (head % 7 for head in self._shorten)
+        parts = []
+        for (key, payload, _expires_at), expiry, moment in zip(records, expiries, moments):
+            value = stored_value(payload)
+            head, token = (by_dump, payload[-8:]) if value is None else (by_value, value)
+            parts.append(head + _arguments(key, token, b"%d" % expiry, b"%d" % moment))
+        return b"".join(parts)
 
     def remove_unsaved(self, keys: t.Sequence[bytes]) -> bytes:
         return b"".join(pack(b"UNLINK", key) for key in keys)
@@ -121,6 +139,24 @@ class KeyCommands:
     def shorten_unsaved(self, keys: t.Sequence[bytes], lives: t.Sequence[int]) -> bytes:
         head = self._shorten_unsaved % 5
         return b"".join(head + _arguments(key, b"%d" % life) for key, life in zip(keys, lives))
+
+
+def stored_value(payload: bytes) -> bytes | None:
+    """Return the value of a short string that a DUMP payload holds as it is; None for anything else.
+
+    Type 0 is a string; its length stands in 6 bits, or in 14 bits if the two highest bits are 01; 10 and 11 are long,
+    compressed and integer forms (src/rdb.h). Ten bytes of version and checksum follow.
+    """
+    if payload[0] != 0 or len(payload) > _VALUE_BYTES:
+        return None
+    form = payload[1] >> 6
+    if form == 0:
+        value = payload[2:-10]
+        return value if len(value) == payload[1] else None
+    if form == 1:
+        value = payload[3:-10]
+        return value if len(value) == ((payload[1] & 0x3F) << 8 | payload[2]) else None
+    return None
 
 
 def _evalsha(digest: bytes) -> bytes:

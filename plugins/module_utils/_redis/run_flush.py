@@ -54,6 +54,7 @@ _RIGHTS: dict[str, list[bytes]] = {
     "MEMORY USAGE": [b"MEMORY", b"USAGE", b""],
     "PTTL": [b"PTTL", b""],
     "DUMP": [b"DUMP", b""],
+    "GET": [b"GET", b""],
     "RENAMENX": [b"RENAMENX", b"", b"x"],
     "UNLINK": [b"UNLINK", b""],
     "PEXPIREAT": [b"PEXPIREAT", b"", b"0"],
