@@ -24,14 +24,16 @@ VERSIONS = {
     "2.17": ["ansible-core==2.17.*", "redis==5.0.1", "hiredis==2.3.2"],
     "2.18": ["ansible-core==2.18.*", "redis", "hiredis"],
 }
-TOOLS = ["pytest==9.2.0", "jsonschema==4.26.0"]
+# What the unit tests import beyond that, in the versions of the development environment.
+TOOLS = ("pytest", "jsonschema", "markdown-it-py")
 KEYS = 500
 
 
 @pytest.fixture(scope="module", params=sorted(VERSIONS))
 def core(request: pytest.FixtureRequest) -> Iterator[Path]:
     """The bin folder of an environment with that version, made once and kept under .cache."""
-    wanted = [*VERSIONS[request.param], *TOOLS]
+    pinned = (ROOT / "requirements-dev.txt").read_text().split()
+    wanted = VERSIONS[request.param] + [pin for pin in pinned if pin.startswith(tuple(f"{tool}==" for tool in TOOLS))]
     known_by = hashlib.sha256(f"{sys.version} {wanted}".encode()).hexdigest()[:8]
     home = ROOT / ".cache" / f"core-{request.param}-{known_by}"
     if not (home / ".complete").exists():
