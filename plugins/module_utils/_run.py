@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from ._errors import Interrupted, InvalidInput, Refused
+from ._errors import Interrupted, InvalidInput, Refused, RunbookError
 
 RUN_ID = re.compile(r"[0-9]{8}t[0-9]{6}z-[a-z0-9]+(?:-[a-z0-9]+)*-[0-9a-f]{4}")
 MANIFEST = "manifest.json"
@@ -196,17 +196,23 @@ class RunFolder:
         path = base / check_run_id(run_id)
         try:
             path.mkdir(mode=0o700)
+            sync_directory(base)
+            lock = _try_lock(path / LOCK)
+            if lock is None:
+                raise Refused(f"Another process holds {path}; wait until it has finished.")
+            folder = cls(path, lock, manifest)
+            folder.save()
         except FileExistsError:
             raise Refused(
                 f"The run folder {path} exists already; a run id is used once: leave the run id empty."
             ) from None
-        sync_directory(base)
-        lock = _try_lock(path)
-        if lock is None:
-            raise Refused(f"Another process holds {path}; wait until it has finished.")
-        folder = cls(path, lock, manifest)
-        folder.save()
+        except OSError as exc:
+            raise folder_failed(path, exc) from exc
         return folder
+
+    def discard(self) -> None:
+        """Remove the folder of a run that has not begun."""
+        shutil.rmtree(self.path)
 
     @classmethod
     def resume(cls, base: Path, fingerprint: str) -> RunFolder | None:
@@ -215,7 +221,7 @@ class RunFolder:
         A run that is still held by a live process is refused: two flushes of the same keys must not run at once.
         """
         for run in unfinished_runs(base, fingerprint):
-            lock = _try_lock(run.path)
+            lock = _try_lock(run.path / LOCK)
             if lock is None:
                 raise Refused(
                     f"The run {run.path.name} does the same at this moment (its process holds {run.path / LOCK}); "
@@ -255,7 +261,7 @@ def make_private_directory(path: Path) -> None:
 def unfinished_runs(base: Path, fingerprint: str) -> list[UnfinishedRun]:
     """Return the unfinished runs with this fingerprint, newest first."""
     runs = []
-    for path in sorted(base.glob("*/" + MANIFEST), reverse=True):
+    for path in _newest_first(base):
         manifest = read_manifest(path.parent)
         if manifest.get("fingerprint") == fingerprint and manifest.get("state") not in RunFolder.FINAL_STATES:
             runs.append(UnfinishedRun(path.parent, manifest))
@@ -283,7 +289,7 @@ def apply_retention(base: Path, keep: int, current: Path) -> list[str]:
     "``current`` or an unfinished one."""
     finished = [
         path.parent
-        for path in sorted(base.glob("*/" + MANIFEST), reverse=True)
+        for path in _newest_first(base)
         if path.parent != current and read_manifest(path.parent).get("state") in RunFolder.FINAL_STATES
     ]
     doomed = finished[max(keep - 1, 0) :] if keep else []
@@ -292,8 +298,35 @@ def apply_retention(base: Path, keep: int, current: Path) -> list[str]:
     return [path.name for path in doomed]
 
 
+def _newest_first(base: Path) -> list[Path]:
+    """Return the manifests below a folder; ids of runs of the same second do not tell which was later."""
+    return sorted(
+        base.glob("*/" + MANIFEST), key=lambda path: (path.parent.name[:16], path.stat().st_mtime_ns), reverse=True
+    )
+
+
+@contextlib.contextmanager
+def exclusive(path: Path, what: str) -> t.Iterator[None]:
+    """Hold a lock file, or raise Refused if another process of this machine does."""
+    lock = _try_lock(path)
+    if lock is None:
+        raise Refused(f"{what} is under way on this machine (its process holds {path}); wait until it has finished.")
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def folder_failed(path: Path, cause: OSError) -> RunbookError:
+    """Say in one sentence that the folder of a run cannot be written."""
+    return RunbookError(
+        f"The run folder {path} cannot be written ({cause.strerror}); "
+        "free space on that disk or name another folder, then run the same command again."
+    )
+
+
 def _try_lock(path: Path) -> int | None:
-    descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

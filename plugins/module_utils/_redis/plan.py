@@ -73,6 +73,11 @@ class FlushRequest:
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
+def database_hash(server: ServerInfo) -> str:
+    """Identify the database of a server, wherever it restarts."""
+    return hashlib.sha256(f"{server.url} {server.database}".encode()).hexdigest()[:16]
+
+
 @dataclass
 class PatternPlan:
     """What one pattern matches. ``to_change`` leaves out keys that are as they should be (mode expire)."""

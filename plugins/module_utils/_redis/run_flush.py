@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 import typing as t
@@ -18,6 +19,8 @@ from .._run import (
     RunFolder,
     Stop,
     apply_retention,
+    exclusive,
+    folder_failed,
     make_private_directory,
     read_journal,
     refuse_ephemeral,
@@ -38,6 +41,7 @@ from .plan import (
     check_request,
     check_rights,
     check_server,
+    database_hash,
     make_plan,
     pending_keys,
 )
@@ -117,18 +121,33 @@ def run_flush(options: FlushOptions, request: FlushRequest, stop: Stop, progress
         result.update(_apply(session, request, options, base, plan, throttle, stop, progress))
         result["after"] = session.retrying(lambda: server_health(session))
         if request.recovery_timeout and result["removed"]:
-            ratio = plan.baseline["hit_ratio"]
-            recovery = watch_recovery(
-                session, ratio, health["response_time_ms"], result["removed"], request.recovery_timeout, stop.check
-            )
-            result["recovery"] = asdict(recovery)
+            _watch(session, request, plan, health, result, stop)
         result["changed"] = result["removed"] > 0
         result["seconds"] = round(time.monotonic() - started, 3)
         return result
     except Interrupted as exc:
-        raise Interrupted(f"The flush was {exc} before it removed a key.", **exc.result) from exc
+        if exc.result:
+            raise
+        raise Interrupted(f"The flush was {exc} before it removed a key; run the same command again.") from exc
     finally:
         session.close()
+
+
+def _watch(
+    session: Session,
+    request: FlushRequest,
+    plan: FlushPlan,
+    health: t.Mapping[str, t.Any],
+    result: dict[str, t.Any],
+    stop: Stop,
+) -> None:
+    """Add how the cache recovers to the result; the flush is done, so that nothing here fails it."""
+    ratio, latency = plan.baseline["hit_ratio"], health["response_time_ms"]
+    try:
+        recovery = watch_recovery(session, ratio, latency, result["removed"], request.recovery_timeout, stop.check)
+        result["recovery"] = asdict(recovery)
+    except RunbookError as exc:
+        result["notices"].append(f"The recovery was not watched to its end: {exc}")
 
 
 def _complete_plan(session: Session, request: FlushRequest, base: Path, plan: FlushPlan) -> None:
@@ -196,7 +215,7 @@ def _apply(
         }
 
     try:
-        with lock:
+        with exclusive(base / f".lock-{database_hash(session.server)}", "Another flush of this database"), lock:
             flush = Flush(
                 session,
                 request,
@@ -213,30 +232,38 @@ def _apply(
             remaining = session.retrying(lambda: _count_remaining(session, request, throttle, between, progress))
             phases["verify"] = round(time.monotonic() - began - phases["flush"], 3)
         progress.report("flushing", flush.counts.removed, plan.to_change, force=True)
-    except (RunbookError, OSError) as exc:
-        if flush is not None:
-            flush.close()
-        state = "interrupted" if isinstance(exc, Interrupted) else "failed"
-        folder.save(state=state, ended=rfc3339(utc_now()))
-        message = str(exc)
-        if isinstance(exc, Interrupted):
-            message = (
-                f"The flush was {exc} after {reached()['removed']} keys; "
-                f"run the same command again: it continues run {folder.run_id}."
-            )
-        kind = type(exc) if isinstance(exc, (Interrupted, Refused)) else RunbookError
-        raise kind(message, changed=reached()["removed"] > 0, plan=plan.as_result(), state=state, **reached()) from exc
-    else:
         folder.save(
             state="done",
             ended=rfc3339(utc_now()),
             rdb_version=flush.rdb_version or folder.manifest.get("rdb_version", 0),
             removed=sum(entry.get("removed", 0) for entry in read_journal(folder.path)),
         )
+    except (RunbookError, OSError) as exc:
+        # A disk that is full fails these too; the run stays unfinished then, and the same command continues it.
+        with contextlib.suppress(OSError):
+            if flush is not None:
+                flush.close()
+            folder.save(state="interrupted" if isinstance(exc, Interrupted) else "failed", ended=rfc3339(utc_now()))
+        if isinstance(exc, Refused) and flush is None and not resumed:
+            folder.discard()
+        error = _sentence(exc, folder, reached()["removed"])
+        error.result.update(changed=reached()["removed"] > 0, plan=plan.as_result(), state=error.state, **reached())
+        raise error from exc
+    else:
         removed_runs = apply_retention(base, options.backup_keep, folder.path)
         return {**reached(), "remaining": remaining, "state": "done", "removed_backups": removed_runs}
     finally:
         folder.close()
+
+
+def _sentence(cause: RunbookError | OSError, folder: RunFolder, removed: int) -> RunbookError:
+    if isinstance(cause, Interrupted):
+        return Interrupted(
+            f"The flush was {cause} after {removed} keys; run the same command again: it continues run {folder.run_id}."
+        )
+    if isinstance(cause, OSError):
+        return folder_failed(folder.path, cause)
+    return Refused(str(cause)) if isinstance(cause, Refused) else RunbookError(str(cause))
 
 
 def _open_folder(session: Session, request: FlushRequest, options: FlushOptions, base: Path) -> tuple[RunFolder, bool]:
