@@ -148,7 +148,6 @@ class Flush:
 
     def _next(self, entry: CachePattern) -> None:
         self._between()
-        started = time.monotonic()
         if entry.backup and self._queue and self._queue[0][1] >= self._request.big_key_bytes:
             self._advance(None)
             key, _size = self._queue.popleft()
@@ -163,7 +162,7 @@ class Flush:
                 self._remove_unsaved(flight)
         self._curve_point()
         self._on_progress(self.counts.removed)
-        self._throttle.pace(taken, time.monotonic() - started)
+        self._throttle.pace(taken)
 
     def _take_flight(self) -> _Flight | None:
         flight = _Flight([], [])

@@ -154,7 +154,7 @@ def make_plan(
             sized_bytes += sum(page.sizes)
             big_keys += sum(size >= request.big_key_bytes for size in page.sizes)
             found += len(page.keys)
-            throttle.pace(0, 0.0)
+            throttle.pace(0)
             on_progress(found)
         patterns.append(counted)
     elapsed = time.monotonic() - started

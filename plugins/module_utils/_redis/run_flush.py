@@ -316,7 +316,7 @@ def _count_remaining(
     for entry in request.patterns:
         for page in scan(session.scan, entry.pattern, throttle.scan_count):
             remaining += len(pending_keys(session.data, page.keys, request))
-            throttle.pace(0, 0.0)
+            throttle.pace(0)
             between()
             progress.report("verifying", remaining, None)
     return remaining

@@ -97,7 +97,7 @@ def _cache_stats(
                 heapq.heappop(top)
         if sample and result.sampled >= sample * stride.bit_length():
             stride *= 2
-        throttle.pace(len(page.keys), 0.0)
+        throttle.pace(len(page.keys))
         progress.report(f"looking at {cache.name or cache.pattern}", result.keys, None)
     result.memory_bytes = total * result.keys // result.sampled if result.sampled else 0
     result.types, result.expiry = dict(types.most_common()), dict(expiry)

@@ -40,7 +40,7 @@ class Throttle:
         self._max_replica_lag = max_replica_lag
         self._check_stop = check_stop
         self._share = 1.0
-        self._tokens_at = time.monotonic()
+        self._tokens_at = self._resumed = time.monotonic()
         self._next_ping = 0.0
         self._next_info = 0.0
         self.back_offs = 0
@@ -60,9 +60,10 @@ class Throttle:
             count = min(count, max(self._rate_limit // 40, 100))
         return max(int(count * self._share), 10)
 
-    def pace(self, keys: int, seconds: float) -> None:
-        """Wait as long as ``keys`` keys that took ``seconds`` of work demand."""
+    def pace(self, keys: int) -> None:
+        """Wait as long as the work since the last call demands, which was on ``keys`` keys that count for the rate."""
         now = time.monotonic()
+        worked = now - self._resumed
         if self._rate_limit:
             # Credit for a quarter of a second smooths over slow batches without allowing a burst.
             self._tokens_at = max(self._tokens_at + keys / self._rate_limit, now - 0.25)
@@ -71,7 +72,8 @@ class Throttle:
             self._next_ping = now + _SECONDS_BETWEEN_PINGS
             self._adapt()
         if self._share < 1.0:
-            self._sleep(seconds * (1.0 / self._share - 1.0))
+            self._sleep(worked * (1.0 / self._share - 1.0))
+        self._resumed = time.monotonic()
 
     def _adapt(self) -> None:
         latency = self._monitor().response_time()

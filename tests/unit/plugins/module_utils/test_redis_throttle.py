@@ -57,7 +57,7 @@ def make(server: Server, **options: float) -> subject.Throttle:
 def test_the_rate_is_kept_over_time(clock: Clock) -> None:
     throttle = make(Server(), rate_limit=1_000)
     for _batch in range(20):
-        throttle.pace(throttle.batch_size(), 0.0)
+        throttle.pace(throttle.batch_size())
     spent = clock.now - 1_000.0
     assert 20 * throttle.batch_size() / 1_000 - 0.3 <= spent <= 20 * throttle.batch_size() / 1_000
 
@@ -77,16 +77,18 @@ def test_it_backs_off_from_a_slow_server_and_comes_back(clock: Clock) -> None:
     server.latency = 0.05
     for _batch in range(3):
         clock.now += 0.1
-        throttle.pace(1_000, 0.0)
+        throttle.pace(1_000)
     assert throttle.back_offs == 3
     assert throttle.batch_size() == 125
     before = clock.slept
-    throttle.pace(125, 0.01)
-    assert clock.slept - before == pytest.approx(0.07)
+    clock.now += 0.01
+    throttle.pace(125)
+    # A sixteenth of the speed by now: fifteen parts of pause to one of work.
+    assert clock.slept - before == pytest.approx(0.15)
     server.latency = 0.001
     for _batch in range(20):
         clock.now += 0.1
-        throttle.pace(1_000, 0.0)
+        throttle.pace(1_000)
     assert throttle.batch_size() == 1_000
     assert throttle.worst_latency == 0.05
 
@@ -96,7 +98,7 @@ def test_it_backs_off_while_a_replica_is_behind(clock: Clock) -> None:
     throttle = make(server, max_latency=0.01, max_replica_lag=1_000)
     server.lag = 2_000
     clock.now += 2
-    throttle.pace(1_000, 0.0)
+    throttle.pace(1_000)
     assert throttle.back_offs == 1
 
 
