@@ -1,0 +1,214 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rights that docs/guide_redis_acl.md names are enough, and each that is missing is noticed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import dataset
+from support.ansible import run_module
+from support.servers import RedisServer
+from tools.tree import ROOT
+
+GUIDE = (ROOT / "docs" / "guide_redis_acl.md").read_text(encoding="utf-8")
+LINES = dict(re.findall(r"^user (runbooks-\w+) (.+)$", GUIDE, re.MULTILINE))
+FLUSH, STATS, RESTORE = "runbooks-flush", "runbooks-stats", "runbooks-restore"
+# What the guide's table says of other versions.
+WITHOUT = {"redis-6.2": {"+pexpiretime", "+acl|dryrun"}}
+WITH = {
+    "valkey-9.1": {
+        FLUSH: ["+client|setinfo", "+hpexpiretime"],
+        STATS: ["+client|setinfo"],
+        RESTORE: ["+client|setinfo", "+hpexpireat"],
+    }
+}
+PASSWORD = "CHANGE-ME"
+# What is missing without these is only a name in CLIENT LIST.
+UNNOTICED = {"+client|setname"}
+
+
+def rules(user: str, flavour: str = "redis-7.0") -> list[str]:
+    """Return the rules of a user on a version, as the guide has them."""
+    words = [word for word in LINES[user].split() if word not in WITHOUT.get(flavour, ())]
+    return words + WITH.get(flavour, {}).get(user, [])
+
+
+def commands(user: str) -> list[str]:
+    return [word for word in rules(user) if word.startswith("+")]
+
+
+def fill(server: RedisServer) -> None:
+    """Make keys of every type, small ones and ones that count as big here, and neighbours."""
+    with server.admin() as client:
+        client.flushall()
+        dataset.fill(client, 50)
+        dataset.fill_all_types(client, dataset.PREFIX, 2 * len(dataset.kinds(client)))
+        dataset.fill(client, 100, prefix=b"neighbour:")
+
+
+def flush(server: RedisServer, folder: Path, **options: Any) -> dict[str, Any]:
+    check = options.pop("check", False)
+    args = {
+        "url": server.url,
+        "username": FLUSH,
+        "password": PASSWORD,
+        "patterns": ["market:data:*"],
+        "backup_dir": str(folder),
+        "accept_ephemeral_storage": True,
+        "big_key_bytes": 1024,
+        **options,
+    }
+    return run_module("redis_flush", args, check=check)
+
+
+def restore(server: RedisServer, path: str, **options: Any) -> dict[str, Any]:
+    check = options.pop("check", False)
+    args = {"url": server.url, "username": RESTORE, "password": PASSWORD, "path": path, **options}
+    return run_module("redis_restore", args, check=check)
+
+
+def stats(server: RedisServer) -> dict[str, Any]:
+    args = {"url": server.url, "username": STATS, "password": PASSWORD, "patterns": ["market:data:*"], "interval": 0.1}
+    return run_module("redis_cache_info", args)
+
+
+def keys(server: RedisServer) -> set[bytes]:
+    with server.admin() as client:
+        return set(client.scan_iter(count=1000))
+
+
+def denied(server: RedisServer) -> list[Any]:
+    with server.admin() as client:
+        client.response_callbacks.pop("ACL LOG", None)
+        return list(client.execute_command("ACL LOG"))
+
+
+def complaints(result: dict[str, Any]) -> str:
+    """Return what a run that went on says it could not do or verify."""
+    return "; ".join(result["report"].get("degraded", []))
+
+
+def succeeded(result: dict[str, Any]) -> bool:
+    return not result.get("failed") and not complaints(result)
+
+
+@pytest.mark.parametrize("flavour", ["redis-7.0", "redis-6.2", "valkey-9.1"])
+def test_the_documented_rights_are_enough(flavour: str, tmp_path: Path) -> None:
+    users = [" ".join([user, *rules(user, flavour)]) for user in LINES]
+    with RedisServer(flavour, users=users) as server:
+        fill(server)
+        before = keys(server)
+        assert not stats(server).get("failed")
+        planned = flush(server, tmp_path, check=True)
+        assert planned["changed"], planned
+        assert keys(server) == before
+        shortened = flush(server, tmp_path, mode="expire", expire_window=3600)
+        assert shortened["removed"], shortened
+        assert keys(server) == before
+        flushed = flush(server, tmp_path)
+        assert flushed["removed"] == planned["plan"]["matched"], flushed
+        assert flushed["counts"]["big"] > 0
+        assert {name.split(b":")[0] for name in keys(server)} == {b"neighbour"}
+        path = flushed["backup"]["path"]
+        assert restore(server, path, check=True)["changed"]
+        restored = restore(server, path)
+        assert restored["restored"] == flushed["removed"], restored
+        assert keys(server) == before
+        again = restore(server, path, overwrite=True)
+        assert not again.get("failed"), again
+        assert flush(server, tmp_path, backup=False, mode="expire", expire_window=60)["removed"]
+        assert flush(server, tmp_path, backup=False)["removed"]
+        assert denied(server) == []
+        for result in (planned, flushed, restored):
+            unsaid = [] if flavour != "redis-6.2" else [text for text in result["report"]["degraded"] if "not verified" in text]
+            assert result["report"].get("degraded", []) == unsaid
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RedisServer]:
+    with RedisServer("redis-7.0") as running:
+        fill(running)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def backup(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A backup with big keys, whose keys are gone or have changed."""
+    allow(server, FLUSH)
+    fill(server)
+    flushed = flush(server, tmp_path_factory.mktemp("backup"))
+    assert flushed["counts"]["big"] > 0
+    return str(flushed["backup"]["path"])
+
+
+def allow(server: RedisServer, user: str, without: str = "") -> None:
+    with server.admin() as client:
+        client.execute_command("ACL SETUSER", user, "reset", *[word for word in rules(user) if word != without])
+
+
+@pytest.mark.parametrize("right", commands(FLUSH))
+def test_a_flush_without_one_right_stops_before_it_deletes_or_says_so(
+    right: str, server: RedisServer, tmp_path: Path
+) -> None:
+    if b"market:data:0" not in keys(server):
+        fill(server)
+    before = keys(server)
+    allow(server, FLUSH, without=right)
+    result = flush(server, tmp_path)
+    if result.get("failed"):
+        assert keys(server) == before
+        assert named(right, result["msg"]), result["msg"]
+        assert not list(tmp_path.rglob("part-*"))
+    elif right not in UNNOTICED:
+        assert named(right, complaints(result)) or "lock key" in complaints(result)
+        assert keys(server) == {name for name in before if name.startswith(b"neighbour:")}
+
+
+@pytest.mark.parametrize("right", commands(RESTORE))
+def test_a_restore_without_one_right_stops_before_it_writes_or_says_so(
+    right: str, server: RedisServer, backup: str
+) -> None:
+    with server.admin() as client:
+        client.flushall()
+    allow(server, RESTORE, without=right)
+    # To replace keys demands the most rights.
+    result = restore(server, backup, overwrite=True)
+    if result.get("failed"):
+        assert keys(server) == set()
+        assert named(right, result["msg"]), result["msg"]
+    elif right not in UNNOTICED:
+        assert named(right, complaints(result))
+
+
+@pytest.mark.parametrize("right", commands(STATS))
+def test_statistics_without_one_right_fail_with_its_name(right: str, server: RedisServer) -> None:
+    allow(server, STATS, without=right)
+    result = stats(server)
+    if right not in UNNOTICED:
+        assert result["failed"]
+        assert named(right, result["msg"]), result["msg"]
+
+
+def test_a_flush_of_other_keys_is_refused(server: RedisServer, tmp_path: Path) -> None:
+    fill(server)
+    before = keys(server)
+    allow(server, FLUSH)
+    result = flush(server, tmp_path, patterns=["neighbour:*"])
+    assert result["failed"]
+    assert "on 'neighbour:'" in result["msg"]
+    assert keys(server) == before
+
+
+def named(right: str, text: str) -> bool:
+    """Tell whether a sentence names a command; a missing right to ask for rights is all of them not verified."""
+    if right.startswith("+acl|"):
+        return "not verified" in text
+    return right.lstrip("+").replace("|", " ").upper() in text.replace("|", " ").upper()
