@@ -190,7 +190,7 @@ def test_every_variable_may_be_text(filled: RedisServer, tmp_path: Path) -> None
 
 
 def test_force_and_backup_may_be_text(filled: RedisServer, tmp_path: Path) -> None:
-    wanted = {"names": "quotes", "backup": "no", "backup_dir": "my/backups", "recovery_timeout": "0"}
+    wanted = {"names": "quotes", "patterns": "", "backup": "no", "backup_dir": "my/backups", "recovery_timeout": "0"}
     asked = run_playbook("flush_redis", texts(filled, **wanted, force="false"), cwd=tmp_path)
     assert asked.rc != 0
     assert f"The flush of {KEYS} keys was not confirmed" in asked.output
@@ -250,6 +250,7 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
     "no-mode": ({"mode": "drop"}, "must be one of: delete, expire"),
     "no-keep": ({"reports_keep": "few"}, "flush_redis_reports_keep"),
     "unknown-cache": ({"names": "quotes"}, "known are: market-data"),
+    "nothing-named": ({"names": ""}, "name a cache (known are: market-data) or give a pattern"),
     "half-a-cache": ({"caches": '[{"name":"market-data"}]'}, "needs either a pattern or a prefix"),
     "too-broad": ({"patterns": "*"}, "too broad"),
     "sensitive": ({"patterns": "session:*"}, "flush_redis_allow_sensitive"),
