@@ -145,6 +145,7 @@ def test_every_variable_may_be_text(filled: RedisServer, tmp_path: Path) -> None
     assert given(planned, "redis_flush")["expected_run_id"] == process
     assert given(planned, "runbook_report")["keep"] == 4
     plan = planned.one("redis_flush").result["plan"]
+    assert f"flush_redis_confirm={plan['confirm']}" in planned.output
     assert {entry["pattern"]: entry["matched"] for entry in plan["patterns"]} == {
         "market:data:*": KEYS,
         "quotes:*": KEYS,
