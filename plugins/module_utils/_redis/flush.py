@@ -198,11 +198,25 @@ class Flush:
             self._removing, self._copied = self._copied, None
             data.send(self._removal(self._removing))
         if flight:
-            flight.records, flight.expiries = self._commands.copies(flight.keys, data.receive(replies))
+            copies = data.receive(replies)
+            if self._scripts_are_gone(copies):
+                self._queue.extendleft(zip(flight.keys, flight.sizes))
+                self._copying = None
+                return
+            flight.records, flight.expiries = self._commands.copies(flight.keys, copies)
             self.counts.gone += len(flight.keys) - len(flight.records)
             self._copying, self._copied = None, flight
         else:
             self._settle_removing()
+
+    def _scripts_are_gone(self, replies: list[t.Any]) -> bool:
+        """Load the scripts again if somebody has flushed them (before Redis 7.0, copies are made by one as well)."""
+        error = first_error(replies)
+        if error is None or not str(error).startswith("NOSCRIPT"):
+            return False
+        # Replies may be pending on the data connection; scripts are loaded for all connections.
+        self._commands.load(self._session.monitor())
+        return True
 
     def _settle_removing(self, *, certain: bool = True) -> None:
         if self._removing:
@@ -265,12 +279,11 @@ class Flush:
             self._folder.record(part=self._part_number, member=flight.member, removed=removed, void=void)
 
     def _failure(self, record: Record, outcome: t.Any) -> RunbookError | None:
-        if str(outcome).startswith("NOSCRIPT"):
-            # Replies are pending on the data connection; scripts are loaded for all connections.
-            self._commands.load(self._session.monitor())
+        if self._scripts_are_gone([outcome]):
             self._queue.append((record.key, len(record.payload)))
             return None
-        return refused("the deletion", outcome)
+        act = "UNLINK" if self._request.mode == "delete" else "PEXPIREAT"
+        return refused(f"the script of DUMP, GET, PEXPIRETIME and {act}", outcome)
 
     def _try_again(self, record: Record) -> None:
         attempts = self._attempts[record.key] = self._attempts.get(record.key, 1) + 1
@@ -320,7 +333,7 @@ class Flush:
     # -- big keys ----------------------------------------------------------------------------------------------------
 
     def _remove_big(self, key: bytes) -> None:
-        self._quarantined = key
+        self._quarantined, self._quarantined_saved = key, False
         name = bigkey.quarantine_name(key, self._folder.run_id)
         self._folder.record(quarantine=name.hex(), key=key.hex(), durable=True)
         if bigkey.rename_away(self._session.data, key, name):
