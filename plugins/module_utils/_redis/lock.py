@@ -6,16 +6,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import typing as t
 
-from .._errors import Refused
-from .connection import CommandRefused, Connection, RedisUnavailable
+from .._errors import Refused, RunbookError
+from .connection import CommandRefused, Connection
 from .names import INTERNAL_PREFIX, printable
 from .session import Session
 
 _SECONDS = 60
 _RENEW_AFTER = 15.0
+# At maxmemory a script may only write more once it has written: UNLINK is allowed then, SET alone is not.
+_TAKE = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return holder end
+redis.call('UNLINK', KEYS[1])
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return ARGV[1]
+"""
 _IF_OURS = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end "
 _RENEW = _IF_OURS + "return redis.call('PEXPIRE', KEYS[1], ARGV[2])"
 _RELEASE = _IF_OURS + "return redis.call('UNLINK', KEYS[1])"
@@ -41,10 +50,8 @@ class DatabaseLock:
         return self
 
     def _acquire(self) -> None:
-        monitor = self._session.monitor()
         try:
-            taken = monitor.execute(b"SET", KEY, self._holder, b"NX", b"PX", b"%d" % (_SECONDS * 1000))
-            holder = None if taken else monitor.execute(b"GET", KEY)
+            holder = self._script(_TAKE, b"%d" % (_SECONDS * 1000))
         except CommandRefused as exc:
             if exc.code != "NOPERM":
                 raise
@@ -53,7 +60,7 @@ class DatabaseLock:
                 "only flushes from this machine are kept apart."
             )
             return
-        if holder is not None and holder != self._holder:
+        if holder != self._holder:
             raise Refused(
                 f"The run {printable(holder)} flushes this database at this moment; wait until it has finished "
                 f"(its lock expires within {_SECONDS} s of its end)."
@@ -67,12 +74,14 @@ class DatabaseLock:
         if self._script(_RENEW, b"%d" % (_SECONDS * 1000)) == 0:
             self._acquire()
 
-    def __exit__(self, *_exc: object) -> None:
-        if not self.warning:
-            try:
+    def __exit__(self, exc_type: type[BaseException] | None, *_exc: object) -> None:
+        if self.warning:
+            return
+        with contextlib.suppress(RunbookError):
+            if exc_type is None:
+                self._session.retrying(lambda: self._script(_RELEASE))
+            else:
                 self._script(_RELEASE)
-            except (RedisUnavailable, CommandRefused):
-                return
 
     def _script(self, script: str, *arguments: bytes) -> t.Any:
         return self._session.monitor().execute(b"EVAL", script.encode(), b"1", KEY, self._holder, *arguments)
