@@ -119,9 +119,7 @@ def run_flush(options: FlushOptions, request: FlushRequest, stop: Stop, progress
             return result
         _check_storage(request, options, base, plan)
         result.update(_apply(session, request, options, base, plan, throttle, stop, progress))
-        result["after"] = session.retrying(lambda: server_health(session))
-        if request.recovery_timeout and result["removed"]:
-            _watch(session, request, plan, health, result, stop)
+        _look_after(session, request, plan, health, result, stop)
         result["changed"] = result["removed"] > 0
         result["seconds"] = round(time.monotonic() - started, 3)
         return result
@@ -133,7 +131,7 @@ def run_flush(options: FlushOptions, request: FlushRequest, stop: Stop, progress
         session.close()
 
 
-def _watch(
+def _look_after(
     session: Session,
     request: FlushRequest,
     plan: FlushPlan,
@@ -141,13 +139,16 @@ def _watch(
     result: dict[str, t.Any],
     stop: Stop,
 ) -> None:
-    """Add how the cache recovers to the result; the flush is done, so that nothing here fails it."""
+    """Add the server's health and how the cache recovers; the flush is done, so that nothing here fails it."""
     ratio, latency = plan.baseline["hit_ratio"], health["response_time_ms"]
     try:
+        result["after"] = session.retrying(lambda: server_health(session))
+        if not request.recovery_timeout or not result["removed"]:
+            return
         recovery = watch_recovery(session, ratio, latency, result["removed"], request.recovery_timeout, stop.check)
         result["recovery"] = asdict(recovery)
     except RunbookError as exc:
-        result["notices"].append(f"The recovery was not watched to its end: {exc}")
+        result["notices"].append(f"The server was not watched to the end after the flush: {exc}")
 
 
 def _complete_plan(session: Session, request: FlushRequest, base: Path, plan: FlushPlan) -> None:
@@ -216,15 +217,18 @@ def _apply(
 
     try:
         with exclusive(base / f".lock-{database_hash(session.server)}", "Another flush of this database"), lock:
-            flush = Flush(
-                session,
-                request,
-                throttle,
-                folder,
-                between=between,
-                on_progress=lambda removed: progress.report("flushing", removed, plan.to_change),
+            flush = session.retrying(
+                lambda: Flush(
+                    session,
+                    request,
+                    throttle,
+                    folder,
+                    between=between,
+                    on_progress=lambda removed: progress.report("flushing", removed, plan.to_change),
+                )
             )
-            flush.recover_quarantined(_quarantined(folder))
+            recover = flush.recover_quarantined
+            session.retrying(lambda: recover(_quarantined(folder)))
             for entry in request.patterns:
                 flush.run(entry)
             flush.close()
