@@ -44,6 +44,7 @@ class CommandRefused(RunbookError):
 
 _ADVICE = {
     "NOPERM": "grant it in the user's ACL (docs/guide_redis_acl.md has the complete line) or use another user",
+    "NOAUTH": "check username and password (options username and password, or the environment variable REDISCLI_AUTH)",
     "READONLY": "this server is a replica: use the URL of its primary",
     "NOREPLICAS": "the primary has fewer replicas in sync than min-replicas-to-write: wait for "
     "them, then run the command again",
@@ -55,6 +56,10 @@ _ADVICE = {
     "CLUSTERDOWN": "the cluster is not in state ok: repair it first",
     "MOVED": "the server is a node of a cluster that does not own this key",
 }
+
+
+# What a command inside a script is refused with has no code of its own.
+_SCRIPT_MAY_NOT = "user executing the script can't"
 
 
 @dataclass(frozen=True)
@@ -161,8 +166,9 @@ def first_error(replies: t.Sequence[Reply]) -> Reply | None:
 
 def refused(command: str, reply: Reply) -> CommandRefused:
     """Turn an error reply into the one sentence that an operator needs."""
-    text = str(reply)
-    code = text.split(" ", 1)[0].rstrip(",")
+    # Some replies go on for several sentences.
+    text = str(reply).split(". ", 1)[0]
+    code = "NOPERM" if _SCRIPT_MAY_NOT in text else text.split(" ", 1)[0].rstrip(",")
     advice = _ADVICE.get(code, "see the server's log")
     return CommandRefused(f"Redis refused {command}: {text.rstrip('.')}; {advice}.", code)
 
