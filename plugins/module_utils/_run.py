@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -184,7 +185,8 @@ class RunFolder:
         self.path = path
         self._lock = lock
         self.manifest = manifest
-        self._journal = os.open(path / JOURNAL, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        self._journal = os.open(path / JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        _end_torn_line(self._journal)
 
     @property
     def run_id(self) -> str:
@@ -236,13 +238,22 @@ class RunFolder:
 
     def record(self, *, durable: bool = False, **entry: t.Any) -> None:
         """Append an entry to the journal; ``durable`` waits until the disk has it."""
-        os.write(self._journal, json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+        line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+        if os.write(self._journal, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if durable:
             os.fdatasync(self._journal)
 
     def close(self) -> None:
         os.close(self._journal)
         os.close(self._lock)
+
+
+def _end_torn_line(journal: int) -> None:
+    """Keep what is recorded next apart from a line that a crash has torn."""
+    size = os.fstat(journal).st_size
+    if size and os.pread(journal, 1, size - 1) != b"\n":
+        os.write(journal, b"\n")
 
 
 def make_private_directory(path: Path) -> None:
@@ -277,10 +288,12 @@ def read_manifest(path: Path) -> dict[str, t.Any]:
 
 
 def read_journal(path: Path) -> list[dict[str, t.Any]]:
-    """Return the journal's entries; a line torn by a crash ends it."""
+    """Return the journal's entries without those that a crash has torn."""
     entries: list[dict[str, t.Any]] = []
-    with contextlib.suppress(OSError, ValueError), open(path / JOURNAL, encoding="utf-8") as file:
-        entries.extend(json.loads(line) for line in file)
+    with contextlib.suppress(OSError), open(path / JOURNAL, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            with contextlib.suppress(ValueError):
+                entries.append(json.loads(line))
     return entries
 
 
