@@ -21,6 +21,7 @@ from pathlib import Path
 
 from .._deps import hiredis
 from .._errors import RunbookError
+from .._run import sync_directory
 
 _HEADER = struct.Struct("<4sIBBHBBHIIB")
 _MAGIC = b"\x1f\x8b\x08\x04"
@@ -78,6 +79,7 @@ class PartWriter:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        sync_directory(path.parent)
         self._sha256 = hashlib.sha256()
         self._level = 1
         self.bytes = 0
