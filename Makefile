@@ -43,6 +43,7 @@ runtime: .venv/.runtime $(LINK) ## the small environment that runs the playbooks
 
 .venv/.created:
 	@echo "  making .venv"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: ansible-core 2.19 needs Python 3.11 or newer; name one: make PYTHON=python3.11 ..." >&2; exit 1; }
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "error: $(PYTHON) cannot make a venv; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@touch $@
 
