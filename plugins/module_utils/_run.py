@@ -115,7 +115,8 @@ class Stop:
 
     def __init__(self, controllers: t.Sequence[int] = ()) -> None:
         """``controllers`` are the process ids whose end means that nobody waits for the result any more."""
-        self._controllers = [(pid, _start_time(pid)) for pid in controllers]
+        # One that cannot be seen from here (another machine, a hidden /proc) says nothing by its absence.
+        self._controllers = [(pid, started) for pid in controllers if (started := _start_time(pid)) is not None]
         self._signal: int | None = None
         self._checked = 0.0
 
@@ -134,7 +135,7 @@ class Stop:
         if now - self._checked > 0.2:
             self._checked = now
             for pid, started in self._controllers:
-                if started is None or _start_time(pid) != started:
+                if _start_time(pid) != started:
                     raise Interrupted("stopped because the controlling ansible process is gone")
 
 
@@ -179,7 +180,7 @@ class RunFolder:
     not final and whose lock is free.
     """
 
-    FINAL_STATES = ("done", "aborted")
+    FINAL_STATES = ("done",)
 
     def __init__(self, path: Path, lock: int, manifest: dict[str, t.Any]) -> None:
         self.path = path
@@ -190,12 +191,15 @@ class RunFolder:
 
     @property
     def run_id(self) -> str:
-        return self.path.name
+        return str(self.manifest.get("run_id", self.path.name))
 
     @classmethod
     def create(cls, base: Path, run_id: str, manifest: dict[str, t.Any]) -> RunFolder:
         make_private_directory(base)
         path = base / check_run_id(run_id)
+        if read_manifest(path).get("fingerprint", manifest.get("fingerprint")) != manifest.get("fingerprint"):
+            # Several hosts of a play share the id of the run.
+            path = path.with_name(f"{run_id}-{manifest['fingerprint'][:4]}")
         try:
             path.mkdir(mode=0o700)
             sync_directory(base)
@@ -269,14 +273,26 @@ def make_private_directory(path: Path) -> None:
         )
 
 
-def unfinished_runs(base: Path, fingerprint: str) -> list[UnfinishedRun]:
-    """Return the unfinished runs with this fingerprint, newest first."""
+def unfinished_runs(base: Path, fingerprint: str | None = None) -> list[UnfinishedRun]:
+    """Return the unfinished runs, or those with this fingerprint, newest first."""
     runs = []
     for path in _newest_first(base):
         manifest = read_manifest(path.parent)
-        if manifest.get("fingerprint") == fingerprint and manifest.get("state") not in RunFolder.FINAL_STATES:
+        if fingerprint in (None, manifest.get("fingerprint")) and manifest.get("state") not in RunFolder.FINAL_STATES:
             runs.append(UnfinishedRun(path.parent, manifest))
     return runs
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether a process holds the folder of a run at this moment."""
+    try:
+        lock = _try_lock(path / LOCK)
+    except OSError:
+        # A copy that cannot be written, as on a read-only disk, is nobody's run.
+        return False
+    if lock is not None:
+        os.close(lock)
+    return lock is None
 
 
 def read_manifest(path: Path) -> dict[str, t.Any]:
@@ -297,25 +313,32 @@ def read_journal(path: Path) -> list[dict[str, t.Any]]:
     return entries
 
 
-def apply_retention(base: Path, keep: int, current: Path) -> list[str]:
-    """Remove the oldest finished runs below ``base`` beyond ``keep`` (0 keeps all); never "
-    "``current`` or an unfinished one."""
-    finished = [
-        path.parent
-        for path in _newest_first(base)
-        if path.parent != current and read_manifest(path.parent).get("state") in RunFolder.FINAL_STATES
-    ]
+def apply_retention(
+    base: Path, keep: int, current: Path, counts: t.Callable[[t.Mapping[str, t.Any]], bool]
+) -> list[str]:
+    """Remove the oldest finished runs beyond ``keep`` (0 keeps all); never ``current`` or an unfinished one.
+
+    Only runs count, and are removed, for whose manifest ``counts`` is true.
+    """
+    finished = []
+    for path in _newest_first(base):
+        manifest = read_manifest(path.parent)
+        if path.parent != current and manifest.get("state") in RunFolder.FINAL_STATES and counts(manifest):
+            finished.append(path.parent)
     doomed = finished[max(keep - 1, 0) :] if keep else []
     for path in doomed:
-        shutil.rmtree(path)
+        shutil.rmtree(path, ignore_errors=True)
     return [path.name for path in doomed]
 
 
 def _newest_first(base: Path) -> list[Path]:
     """Return the manifests below a folder; ids of runs of the same second do not tell which was later."""
-    return sorted(
-        base.glob("*/" + MANIFEST), key=lambda path: (path.parent.name[:16], path.stat().st_mtime_ns), reverse=True
-    )
+    manifests = []
+    for path in base.glob("*/" + MANIFEST):
+        # A run of another host of the play may be removed at this moment.
+        with contextlib.suppress(OSError):
+            manifests.append((path.parent.name[:16], path.stat().st_mtime_ns, path))
+    return [path for _second, _time, path in sorted(manifests, reverse=True)]
 
 
 @contextlib.contextmanager

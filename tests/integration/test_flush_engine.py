@@ -89,7 +89,7 @@ def test_check_mode_writes_nothing_and_foretells_the_run(any_redis: RedisServer,
     done = flush(any_redis, tmp_path, diff=True)
     assert done["removed"] == planned["plan"]["to_change"]
     assert done["diff"] == {**planned["diff"], "before": done["diff"]["before"]}
-    assert set(planned) <= set(done)
+    assert set(planned) == set(done)
     assert set(planned["plan"]) == set(done["plan"])
     assert client.dbsize() == 2_000
 
@@ -243,7 +243,7 @@ def test_recovery_is_watched_until_the_cache_is_useful_again(redis70: RedisServe
     dataset.fill(redis70.client(), 300)
     with cache_users(redis70, keys=300):
         done = flush(redis70, tmp_path, recovery_timeout=20, batch_size=20, rate_limit=400)
-    assert done["plan"]["baseline"]["hit_ratio"] is not None or done["recovery"]["state"] != "recovered"
+    assert done["baseline"]["hit_ratio"] is not None or done["recovery"]["state"] != "recovered"
     assert done["recovery"]["samples"][-1]["hit_ratio"] > 0.5
 
     quiet = redis70.client()

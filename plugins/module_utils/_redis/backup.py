@@ -97,11 +97,16 @@ class PartWriter:
         header = _HEADER.pack(
             _MAGIC, 0, 0, _UNIX, _EXTRA_LENGTH, ord("M"), ord("I"), _EXTRA_LENGTH - 4, length, keys, flags
         )
+        mark = self.mark()
         self._write(header + data + _TRAILER.pack(zlib.crc32(body), len(body) & 0xFFFFFFFF))
-        if sync:
-            self.sync()
         self.keys += keys
         self.members += 1
+        if sync:
+            try:
+                self.sync()
+            except BackupFailed:
+                self.rewind(mark)
+                raise
         return self.members - 1
 
     def sync(self) -> None:
@@ -161,6 +166,10 @@ def members(path: Path) -> t.Iterator[Member]:
                 file.read(_HEADER.size)
             )
             if magic != _MAGIC or (extra, si1, si2, field) != (_EXTRA_LENGTH, ord("M"), ord("I"), _EXTRA_LENGTH - 4):
+                raise BackupDamaged(
+                    f"The backup {path} is damaged at byte {offset}; use another backup, or a copy of this one."
+                )
+            if length < _HEADER.size + _TRAILER.size:
                 raise BackupDamaged(
                     f"The backup {path} is damaged at byte {offset}; use another backup, or a copy of this one."
                 )

@@ -11,6 +11,7 @@ the server a sixth of another DUMP. The scripts have no shebang: with one, Redis
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 from .backup import Record
@@ -29,6 +30,7 @@ if string.sub(dump, -8) ~= ARGV[1] then return 0 end
 _COMPARE_VALUE = """
 local value = redis.pcall('GET', KEYS[1])
 if not value then return -1 end
+if type(value) == 'table' and not string.find(value.err, 'WRONGTYPE', 1, true) then return value end
 if value ~= ARGV[1] then return 0 end
 """
 _COMPARE_EXPIRY = """
@@ -73,7 +75,12 @@ class KeyCommands:
 
     def __init__(self, connection: Connection) -> None:
         self._expiretime = connection.server.has_expiretime
+        self._clock_offset = server_time(connection) - time.time() * 1000
         self.load(connection)
+
+    def server_time(self) -> int:
+        """Return the server's time in Unix milliseconds: this machine's clock may be wrong."""
+        return int(time.time() * 1000 + self._clock_offset)
 
     def load(self, connection: Connection) -> None:
         """Load the scripts; again after a reconnect or NOSCRIPT, since a script cache is not durable."""
@@ -139,6 +146,12 @@ class KeyCommands:
     def shorten_unsaved(self, keys: t.Sequence[bytes], lives: t.Sequence[int]) -> bytes:
         head = self._shorten_unsaved % 5
         return b"".join(head + _arguments(key, b"%d" % life) for key, life in zip(keys, lives))
+
+
+def server_time(connection: Connection) -> int:
+    """Ask the server for its time, in Unix milliseconds."""
+    seconds, microseconds = connection.execute(b"TIME")
+    return int(seconds) * 1000 + int(microseconds) // 1000
 
 
 def stored_value(payload: bytes) -> bytes | None:

@@ -11,7 +11,6 @@ as redis-py's pipeline, and nothing is retried or decoded behind our back.
 
 from __future__ import annotations
 
-import select
 import socket
 import ssl
 import time
@@ -81,15 +80,18 @@ class RedisSettings:
 
     def endpoint(self) -> tuple[str, dict[str, t.Any], int]:
         """Return scheme, connection arguments and database number, or raise InvalidInput."""
+        if "@" in self.url:
+            raise InvalidInput(
+                "The URL holds a user name or password; credentials are not allowed in a URL, which ends up in logs: "
+                "use the options username and password, or the environment variable REDISCLI_AUTH."
+            )
+        for name in ("connect_timeout", "timeout"):
+            if getattr(self, name) <= 0:
+                raise InvalidInput(f"flush_redis_{name} is {getattr(self, name):g}; allowed are seconds above 0.")
         parts = urlsplit(self.url)
         if parts.scheme not in ("redis", "rediss", "unix"):
             raise InvalidInput(
                 f"The URL {self.display_url!r} has no scheme that is known; allowed are redis://, rediss:// and unix://."
-            )
-        if parts.username is not None or parts.password is not None:
-            raise InvalidInput(
-                "The URL holds a user name or password; credentials are not allowed in a URL, which ends up in logs: "
-                "use the options username and password, or the environment variable REDISCLI_AUTH."
             )
         database = parts.path.strip("/") if parts.scheme != "unix" else ""
         for name, value in (pair.partition("=")[::2] for pair in parts.query.split("&") if pair):
@@ -111,6 +113,14 @@ class RedisSettings:
         except ValueError:
             raise InvalidInput(f"The URL {self.display_url!r} has no valid port; allowed is 1 to 65535.") from None
         return parts.scheme, {"host": parts.hostname or "localhost", "port": port}, int(database or 0)
+
+    @property
+    def normal_url(self) -> str:
+        """The one URL for a database, with port and database number."""
+        scheme, address, database = self.endpoint()
+        if scheme == "unix":
+            return f"unix://{address['path']}?db={database}"
+        return f"{scheme}://{address['host']}:{address['port']}/{database}"
 
     @property
     def display_url(self) -> str:
@@ -197,7 +207,7 @@ class Connection:
             role={"master": "primary", "slave": "replica"}.get(info.get("role", ""), "unknown"),
             mode=info.get("redis_mode", "standalone"),
             database=self._settings.endpoint()[2],
-            url=self._settings.display_url,
+            url=self._settings.normal_url,
         )
 
     def send(self, *blobs: bytes) -> None:
@@ -252,10 +262,6 @@ class Connection:
         started = time.perf_counter()
         self.execute(b"PING")
         return time.perf_counter() - started
-
-    def readable(self) -> bool:
-        """Tell whether a reply (or the end of the connection) can be read without waiting."""
-        return bool(select.select([self._socket], [], [], 0)[0])
 
     def close(self) -> None:
         self._connection.disconnect()

@@ -22,7 +22,7 @@ from .._run import RunFolder
 from . import backup, bigkey
 from .backup import PartWriter, Record
 from .catalogue import CachePattern
-from .commands import CHANGED, GONE, REMOVED, KeyCommands
+from .commands import CHANGED, GONE, REMOVED, KeyCommands, server_time
 from .connection import ConnectionLost, first_error, is_error, pack, refused
 from .plan import FlushRequest, pending_keys
 from .scan import START, scan
@@ -96,17 +96,18 @@ class Flush:
     def run(self, entry: CachePattern) -> None:
         """Flush one pattern; connections that drop are opened again, and what was under way is finished."""
         self._cursor = START
-        while True:
-            try:
-                self._finish_interrupted()
-                self._walk(entry)
-                return
-            except ConnectionLost as exc:
-                self._session.reconnect(exc)
-                self._commands.load(self._session.data)
-            except RunbookError:
-                self._settle_and_leave()
-                raise
+        try:
+            while True:
+                try:
+                    self._finish_interrupted()
+                    self._walk(entry)
+                    return
+                except ConnectionLost as exc:
+                    self._session.reconnect(exc)
+                    self._session.retrying(lambda: self._commands.load(self._session.data))
+        except (RunbookError, OSError):
+            self._settle_and_leave()
+            raise
 
     def recover_quarantined(self, quarantined: t.Mapping[bytes, bytes]) -> None:
         """Finish big keys that an interrupted attempt had renamed away (original name by quarantine name)."""
@@ -141,6 +142,7 @@ class Flush:
                 self._cursor = None if page.cursor == START else page.cursor
                 while len(self._queue) >= self._throttle.batch_size():
                     self._next(entry)
+                self._throttle.pace(0)
                 self._between()
         # Keys that changed under way come back to the queue until their attempts are used up.
         while self._queue or self._copied or self._removing:
@@ -220,8 +222,8 @@ class Flush:
 
     def _settle_removing(self, *, certain: bool = True) -> None:
         if self._removing:
-            flight, outcomes = self._removing, self._session.data.receive(len(self._removing.records))
-            self._removing = None
+            outcomes = self._session.data.receive(len(self._removing.records))
+            flight, self._removing = self._removing, None
             self._settle(flight, outcomes, certain=certain)
 
     def _save(self, flight: _Flight) -> None:
@@ -233,13 +235,13 @@ class Flush:
     def _removal(self, flight: _Flight) -> bytes:
         if self._request.mode == "delete":
             return self._commands.remove(flight.records, flight.expiries)
-        now = time.time()
-        moments = [int((now + self._random_life()) * 1000) for _record in flight.records]
+        now = self._commands.server_time()
+        moments = [now + self._random_life() for _record in flight.records]
         ends = [min(moment, expiry) if expiry > 0 else moment for moment, expiry in zip(moments, flight.expiries)]
         return self._commands.shorten(flight.records, flight.expiries, ends)
 
-    def _random_life(self) -> float:
-        return random.uniform(0, self._request.expire_window)
+    def _random_life(self) -> int:
+        return int(random.uniform(0, self._request.expire_window) * 1000)
 
     def _settle(self, flight: _Flight, outcomes: list[t.Any], *, certain: bool) -> None:
         """Count what became of a saved flight, and note which of its records do not stand for a removed key.
@@ -308,10 +310,11 @@ class Flush:
 
     def _settle_and_leave(self) -> None:
         """Before an error leaves: read the outcomes that are on their way, and drop what was only copied."""
-        with contextlib.suppress(RunbookError):
+        with contextlib.suppress(RunbookError, OSError):
             self._settle_removing()
-        if self._copied:
-            self._record(self._copied, 0, list(range(len(self._copied.records))))
+        with contextlib.suppress(OSError):
+            if self._copied:
+                self._record(self._copied, 0, list(range(len(self._copied.records))))
         self._session.reset(DATA)
 
     def _remove_unsaved(self, flight: _Flight) -> None:
@@ -319,7 +322,7 @@ class Flush:
         if self._request.mode == "delete":
             data.send(self._commands.remove_unsaved(flight.keys))
         else:
-            lives = [int(self._random_life() * 1000) for _key in flight.keys]
+            lives = [self._random_life() for _key in flight.keys]
             data.send(self._commands.shorten_unsaved(flight.keys, lives))
         outcomes = data.receive(len(flight.keys))
         error = first_error(outcomes)
@@ -336,7 +339,8 @@ class Flush:
         self._quarantined, self._quarantined_saved = key, False
         name = bigkey.quarantine_name(key, self._folder.run_id)
         self._folder.record(quarantine=name.hex(), key=key.hex(), durable=True)
-        if bigkey.rename_away(self._session.data, key, name):
+        # A renaming of which the reply was lost may have been carried out after we asked for its outcome.
+        if bigkey.rename_away(self._session.data, key, name) or self._session.data.execute(b"EXISTS", name):
             self._save_big(key, name)
         else:
             self.counts.gone += 1
@@ -408,7 +412,7 @@ class Flush:
         if self._request.mode == "delete":
             data.execute(b"UNLINK", name)
             return REMOVED
-        moment = int((time.time() + self._random_life()) * 1000)
+        moment = self._commands.server_time() + self._random_life()
         data.execute(b"PEXPIREAT", name, b"%d" % (min(moment, expires_at) if expires_at > 0 else moment))
         if not data.execute(b"RENAMENX", name, key, optional=True):
             data.execute(b"UNLINK", name)
@@ -419,9 +423,8 @@ class Flush:
         data = self._session.data
         if data.server.has_expiretime:
             return int(data.execute(b"PEXPIRETIME", key))
-        seconds, microseconds = data.execute(b"TIME")
-        ttl = data.execute(b"PTTL", key)
-        return int(seconds) * 1000 + int(microseconds) // 1000 + ttl if ttl >= 0 else int(ttl)
+        now, ttl = server_time(data), int(data.execute(b"PTTL", key))
+        return now + ttl if ttl >= 0 else ttl
 
     # -- bookkeeping -------------------------------------------------------------------------------------------------
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import time
 import typing as t
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
 
 from .._errors import InvalidInput, Refused
 from .._run import utc_now
+from . import bigkey
 from .catalogue import CachePattern
-from .connection import Connection, ServerInfo, is_error, pack
-from .names import literal_prefix, printable, to_bytes
+from .connection import Connection, ServerInfo, first_error, is_error, pack, refused
+from .names import literal_prefix, printable
 from .scan import scan
 from .session import Session
 from .throttle import Throttle
@@ -108,7 +108,6 @@ class FlushPlan:
     continues: str = ""
     not_verified: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
-    baseline: dict[str, t.Any] = field(default_factory=dict)
 
     @property
     def matched(self) -> int:
@@ -132,6 +131,9 @@ def pending_keys(connection: Connection, keys: list[bytes], request: FlushReques
     if request.mode == "delete" or not keys:
         return keys
     ttls = connection.pipeline([pack(b"PTTL", key) for key in keys])
+    error = first_error(ttls)
+    if error is not None:
+        raise refused("PTTL", error)
     return [key for key, ttl in zip(keys, ttls) if needs_expiry(ttl, request.expire_window * 1000)]
 
 
@@ -140,7 +142,6 @@ def make_plan(
 ) -> FlushPlan:
     """Count what the patterns match in a full pass that writes nothing."""
     database_keys = session.data.execute(b"DBSIZE")
-    before, started = session.data.info("stats"), time.monotonic()
     sample: list[str] = []
     sized = sized_bytes = big_keys = found = 0
     patterns = []
@@ -157,8 +158,6 @@ def make_plan(
             throttle.pace(0)
             on_progress(found)
         patterns.append(counted)
-    elapsed = time.monotonic() - started
-    after = session.data.info("stats")
     matched = sum(entry.matched for entry in patterns)
     now = utc_now()
     stamp = f"{now:%Y%m%dT%H%M%SZ}"
@@ -172,21 +171,7 @@ def make_plan(
         estimated_seconds=round(matched / request.rate_limit if request.rate_limit else matched / 50_000, 1),
         confirm=f"{request.plan_hash(session.server, matched, stamp)}-{matched}-{stamp}",
         big_keys=big_keys,
-        baseline=hit_ratio_between(before, after, elapsed),
     )
-
-
-def hit_ratio_between(before: t.Mapping[str, str], after: t.Mapping[str, str], seconds: float) -> dict[str, t.Any]:
-    """Return hits, misses and ratio between two INFO stats; the ratio is None without any traffic."""
-    hits = int(after.get("keyspace_hits", 0)) - int(before.get("keyspace_hits", 0))
-    misses = int(after.get("keyspace_misses", 0)) - int(before.get("keyspace_misses", 0))
-    total = hits + misses
-    return {
-        "seconds": round(seconds, 3),
-        "hits": hits,
-        "misses": misses,
-        "hit_ratio": round(hits / total, 4) if total > 0 else None,
-    }
 
 
 _RANGES: dict[str, tuple[float, float]] = {
@@ -219,7 +204,7 @@ def check_request(request: FlushRequest) -> None:
                 f"at least {_MIN_PREFIX} are demanded; narrow it, or set "
                 f"flush_redis_allow_broad=true after a look at the plan."
             )
-        segments = re.split(r"[^a-z]+", prefix.lower())
+        segments = re.split(r"[^a-z]+", entry.pattern.lower())
         for word in SENSITIVE_WORDS:
             if {word, word + "s"} & set(segments) and word not in request.allow_sensitive:
                 raise Refused(
@@ -264,7 +249,7 @@ def check_plan(request: FlushRequest, plan: FlushPlan, *, confirm_needed: bool) 
             f"{request.max_share:.0%} ; narrow the pattern, raise flush_redis_max_share, or set "
             f"flush_redis_allow_broad=true."
         )
-    if confirm_needed and request.environment == "production" and plan.to_change:
+    if confirm_needed and request.environment.casefold() == "production" and plan.to_change:
         _check_confirm(request, plan)
 
 
@@ -290,11 +275,12 @@ def _check_confirm(request: FlushRequest, plan: FlushPlan) -> None:
 
 
 def check_rights(
-    connection: Connection, commands: t.Mapping[str, t.Sequence[bytes]], keys: t.Sequence[str]
+    connection: Connection, commands: t.Mapping[str, t.Sequence[bytes]], keys: t.Sequence[bytes]
 ) -> list[str]:
     """Ask the server, without running them, whether this user may run the commands; return what it would not say.
 
-    ``commands`` maps a command's name for people to its words before the key. Raises Refused with every missing right.
+    ``commands`` maps a command's name for people to its words, with an empty one for the key. A glob may stand for the
+    keys that it matches: ACL key patterns match it as they match those. Raises Refused with every missing right.
     ACL DRYRUN came with Redis 7.0 and needs the right to run it.
     """
     user = connection.pipeline([pack(b"ACL", b"WHOAMI")])[0]
@@ -302,21 +288,16 @@ def check_rights(
         return sorted(commands)
     missing, unknown = [], set()
     for key in keys:
-        for name, (words, arguments) in ((name, _split(words)) for name, words in commands.items()):
-            reply = connection.pipeline([pack(b"ACL", b"DRYRUN", user, *words, to_bytes(key), *arguments)])[0]
+        names = {b"": key, bigkey.QUARANTINED: bigkey.quarantine_name(key, "")}
+        for name, words in commands.items():
+            reply = connection.pipeline([pack(b"ACL", b"DRYRUN", user, *(names.get(word, word) for word in words))])[0]
             if is_error(reply):
                 unknown.add(name)
             elif reply != b"OK":
-                missing.append(f"{name} on {key!r}")
+                missing.append(f"{name} on {printable(key)!r}")
     if missing:
         raise Refused(
             f"The user {printable(user)!r} lacks the rights {', '.join(missing)}; "
             "grant them in its ACL (docs/guide_redis_acl.md has the complete line) or use another user."
         )
     return sorted(unknown)
-
-
-def _split(words: t.Sequence[bytes]) -> tuple[t.Sequence[bytes], t.Sequence[bytes]]:
-    """Split a command at the empty word that stands for its key."""
-    position = words.index(b"")
-    return words[:position], words[position + 1 :]

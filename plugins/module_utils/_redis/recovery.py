@@ -10,7 +10,6 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
-from .plan import hit_ratio_between
 from .session import Session
 from .throttle import replica_lag
 
@@ -34,6 +33,28 @@ class Recovery:
     seconds: float
     target_hit_ratio: float | None
     samples: list[dict[str, t.Any]] = field(default_factory=list)
+
+
+def hit_ratio_between(before: t.Mapping[str, str], after: t.Mapping[str, str], seconds: float) -> dict[str, t.Any]:
+    """Return hits, misses and ratio between two INFO stats; the ratio is None without any traffic."""
+    hits = int(after.get("keyspace_hits", 0)) - int(before.get("keyspace_hits", 0))
+    misses = int(after.get("keyspace_misses", 0)) - int(before.get("keyspace_misses", 0))
+    total = hits + misses
+    return {
+        "seconds": round(seconds, 3),
+        "hits": hits,
+        "misses": misses,
+        "hit_ratio": round(hits / total, 4) if total > 0 else None,
+    }
+
+
+def measure_traffic(session: Session, check_stop: t.Callable[[], None], seconds: float = 1.0) -> dict[str, t.Any]:
+    """Return hits and misses of the server's clients over a time in which we ourselves ask for no key."""
+    before, deadline = session.monitor().info("stats"), time.monotonic() + seconds
+    while (remaining := deadline - time.monotonic()) > 0:
+        check_stop()
+        time.sleep(min(remaining, 0.2))
+    return hit_ratio_between(before, session.monitor().info("stats"), seconds)
 
 
 def server_health(session: Session) -> dict[str, t.Any]:

@@ -40,7 +40,7 @@ def flush_report(
     """Return the report of a flush, of whatever part of it was reached."""
     plan = result.get("plan") or {}
     removed, backup = result.get("removed", 0), result.get("backup") or {}
-    with_backup = any(entry.backup for entry in request.patterns)
+    with_backup = all(entry.backup for entry in request.patterns)
     verb = "deleted" if request.mode == "delete" else "given a shorter life"
     degraded = [
         *result.get("notices", plan.get("notices", [])),
@@ -70,12 +70,13 @@ def flush_report(
             "hash": plan["confirm"],
             "sample": plan["sample"],
         }
-        if "state" not in result:
+        ended = result.get("state") not in (None, "planned", "unchanged")
+        if not ended:
             report["summary"] += [
                 f"{plan['to_change']:,} of {plan['database_keys']:,} keys are to be {verb}" + _server(plan)
             ]
         report["figures"] = _figures(result.get("before") or {}, result.get("after") or {})
-    if removed or "state" in result:
+    if result.get("phases") or removed:
         rate = removed / result["phases"]["flush"] if result.get("phases", {}).get("flush") else 0.0
         report["actions"] = [
             {"what": f"{removed:,} keys {verb}", "changed": removed > 0, "detail": f"{rate:,.0f} keys/s"}
@@ -84,7 +85,7 @@ def flush_report(
         report["proofs"] = _flush_proofs(result, with_backup)
         report["summary"] += [
             f"{removed:,} of {plan['database_keys']:,} keys {verb}{_server(plan)}"
-            + (f", {result['remaining']:,} match now" if "remaining" in result else "")
+            + (f", {result['remaining']:,} match now" if result.get("state") == "done" else "")
         ]
     if backup.get("records"):
         report["backup"] = {
@@ -103,7 +104,10 @@ def flush_report(
                     ("flush_redis_restore_run", backup["path"]),
                 )
             ),
-            "note": "Keys that were written since are newer and are left alone.",
+            "note": "Keys that were written since are newer and are left alone."
+            if request.mode == "delete"
+            else "Keys that still exist keep their shorter life, unless flush_redis_restore_overwrite=true is added, "
+            "which also replaces keys that were written since.",
         }
     recovery = result.get("recovery")
     if recovery:
@@ -130,7 +134,7 @@ def _flush_proofs(result: t.Mapping[str, t.Any], with_backup: bool) -> list[Fiel
                 "with its record when it was removed",
             }
         )
-    if "remaining" in result:
+    if result.get("state") == "done":
         counts = result["counts"]
         proofs.append(
             {

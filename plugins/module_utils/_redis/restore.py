@@ -4,25 +4,27 @@
 
 """Putting a backup back. PRIVATE to the collection.
 
-A key may stand in a backup more than once (it changed between two attempts to delete it); only its last record is what
-was deleted. Reading from the end, and never replacing a key that exists, restores exactly that one. To overwrite
-keys that exist, the backup is read from its beginning instead, so that the last record wins.
+A key may stand in a backup more than once (it was deleted, written again, and deleted again); its last record counts.
+So the backup is read from its end. A key that exists hides its earlier records, and so does a record that has expired
+or, where keys are overwritten, one that was seen before.
 """
 
 from __future__ import annotations
 
 import re
+import secrets
 import time
 import typing as t
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
-from .._errors import InvalidInput, Refused
-from .._run import Progress, Stop, read_journal, read_manifest
+from .._errors import Interrupted, InvalidInput, Refused, RunbookError
+from .._run import Progress, Stop, is_held, read_journal, read_manifest
 from . import backup
 from .backup import BIG, FIRST, LAST, Member
-from .commands import KeyCommands
+from .bigkey import pending_quarantines
+from .commands import KeyCommands, server_time
 from .connection import Connection, RedisSettings, ServerInfo, first_error, is_error, pack, refused
 from .names import INTERNAL_PREFIX, QUARANTINE_MARK, printable, to_bytes
 from .plan import check_rights, check_role
@@ -92,13 +94,13 @@ def run_restore(settings: RedisSettings, request: RestoreRequest, stop: Stop, pr
     manifest = _read_manifest(request.path)
     if request.expiry not in ("absolute", "remaining", "persist"):
         raise InvalidInput(f"The expiry {request.expiry!r} is not known; allowed are absolute, remaining and persist.")
-    batches = _batches(request.path, {part["file"]: part["members"] for part in manifest["parts"]})
-    if not request.overwrite:
-        batches.reverse()
     session = Session(settings, "runbooks-restore-redis", stop.check)
+    restore: _Restore | None = None
     try:
         check_role(session.server)
-        restore = _Restore(session, request, manifest, stop, progress)
+        path, manifest = _of_this_server(request.path, manifest, session.server)
+        batches = _batches(path, {part["file"]: part["members"] for part in manifest["parts"]})
+        restore = _Restore(session, request, path, manifest, stop, progress)
         started = time.monotonic()
         plan = restore.plan(batches)
         planned = time.monotonic()
@@ -106,13 +108,20 @@ def run_restore(settings: RedisSettings, request: RestoreRequest, stop: Stop, pr
             "changed": plan.to_restore > 0,
             "plan": asdict(plan),
             "restored": 0,
-            "phases": {"plan": round(planned - started, 3)},
+            "phases": {"plan": round(planned - started, 3), "restore": 0.0},
         }
         if not request.check_mode and plan.to_restore:
-            result["restored"] = restore.apply(batches, plan)
+            restore.apply(batches, plan)
+            result["restored"] = restore.restored
             result["phases"]["restore"] = round(time.monotonic() - planned, 3)
-            result["changed"] = result["restored"] > 0
+            result["changed"] = restore.restored > 0
         return result
+    except RunbookError as exc:
+        if restore is not None:
+            exc.result.update(changed=restore.restored > 0, restored=restore.restored)
+        if isinstance(exc, Interrupted) and not str(exc).endswith("."):
+            raise Interrupted(f"The restore was {exc}; run the same command again.", **exc.result) from exc
+        raise
     finally:
         session.close()
 
@@ -123,16 +132,32 @@ def _read_manifest(path: Path) -> dict[str, t.Any]:
         raise InvalidInput(
             f"{path} holds no backup of flush_redis (no manifest.json of one); name the folder of its run."
         )
-    if manifest.get("state") == "running":
-        raise Refused(f"The run {path.name} has not finished; run the flush again to finish it, then restore.")
+    if is_held(path):
+        raise Refused(f"The run {path.name} is under way at this moment; wait until it has finished.")
     return manifest
 
 
+def _of_this_server(path: Path, manifest: dict[str, t.Any], server: ServerInfo) -> tuple[Path, dict[str, t.Any]]:
+    """Where several hosts of a play have shared a run id, return the folder of this server's database."""
+    for other in [path, *sorted(path.parent.glob(path.name + "-*"))]:
+        found = read_manifest(other)
+        saved = found.get("server") or {}
+        if (saved.get("url"), saved.get("database")) == (server.url, server.database):
+            return other, found
+    return path, manifest
+
+
 def _batches(path: Path, recorded: t.Mapping[str, int]) -> list[_Batch]:
-    """Return all batches in the order in which they were written; ``recorded`` parts must have all their members."""
+    """Return all batches, the last written first; ``recorded`` parts must be there with all their members."""
     void = {(entry["part"], entry["member"]): entry["void"] for entry in read_journal(path) if entry.get("void")}
     batches: list[_Batch] = []
-    for number, part in enumerate(sorted(path.glob("part-*.resp.gz")), start=1):
+    missing = [name for name in recorded if not (path / name).exists()]
+    if missing:
+        raise backup.BackupDamaged(
+            f"The backup {path} lacks {', '.join(missing)}; use another backup, or a copy of this one."
+        )
+    for part in sorted(path.glob("part-*.resp.gz")):
+        number = int(part.name[5:9])
         group: list[Member] = []
         whole = list(backup.members(part))
         if len(whole) != recorded.get(part.name, len(whole)):
@@ -144,21 +169,30 @@ def _batches(path: Path, recorded: t.Mapping[str, int]) -> list[_Batch]:
             group = [member] if member.flags & FIRST else [*group, member]
             if member.flags & LAST:
                 batches.append(_Batch(part, tuple(group), frozenset()))
-    return batches
+    return batches[::-1]
 
 
 class _Restore:
     def __init__(
-        self, session: Session, request: RestoreRequest, manifest: dict[str, t.Any], stop: Stop, progress: Progress
+        self,
+        session: Session,
+        request: RestoreRequest,
+        path: Path,
+        manifest: dict[str, t.Any],
+        stop: Stop,
+        progress: Progress,
     ) -> None:
         self._session = session
         self._request = request
         self._manifest = manifest
         self._stop = stop
         self._progress = progress
-        self._filters = [re.compile(_glob_to_regex(pattern), re.DOTALL) for pattern in request.patterns]
+        self._path = path
+        self._filters = [_compiled(pattern) for pattern in request.patterns]
         self._key_commands: KeyCommands | None = None
-        self._now = int(time.time() * 1000)
+        self._now = server_time(session.data)
+        self._hidden: set[bytes] = set()
+        self.restored = 0
         self._shift = self._now - _unix_ms(manifest) if request.expiry == "remaining" else 0
 
     def plan(self, batches: list[_Batch]) -> RestorePlan:
@@ -167,22 +201,24 @@ class _Restore:
         plan = RestorePlan(
             server=connection.server,
             backup={
-                "path": str(self._request.path),
+                "path": str(self._path),
                 "run_id": self._manifest["run_id"],
                 "server": self._manifest["server"],
             },
         )
         self._check_version(connection, plan, batches)
-        plan.not_verified += [f"right to run {name}" for name in check_rights(connection, _RIGHTS, [""])]
+        key = next((entry.key for batch in batches for entry in self._entries(batch)), None)
+        if key is not None:
+            plan.not_verified += [f"right to run {name}" for name in check_rights(connection, _RIGHTS, [key])]
+        self._hidden.clear()
+        pending = [name for name in pending_quarantines(self._path) if connection.execute(b"EXISTS", name)]
+        plan.to_restore += len(pending)
         for batch in batches:
             self._stop.check()
-            live = []
-            for entry in self._entries(batch):
-                plan.records += 1
-                if self._is_expired(entry):
-                    plan.expired += 1
-                else:
-                    live.append(entry)
+            entries = self._entries(batch)
+            live = [entry for entry in entries if not self._is_expired(entry)]
+            plan.records += len(entries)
+            plan.expired += len(entries) - len(live)
             existing, to_restore = self._compare(connection, live)
             plan.existing += existing
             plan.to_restore += to_restore
@@ -192,51 +228,52 @@ class _Restore:
         _check_memory(connection, plan)
         return plan
 
-    def apply(self, batches: list[_Batch], plan: RestorePlan) -> int:
+    def apply(self, batches: list[_Batch], plan: RestorePlan) -> None:
+        """Put the keys back; ``restored`` counts them."""
         connection = self._session.data
+        self._hidden.clear()
         self._probe(connection, batches)
-        restored = 0
+        self._hidden.clear()
+        self._put_quarantined_back(connection)
         pending = 0
-        failure: t.Any = None
-
-        def settle() -> None:
-            nonlocal restored, failure, pending
-            replies, pending = connection.receive(pending), 0
-            ok = replies.count(b"OK")
-            restored += ok
-            if ok < len(replies):
-                failure = failure or next(filter(_is_failure, replies), None)
-
         for batch in batches:
             self._stop.check()
+            entries = [entry for entry in self._entries(batch) if not self._is_expired(entry)]
+            if batch.big or self._request.overwrite:
+                self._settle(connection, pending)
+                pending = 0
             if batch.big:
-                settle()
-                restored += self._restore_big(connection, batch)
-            else:
-                # The next batch is on its way while the server works on this one.
-                entries = [entry for entry in self._entries(batch) if not self._is_expired(entry)]
-                if self._request.overwrite:
-                    settle()
-                    entries = self._different(connection, entries)
-                blobs = [self._restore_command(entry) for entry in entries]
-                connection.send(*blobs)
-                settle()
-                pending = len(blobs)
+                self._restore_big(connection, batch, entries)
+                continue
+            if self._request.overwrite:
+                entries = self._different(connection, entries)
+            # The next batch is on its way while the server works on this one.
+            connection.send(*map(self._restore_command, entries))
+            self._settle(connection, pending)
+            pending = len(entries)
+            self._progress.report("restoring", self.restored, plan.to_restore)
+        self._settle(connection, pending)
+        self._progress.report("restoring", self.restored, plan.to_restore, force=True)
+
+    def _settle(self, connection: Connection, count: int) -> None:
+        replies = connection.receive(count)
+        ok = replies.count(b"OK")
+        self.restored += ok
+        if ok < len(replies):
+            failure = next(filter(_is_failure, replies), None)
             if failure is not None:
-                break
-            self._progress.report("restoring", restored, plan.to_restore)
-        settle()
-        if failure is not None:
-            error = refused("RESTORE", failure)
-            error.result.update(restored=restored, changed=restored > 0)
-            raise error
-        self._progress.report("restoring", restored, plan.to_restore, force=True)
-        return restored
+                raise refused("RESTORE", failure)
+
+    def _put_quarantined_back(self, connection: Connection) -> None:
+        """Give big keys that an unfinished run had renamed away their names again, where nobody has taken them."""
+        for name, key in pending_quarantines(self._path).items():
+            if connection.execute(b"RENAMENX", name, key, optional=True):
+                self.restored += 1
 
     # -- one batch ---------------------------------------------------------------------------------------------------
 
     def _entries(self, batch: _Batch) -> list[_Entry]:
-        """Return what a batch holds that is wanted, in the order in which it is to be restored."""
+        """Return what a batch holds that is wanted, the last record first, and note which keys it hides."""
         if batch.big:
             entries = [self._big_entry(batch)]
         else:
@@ -245,9 +282,17 @@ class _Restore:
                 for index, command in enumerate(backup.parse_commands(backup.read_member(batch.path, batch.members[0])))
                 if index not in batch.void
             ]
+        entries.reverse()
         if self._filters:
             entries = [entry for entry in entries if any(glob.fullmatch(entry.key) for glob in self._filters)]
-        return entries if self._request.overwrite else entries[::-1]
+        if self._hidden:
+            entries = [entry for entry in entries if entry.key not in self._hidden]
+        if self._request.overwrite:
+            entries = list({entry.key: entry for entry in reversed(entries)}.values())
+            self._hidden.update(entry.key for entry in entries)
+        else:
+            self._hidden.update(entry.key for entry in entries if self._is_expired(entry))
+        return entries
 
     def _big_entry(self, batch: _Batch) -> _Entry:
         key = backup.parse_commands(backup.read_member(batch.path, batch.members[0]))[0][1]
@@ -274,12 +319,13 @@ class _Restore:
             b"$7\r\nREPLACE\r\n" if self._request.overwrite else b"",
         )
 
-    def _restore_big(self, connection: Connection, batch: _Batch) -> int:
+    def _restore_big(self, connection: Connection, batch: _Batch, entries: list[_Entry]) -> None:
         """Build a big key under a name of its own, then rename it, so that nobody sees a part of it."""
-        for entry in self._entries(batch):
-            if self._is_expired(entry) or (not self._request.overwrite and connection.execute(b"EXISTS", entry.key)):
+        for entry in entries:
+            if not self._request.overwrite and connection.execute(b"EXISTS", entry.key):
                 continue
-            name = entry.key + QUARANTINE_MARK + b"restore"
+            # Two restores at once must not build under the same name.
+            name = entry.key + QUARANTINE_MARK + b"restore-" + secrets.token_hex(8).encode()
             # The last member holds only the expiry, which is set once the key is whole.
             for member in batch.members[:-1]:
                 commands = backup.parse_commands(backup.read_member(batch.path, member))
@@ -287,12 +333,15 @@ class _Restore:
                 self._stop.check()
             expiry = [b"PEXPIREAT", name, b"%d" % entry.expires_at] if entry.expires_at else [b"PERSIST", name]
             rename = b"RENAME" if self._request.overwrite else b"RENAMENX"
-            replies = connection.pipeline([pack(*expiry), pack(rename, name, entry.key)])
-            self._check_replies(replies)
-            if replies[1] in (b"OK", 1):
-                return 1
-            connection.execute(b"UNLINK", name)
-        return 0
+            _expiry, renamed = connection.pipeline([pack(*expiry), pack(rename, name, entry.key)])
+            if is_error(renamed):
+                # Its time, or that of all its fields, is over by now.
+                if "no such key" not in str(renamed):
+                    raise refused("RENAME", renamed)
+            elif renamed in (b"OK", 1):
+                self.restored += 1
+            else:
+                connection.execute(b"UNLINK", name)
 
     @staticmethod
     def _check_replies(replies: list[t.Any]) -> None:
@@ -426,6 +475,15 @@ def _renamed(command: list[bytes], name: bytes) -> bytes:
 def _unix_ms(manifest: dict[str, t.Any]) -> int:
     moment = datetime.strptime(manifest["started"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
     return int(moment.timestamp() * 1000)
+
+
+def _compiled(pattern: str) -> re.Pattern[bytes]:
+    try:
+        return re.compile(_glob_to_regex(pattern), re.DOTALL)
+    except re.error as exc:
+        raise InvalidInput(
+            f"The pattern {pattern!r} cannot be read ({exc}); allowed is a glob with *, ?, [ab] and [a-z]."
+        ) from exc
 
 
 def _glob_to_regex(pattern: str) -> bytes:

@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .._errors import Interrupted, Refused, RunbookError
+from .._errors import Interrupted, InvalidInput, Refused, RunbookError
 from .._run import (
     Progress,
     RunFolder,
@@ -29,11 +29,12 @@ from .._run import (
     utc_now,
 )
 from . import backup
-from .connection import RedisSettings
-from .flush import Flush
+from .bigkey import QUARANTINED, pending_quarantines
+from .connection import RedisSettings, ServerInfo
+from .flush import Flush, FlushCounts
 from .lock import KEY as LOCK_KEY
 from .lock import DatabaseLock, current_holder
-from .names import literal_prefix
+from .names import to_bytes
 from .plan import (
     FlushPlan,
     FlushRequest,
@@ -45,7 +46,7 @@ from .plan import (
     make_plan,
     pending_keys,
 )
-from .recovery import server_health, watch_recovery
+from .recovery import measure_traffic, server_health, watch_recovery
 from .scan import scan
 from .session import SCAN, Session
 from .throttle import Throttle
@@ -59,7 +60,12 @@ _RIGHTS: dict[str, list[bytes]] = {
     "PTTL": [b"PTTL", b""],
     "DUMP": [b"DUMP", b""],
     "GET": [b"GET", b""],
-    "RENAMENX": [b"RENAMENX", b"", b"x"],
+    "RENAMENX": [b"RENAMENX", b"", QUARANTINED],
+    **{name: [name.encode(), b""] for name in ("EXISTS", "TYPE")},
+    "GETRANGE": [b"GETRANGE", b"", b"0", b"1"],
+    "LRANGE": [b"LRANGE", b"", b"0", b"1"],
+    "XRANGE": [b"XRANGE", b"", b"-", b"+"],
+    **{name: [name.encode(), b"", b"0"] for name in ("HSCAN", "SSCAN", "ZSCAN")},
     "UNLINK": [b"UNLINK", b""],
     "PEXPIREAT": [b"PEXPIREAT", b"", b"0"],
     "EVALSHA": [b"EVALSHA", b"0" * 40, b"1", b""],
@@ -86,6 +92,8 @@ def run_flush(options: FlushOptions, request: FlushRequest, stop: Stop, progress
     """
     started = time.monotonic()
     check_request(request)
+    if options.backup_keep < 0:
+        raise InvalidInput(f"flush_redis_backup_keep is {options.backup_keep}; allowed is 0 (keeps all) or more.")
     base = options.backup_dir / "redis"
     session = Session(options.settings, options.run_id, stop.check)
     try:
@@ -106,20 +114,42 @@ def run_flush(options: FlushOptions, request: FlushRequest, stop: Stop, progress
 
         plan = session.retrying(lambda: make_plan(session, request, throttle, on_counted))
         session.retrying(lambda: _complete_plan(session, request, base, plan))
-        check_plan(request, plan, confirm_needed=not options.check_mode)
         result: dict[str, t.Any] = {
             "changed": plan.to_change > 0,
             "run_id": options.run_id,
             "plan": plan.as_result(),
             "before": health,
-            "removed": 0,
+            "after": health,
+            "state": "planned" if plan.to_change else "unchanged",
             "resumed": False,
+            "removed": 0,
+            "counts": asdict(FlushCounts()),
+            "remaining": plan.to_change,
+            "backup": {"path": "", "parts": [], "records": 0, "bytes": 0},
+            "curve": [],
+            "notices": plan.notices,
+            "phases": {},
+            "reconnects": session.reconnects,
+            "back_offs": throttle.back_offs,
+            "removed_backups": [],
+            "baseline": None,
+            "recovery": None,
+            "seconds": round(time.monotonic() - started, 3),
         }
+        try:
+            check_plan(request, plan, confirm_needed=not options.check_mode)
+            if plan.to_change:
+                _check_storage(request, options, base)
+        except Refused as exc:
+            exc.result["plan"] = plan.as_result()
+            raise
         if options.check_mode or not (plan.to_change or plan.continues):
             return result
-        _check_storage(request, options, base, plan)
+        _check_space(base, plan)
+        if request.recovery_timeout:
+            result["baseline"] = session.retrying(lambda: measure_traffic(session, stop.check))
         result.update(_apply(session, request, options, base, plan, throttle, stop, progress))
-        _look_after(session, request, plan, health, result, stop)
+        _look_after(session, request, health, result, stop)
         result["changed"] = result["removed"] > 0
         result["seconds"] = round(time.monotonic() - started, 3)
         return result
@@ -134,17 +164,17 @@ def run_flush(options: FlushOptions, request: FlushRequest, stop: Stop, progress
 def _look_after(
     session: Session,
     request: FlushRequest,
-    plan: FlushPlan,
     health: t.Mapping[str, t.Any],
     result: dict[str, t.Any],
     stop: Stop,
 ) -> None:
     """Add the server's health and how the cache recovers; the flush is done, so that nothing here fails it."""
-    ratio, latency = plan.baseline["hit_ratio"], health["response_time_ms"]
+    baseline, latency = result["baseline"], health["response_time_ms"]
     try:
         result["after"] = session.retrying(lambda: server_health(session))
         if not request.recovery_timeout or not result["removed"]:
             return
+        ratio = baseline["hit_ratio"]
         recovery = watch_recovery(session, ratio, latency, result["removed"], request.recovery_timeout, stop.check)
         result["recovery"] = asdict(recovery)
     except RunbookError as exc:
@@ -152,8 +182,8 @@ def _look_after(
 
 
 def _complete_plan(session: Session, request: FlushRequest, base: Path, plan: FlushPlan) -> None:
-    prefixes = sorted({literal_prefix(entry.pattern) for entry in request.patterns})
-    plan.not_verified = [f"right to run {name}" for name in check_rights(session.data, _RIGHTS, prefixes)]
+    patterns = [to_bytes(entry.pattern) for entry in request.patterns]
+    plan.not_verified = [f"right to run {name}" for name in check_rights(session.data, _RIGHTS, patterns)]
     plan.notices = []
     holder = current_holder(session.data)
     if holder:
@@ -164,14 +194,29 @@ def _complete_plan(session: Session, request: FlushRequest, base: Path, plan: Fl
     for run in unfinished_runs(base, request.fingerprint(session.server)):
         plan.continues = plan.continues or run.path.name
         plan.notices.append(f"The run {run.path.name} did not finish; this command continues it.")
+    for run in unfinished_runs(base):
+        if run.path.name != plan.continues and _is_of(run.manifest, session.server) and pending_quarantines(run.path):
+            plan.notices.append(
+                f"The run {run.path.name} did not finish and has renamed big keys away: repeat its command "
+                f"(patterns {', '.join(entry['pattern'] for entry in run.manifest['patterns'])}), or restore it."
+            )
 
 
-def _check_storage(request: FlushRequest, options: FlushOptions, base: Path, plan: FlushPlan) -> None:
-    if not any(entry.backup for entry in request.patterns):
-        return
-    if not options.accept_ephemeral_storage:
+def _is_of(manifest: t.Mapping[str, t.Any], server: ServerInfo) -> bool:
+    """Tell whether a run was on the same database, whichever process serves it."""
+    saved = manifest.get("server") or {}
+    return bool((saved.get("url"), saved.get("database")) == (server.url, server.database))
+
+
+def _check_storage(request: FlushRequest, options: FlushOptions, base: Path) -> None:
+    if any(entry.backup for entry in request.patterns) and not options.accept_ephemeral_storage:
         refuse_ephemeral(base, "flush_redis_backup_dir", "flush_redis_accept_ephemeral_storage")
+
+
+def _check_space(base: Path, plan: FlushPlan) -> None:
     make_private_directory(base)
+    if not any(entry.backup for entry in plan.patterns):
+        return
     needed = int(plan.estimated_bytes * _SPACE_FACTOR)
     free = shutil.disk_usage(base).free
     if free < needed:
@@ -191,7 +236,10 @@ def _apply(
     stop: Stop,
     progress: Progress,
 ) -> dict[str, t.Any]:
-    folder, resumed = _open_folder(session, request, options, base)
+    try:
+        folder, resumed = _open_folder(session, request, options, base)
+    except OSError as exc:
+        raise folder_failed(base, exc) from exc
     lock = DatabaseLock(session, folder.run_id)
     flush: Flush | None = None
     phases: dict[str, float] = {}
@@ -228,7 +276,7 @@ def _apply(
                 )
             )
             recover = flush.recover_quarantined
-            session.retrying(lambda: recover(_quarantined(folder)))
+            session.retrying(lambda: recover(pending_quarantines(folder.path)))
             for entry in request.patterns:
                 flush.run(entry)
             flush.close()
@@ -254,10 +302,23 @@ def _apply(
         error.result.update(changed=reached()["removed"] > 0, plan=plan.as_result(), state=error.state, **reached())
         raise error from exc
     else:
-        removed_runs = apply_retention(base, options.backup_keep, folder.path)
-        return {**reached(), "remaining": remaining, "state": "done", "removed_backups": removed_runs}
+        return {
+            **reached(),
+            "remaining": remaining,
+            "state": "done",
+            "removed_backups": _apply_retention(base, options.backup_keep, folder, session.server),
+        }
     finally:
         folder.close()
+
+
+def _apply_retention(base: Path, keep: int, folder: RunFolder, server: ServerInfo) -> list[str]:
+    """Keep the newest backups of this database; a run without a record is no backup and counts for nothing."""
+
+    def counts(manifest: t.Mapping[str, t.Any]) -> bool:
+        return _is_of(manifest, server) and any(part["records"] for part in manifest["parts"])
+
+    return apply_retention(base, keep, folder.path, counts) if counts(folder.manifest) else []
 
 
 def _sentence(cause: RunbookError | OSError, folder: RunFolder, removed: int) -> RunbookError:
@@ -298,17 +359,6 @@ def _open_folder(session: Session, request: FlushRequest, options: FlushOptions,
             folder.manifest["parts"].append(backup.describe_part(path))
     folder.save(state="running", server=asdict(session.server))
     return folder, True
-
-
-def _quarantined(folder: RunFolder) -> dict[bytes, bytes]:
-    """Return the big keys that an earlier attempt renamed away and did not finish."""
-    pending: dict[bytes, bytes] = {}
-    for entry in read_journal(folder.path):
-        if "quarantine" in entry:
-            pending[bytes.fromhex(entry["quarantine"])] = bytes.fromhex(entry["key"])
-        elif "released" in entry:
-            pending.pop(bytes.fromhex(entry["released"]), None)
-    return pending
 
 
 def _count_remaining(

@@ -35,12 +35,21 @@ class Session:
         self._name = name
         self._check_stop = check_stop
         self._open: dict[str, Connection] = {}
+        self._run_id = ""
         self.server: ServerInfo = self.connection(DATA).server
         self.reconnects = 0
 
     def connection(self, purpose: str) -> Connection:
         if purpose not in self._open:
-            self._open[purpose] = Connection(self._settings, self._name)
+            connection = Connection(self._settings, self._name)
+            if self._run_id not in ("", connection.server.run_id):
+                connection.close()
+                raise ServerChanged(
+                    f"Redis at {connection.server.url} was restarted or replaced during the run (its run id is "
+                    f"{connection.server.run_id} instead of {self._run_id}); check it, then run the same command again."
+                )
+            self._run_id = connection.server.run_id
+            self._open[purpose] = connection
         return self._open[purpose]
 
     @property
@@ -77,12 +86,6 @@ class Session:
         if connection is None or self.reconnects >= _MAX_RECONNECTS:
             raise cause
         self.reconnects += 1
-        if connection.server.run_id != self.server.run_id:
-            raise ServerChanged(
-                f"Redis at {self.server.url} was restarted or replaced during the run "
-                f"(run id {connection.server.run_id} instead of {self.server.run_id}); check it, "
-                f"then run the same command again."
-            ) from cause
 
     def retrying(self, work: t.Callable[[], T]) -> T:
         """Run work that may be begun again after a lost connection, such as a pass that only reads."""

@@ -7,17 +7,16 @@
 from __future__ import annotations
 
 import heapq
-import time
 import typing as t
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 
+from .._errors import InvalidInput
 from .._run import Progress, Stop
 from .catalogue import CachePattern
 from .connection import RedisSettings, is_error, pack, refused
 from .names import printable
-from .plan import hit_ratio_between
-from .recovery import server_health
+from .recovery import measure_traffic, server_health
 from .scan import scan
 from .session import SCAN, Session
 from .throttle import Throttle
@@ -55,12 +54,13 @@ def run_stats(
 
     The hit ratio is that of the whole server over ``interval`` seconds, taken before our own reads disturb it.
     """
+    for name, value in (("interval", interval), ("sample", sample), ("largest", largest)):
+        if value < 0:
+            raise InvalidInput(f"flush_redis_stats_{name} is {value:g}; allowed is 0 or more.")
     session = Session(settings, "runbooks-redis-cache-info", stop.check)
     try:
         health = server_health(session)
-        before = session.monitor().info("stats")
-        time.sleep(interval)
-        traffic = hit_ratio_between(before, session.monitor().info("stats"), interval)
+        traffic = measure_traffic(session, stop.check, interval)
         throttle = Throttle(
             session.monitor, rate_limit=rate_limit, max_latency=max_latency_ms / 1000, check_stop=stop.check
         )

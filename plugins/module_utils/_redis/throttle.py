@@ -13,6 +13,8 @@ from .connection import Connection
 
 _SECONDS_BETWEEN_PINGS = 0.05
 _SECONDS_BETWEEN_INFOS = 1.0
+# One pause stays far below the life of the run's lock, which is renewed between two pauses.
+_LONGEST_PAUSE = 5.0
 _UNTHROTTLED_SCAN = 1000
 
 
@@ -43,8 +45,8 @@ class Throttle:
         self._tokens_at = self._resumed = time.monotonic()
         self._next_ping = 0.0
         self._next_info = 0.0
+        self._lagging = False
         self.back_offs = 0
-        self.worst_latency = 0.0
 
     def batch_size(self) -> int:
         """Keys in flight at once: small under a rate limit, so that the work is spread and not sent in bursts."""
@@ -72,12 +74,11 @@ class Throttle:
             self._next_ping = now + _SECONDS_BETWEEN_PINGS
             self._adapt()
         if self._share < 1.0:
-            self._sleep(worked * (1.0 / self._share - 1.0))
+            self._sleep(min(worked * (1.0 / self._share - 1.0), _LONGEST_PAUSE))
         self._resumed = time.monotonic()
 
     def _adapt(self) -> None:
         latency = self._monitor().response_time()
-        self.worst_latency = max(self.worst_latency, latency)
         if latency > self._max_latency or self._replicas_lag():
             self.back_offs += 1
             self._share = max(self._share / 2, 1 / 64)
@@ -86,11 +87,11 @@ class Throttle:
 
     def _replicas_lag(self) -> bool:
         now = time.monotonic()
-        if not self._max_replica_lag or now < self._next_info:
-            return False
-        self._next_info = now + _SECONDS_BETWEEN_INFOS
-        lag = replica_lag(self._monitor().info("replication"))
-        return lag is not None and lag > self._max_replica_lag
+        if self._max_replica_lag and now >= self._next_info:
+            self._next_info = now + _SECONDS_BETWEEN_INFOS
+            lag = replica_lag(self._monitor().info("replication"))
+            self._lagging = lag is not None and lag > self._max_replica_lag
+        return self._lagging
 
     def _sleep(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -98,11 +99,16 @@ class TestRunFolder:
         states = ["running", "done", "done", "interrupted", "done", "done"]
         names = [f"2026112{day}t101500z-flush-redis-7f3a" for day in range(len(states))]
         for name, state in zip(names, states):
-            _run.RunFolder.create(tmp_path, name, {"state": state}).close()
-        assert _run.apply_retention(tmp_path, 0, tmp_path / names[-1]) == []
-        assert sorted(_run.apply_retention(tmp_path, 2, tmp_path / names[-1])) == [names[1], names[2]]
+            _run.RunFolder.create(tmp_path, name, {"state": state, "kind": "backup"}).close()
+
+        def is_backup(manifest: Mapping[str, object]) -> bool:
+            return manifest["kind"] == "backup"
+
+        assert _run.apply_retention(tmp_path, 0, tmp_path / names[-1], is_backup) == []
+        assert sorted(_run.apply_retention(tmp_path, 2, tmp_path / names[-1], is_backup)) == [names[1], names[2]]
         assert sorted(path.name for path in tmp_path.iterdir()) == [names[0], names[3], names[4], names[5]]
-        _run.apply_retention(tmp_path, 1, tmp_path / names[-1])
+        assert _run.apply_retention(tmp_path, 1, tmp_path / names[-1], lambda _manifest: False) == []
+        _run.apply_retention(tmp_path, 1, tmp_path / names[-1], is_backup)
         assert (tmp_path / names[-1]).exists()
 
 
