@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
-ROLE = ROOT / "roles" / "flush_redis"
+ROLE = Path(__file__).resolve().parents[2] / "roles" / "flush_redis"
 ENTRY_POINTS = ("main", "restore", "stats")
 MODULES = {"redis_flush": "main", "redis_cache_info": "stats", "redis_restore": "restore"}
 PREFIX = "market_intel.runbooks."
@@ -143,20 +141,3 @@ def test_every_option_takes_text() -> None:
             assert option["type"] in ("str", "int", "float", "bool", "list", "raw"), name
             if option["type"] == "list":
                 assert option["elements"] == "str", name
-
-
-def test_pages_name_only_variables_that_exist() -> None:
-    pages = [ROOT / "README.md", ROLE / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    for page in pages:
-        named = set(re.findall(r"(?<![\w./])flush_redis_[a-z_]+(?![\w.*])", page.read_text(encoding="utf-8")))
-        assert named <= set(DEFAULTS) | {"vault_flush_redis_password"}, page.name
-
-
-def test_the_survey_asks_for_variables_that_exist() -> None:
-    guide = (ROOT / "docs" / "guide_awx.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```json\n(.+?)```", guide, re.DOTALL)
-    options = SPECS["main"]["options"]
-    for question in json.loads(block)["spec"]:
-        option = options.get(question["variable"])
-        assert option or question["variable"] == "runbooks_hosts"
-        assert question.get("choices") == (option or {}).get("choices"), question["variable"]
