@@ -197,11 +197,15 @@ class RunFolder:
     def create(cls, base: Path, run_id: str, manifest: dict[str, t.Any]) -> RunFolder:
         make_private_directory(base)
         path = base / check_run_id(run_id)
-        if read_manifest(path).get("fingerprint", manifest.get("fingerprint")) != manifest.get("fingerprint"):
-            # Several hosts of a play share the id of the run.
-            path = path.with_name(f"{run_id}-{manifest['fingerprint'][:4]}")
         try:
-            path.mkdir(mode=0o700)
+            try:
+                path.mkdir(mode=0o700)
+            except FileExistsError:
+                # Several hosts of a play share the id of the run.
+                if "fingerprint" not in manifest or read_manifest(path).get("fingerprint") == manifest["fingerprint"]:
+                    raise
+                path = path.with_name(f"{run_id}-{manifest['fingerprint'][:4]}")
+                path.mkdir(mode=0o700)
             sync_directory(base)
             lock = _try_lock(path / LOCK)
             if lock is None:

@@ -149,14 +149,11 @@ FIGURES = {
 
 
 def body(module: AnsibleModule) -> dict:
-    stop, progress = stop_and_progress(module.params)
     params = module.params
+    settings = redis_settings(params)
+    stop, progress = stop_and_progress(params)
     caches = select_caches(params["caches"], params["names"], params["patterns"], all_by_default=True)
-    settings, run_id, started = (
-        redis_settings(params),
-        check_run_id(params["run_id"] or new_run_id("redis_stats")),
-        utc_now(),
-    )
+    run_id, started = check_run_id(params["run_id"] or new_run_id("redis_stats")), utc_now()
     try:
         result = run_stats(settings, caches, stop, progress, **{name: params[name] for name in FIGURES})
     except RunbookError as exc:

@@ -247,10 +247,6 @@ plan:
       type: list
       elements: str
       sample: []
-    baseline:
-      description: Hits and misses of the server's other clients while the keys were counted.
-      type: dict
-      sample: {seconds: 0.7, hits: 700, misses: 30, hit_ratio: 0.9589}
 removed:
   description: Number of keys that were deleted, or whose life was shortened.
   returned: always
@@ -258,17 +254,19 @@ removed:
   sample: 200000
 counts:
   description: What became of the keys.
-  returned: when keys were to be changed
+  returned: always
   type: dict
   sample: {removed: 200000, changed: 0, gone: 12, big: 1}
 remaining:
-  description: Number of keys that match after the flush, because they were written since or changed again and again.
-  returned: when keys were to be changed
+  description:
+    - Number of keys that match and are to be changed at the end.
+    - After a flush these are keys that were written since, or changed again and again.
+  returned: always
   type: int
   sample: 0
 backup:
   description: Where the backup is, with the checksum of each part.
-  returned: when keys were to be changed
+  returned: always
   type: dict
   sample: {path: /var/backups/runbooks/redis/20261123t101500z-flush-redis-7f3a, records: 200000, bytes: 48000000}
 before:
@@ -277,29 +275,61 @@ before:
   type: dict
   sample: {used_memory: 300000000}
 after:
-  description: Health of the server after the run.
-  returned: when keys were to be changed
+  description: Health of the server after the run; that before it if nothing was changed.
+  returned: always
   type: dict
   sample: {used_memory: 240000000}
 curve:
   description: Pairs of seconds and removed keys.
-  returned: when keys were to be changed
+  returned: always
   type: list
   elements: list
   sample: [[0.0, 0], [1.5, 200000]]
 recovery:
-  description: How the cache filled again.
-  returned: when O(recovery_timeout) is greater than 0 and keys were removed
+  description: How the cache filled again; null unless O(recovery_timeout) is greater than 0 and keys were removed.
+  returned: always
   type: dict
   sample: {state: recovered, seconds: 12.0, target_hit_ratio: 0.9}
 state:
-  description: V(done), V(interrupted) or V(failed).
-  returned: when keys were to be changed
+  description: How the run ended, V(planned), V(unchanged), V(done), V(refused), V(interrupted) or V(failed).
+  returned: always
   type: str
   sample: done
+baseline:
+  description: Hits and misses of the server's clients in the second before the flush; null if it is not watched.
+  returned: always
+  type: dict
+  sample: {seconds: 1.0, hits: 700, misses: 30, hit_ratio: 0.9589}
+notices:
+  description: What an operator should know.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+reconnects:
+  description: How often the connection was lost and opened again.
+  returned: always
+  type: int
+  sample: 0
+back_offs:
+  description: How often the run slowed down because the server or a replica was slow.
+  returned: always
+  type: int
+  sample: 0
+removed_backups:
+  description: The ids of runs whose backups were removed by O(backup_keep).
+  returned: always
+  type: list
+  elements: str
+  sample: []
+seconds:
+  description: How long the run took.
+  returned: always
+  type: float
+  sample: 4.2
 phases:
   description: How long each phase took, in seconds.
-  returned: when keys were to be changed
+  returned: always
   type: dict
   sample: {flush: 1.6, verify: 0.7}
 report:
@@ -361,6 +391,7 @@ OPTIONS = {
 
 def body(module: AnsibleModule) -> dict:
     params = module.params
+    settings = redis_settings(params)
     stop, progress = stop_and_progress(params)
     request = FlushRequest(
         patterns=select_caches(
@@ -373,7 +404,7 @@ def body(module: AnsibleModule) -> dict:
         **{**{name: params[name] for name in REQUEST_OPTIONS}, "allow_sensitive": tuple(params["allow_sensitive"])},
     )
     options = FlushOptions(
-        settings=redis_settings(params),
+        settings=settings,
         backup_dir=absolute_directory(params["backup_dir"], "backup_dir"),
         backup_keep=params["backup_keep"],
         accept_ephemeral_storage=params["accept_ephemeral_storage"],

@@ -171,6 +171,7 @@ OPTIONS = {
 
 def body(module: AnsibleModule) -> dict:
     params = module.params
+    settings = redis_settings(params)
     stop, progress = stop_and_progress(params)
     request = RestoreRequest(
         path=absolute_directory(params["path"], "path"),
@@ -181,7 +182,7 @@ def body(module: AnsibleModule) -> dict:
     )
     run_id, started = check_run_id(params["run_id"] or new_run_id("restore_redis")), utc_now()
     try:
-        result = run_restore(redis_settings(params), request, stop, progress)
+        result = run_restore(settings, request, stop, progress)
     except RunbookError as exc:
         exc.result["report"] = restore_report(request, run_id, started, exc.result, exc)
         raise

@@ -75,6 +75,8 @@ def flush_report(
             report["summary"] += [
                 f"{plan['to_change']:,} of {plan['database_keys']:,} keys are to be {verb}" + _server(plan)
             ]
+            if request.environment.casefold() == "production" and plan["to_change"] and not request.confirm:
+                report["summary"] += [f"production: confirm this plan with -e flush_redis_confirm={plan['confirm']}"]
         report["figures"] = _figures(result.get("before") or {}, result.get("after") or {})
     if result.get("phases") or removed:
         rate = removed / result["phases"]["flush"] if result.get("phases", {}).get("flush") else 0.0
