@@ -23,7 +23,7 @@ from .._errors import Interrupted, InvalidInput, Refused, RunbookError
 from .._run import Progress, Stop, is_held, read_journal, read_manifest
 from . import backup
 from .backup import BIG, FIRST, LAST, Member
-from .bigkey import pending_quarantines
+from .bigkey import QUARANTINED, pending_quarantines
 from .commands import KeyCommands, server_time
 from .connection import Connection, RedisSettings, ServerInfo, first_error, is_error, pack, refused
 from .names import INTERNAL_PREFIX, QUARANTINE_MARK, printable, to_bytes
@@ -37,7 +37,7 @@ _SCRATCH = INTERNAL_PREFIX + b"restore-redis:probe"
 _RIGHTS: dict[str, list[bytes]] = {
     "EXISTS": [b"EXISTS", b""],
     "RESTORE": [b"RESTORE", b"", b"0", b"x"],
-    "RENAMENX": [b"RENAMENX", b"", b"x"],
+    "RENAMENX": [b"RENAMENX", QUARANTINED, b""],
 }
 
 
