@@ -37,7 +37,28 @@ _SCRATCH = INTERNAL_PREFIX + b"restore-redis:probe"
 _RIGHTS: dict[str, list[bytes]] = {
     "EXISTS": [b"EXISTS", b""],
     "RESTORE": [b"RESTORE", b"", b"0", b"x"],
+}
+_RIGHTS_OVERWRITE: dict[str, list[bytes]] = {
+    "DUMP": [b"DUMP", b""],
+    "PEXPIRETIME": [b"PEXPIRETIME", b""],
+    "SCRIPT LOAD": [b"SCRIPT", b"LOAD", b"x"],
+}
+_RIGHTS_BIG: dict[str, list[bytes]] = {
+    "UNLINK": [b"UNLINK", b""],
+    "RENAME": [b"RENAME", QUARANTINED, b""],
     "RENAMENX": [b"RENAMENX", QUARANTINED, b""],
+    "PEXPIREAT": [b"PEXPIREAT", b"", b"1"],
+    "PERSIST": [b"PERSIST", b""],
+    "APPEND": [b"APPEND", b"", b"x"],
+    "RPUSH": [b"RPUSH", b"", b"x"],
+    "SADD": [b"SADD", b"", b"x"],
+    "ZADD": [b"ZADD", b"", b"1", b"x"],
+    "HSET": [b"HSET", b"", b"x", b"x"],
+    "XADD": [b"XADD", b"", b"*", b"x", b"x"],
+    "XSETID": [b"XSETID", b"", b"1-1"],
+    "XGROUP CREATE": [b"XGROUP", b"CREATE", b"", b"x", b"$"],
+    "XGROUP CREATECONSUMER": [b"XGROUP", b"CREATECONSUMER", b"", b"x", b"x"],
+    "XCLAIM": [b"XCLAIM", b"", b"x", b"x", b"0", b"1-1"],
 }
 
 
@@ -209,7 +230,12 @@ class _Restore:
         self._check_version(connection, plan, batches)
         key = next((entry.key for batch in batches for entry in self._entries(batch)), None)
         if key is not None:
-            plan.not_verified += [f"right to run {name}" for name in check_rights(connection, _RIGHTS, [key])]
+            needed = {
+                **_RIGHTS,
+                **(_RIGHTS_OVERWRITE if self._request.overwrite else {}),
+                **(_RIGHTS_BIG if any(batch.big for batch in batches) else {}),
+            }
+            plan.not_verified += [f"right to run {name}" for name in check_rights(connection, needed, [key])]
         self._hidden.clear()
         pending = [name for name in pending_quarantines(self._path) if connection.execute(b"EXISTS", name)]
         plan.to_restore += len(pending)
