@@ -152,7 +152,7 @@ def body(module: AnsibleModule) -> dict:
     params = module.params
     settings = redis_settings(params)
     stop, progress = stop_and_progress(params)
-    caches = select_caches(params["caches"], params["names"], params["patterns"], all_by_default=True)
+    caches = select_caches(params["caches"], params["names"], params["patterns"], environment=None, all_by_default=True)
     run_id, started = check_run_id(params["run_id"] or new_run_id("redis_stats")), utc_now()
     try:
         result = run_stats(settings, caches, stop, progress, **{name: params[name] for name in FIGURES})

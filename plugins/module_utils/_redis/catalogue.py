@@ -28,11 +28,12 @@ def select_caches(
     patterns: t.Sequence[str],
     *,
     backup: bool = True,
-    environment: str = "",
+    environment: str | None = "",
     all_by_default: bool = False,
 ) -> tuple[CachePattern, ...]:
     """Return the patterns of the named caches, and the custom ones; each pattern once.
 
+    Caches that are for other environments are refused; None stands for a run that only looks, which is never refused.
     ``all_by_default`` takes the whole catalogue if nothing is named; without it, that is an error.
     """
     caches = {entry["name"]: entry for entry in catalogue}
@@ -48,12 +49,12 @@ def select_caches(
     return tuple({entry.pattern: entry for entry in reversed(entries)}.values())[::-1]
 
 
-def _from_catalogue(entry: t.Mapping[str, t.Any], backup: bool, environment: str) -> CachePattern:
+def _from_catalogue(entry: t.Mapping[str, t.Any], backup: bool, environment: str | None) -> CachePattern:
     name, pattern, prefix = entry["name"], entry.get("pattern"), entry.get("prefix")
     if bool(pattern) == bool(prefix):
         raise InvalidInput(f"The cache {name!r} needs either a pattern or a prefix in the catalogue, and not both.")
     allowed = entry.get("environments") or []
-    if allowed and environment not in allowed:
+    if allowed and environment is not None and environment not in allowed:
         raise Refused(
             f"The cache {name!r} is for the environments {', '.join(allowed)} only, this is "
             f"{environment or 'none of them'}; "
