@@ -37,6 +37,8 @@ def run(playbook: str, server: RedisServer, folder: Path, *more: str, check: boo
         "flush_redis_password=",
         "flush_redis_ca_cert=",
         f"runbooks_reports_dir={folder / 'reports'}",
+        # Nothing is written there, and where the tests run it may be the disk of a container.
+        "flush_redis_accept_ephemeral_storage=true",
     ]
     return run_playbook(playbook, [*here, *more], args=["-i", str(INVENTORY)], check=check, cwd=folder)
 
