@@ -171,7 +171,6 @@ def test_a_flush_without_one_right_stops_before_it_deletes_or_says_so(
     if result.get("failed"):
         assert keys(server) == before
         assert named(right, result["msg"]), result["msg"]
-        assert not list(tmp_path.rglob("part-*"))
     elif right not in UNNOTICED:
         assert named(right, complaints(result)) or "lock key" in complaints(result)
         assert keys(server) == {name for name in before if name.startswith(b"neighbour:")}
