@@ -156,7 +156,7 @@ PLACES: dict[str, tuple[str, int]] = {
     "when removing a big key": ("2 UNLINK", 2),
     "when verifying": ("6 SCAN", 3),
     "when releasing the lock": ("5 EVAL", 1),
-    "when looking at the server again": ("2 INFO", 12),
+    "when looking at the server again": ("2 INFO", 11),
 }
 """The k-th request that begins with this command and has so many words."""
 
