@@ -67,7 +67,7 @@ def ephemeral_reason(path: Path) -> str | None:
     resolved = Path(os.path.realpath(path))
     if "ansible_collections" in resolved.parts:
         return "inside an installed collection, which an upgrade replaces"
-    for folder in {tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"}:
+    for folder in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"):
         if resolved.is_relative_to(os.path.realpath(folder)):
             return "in a temporary folder"
     if Path("/run/.containerenv").exists() or Path("/.dockerenv").exists() or "AWX_ISOLATED_DATA_DIR" in os.environ:
