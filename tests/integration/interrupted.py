@@ -33,24 +33,34 @@ from integration import loss
 
 from support.ansible import Running, RunningModule, RunningPlaybook, run_module, start_module, start_playbook
 from support.dataset import Difference, Snapshot, diff
+from support.proxy import Proxy
 from support.servers import RedisServer
 from support.writer import Writer
 
 _RATE = 1500  # keys per second: slow enough to be hit in the middle
-_WRITES = 700  # per second
+_SLOW_RATE = 250  # where the module has to notice by itself that it is not wanted any more
+_WRITES = 400  # per second
+_LATEST = 0.8  # share of the whole at which a run is killed at last
 _STOPS_WITHIN = 5.0
 _ENDS_WITHIN = 60.0
 
-# What is signalled, and how; ten of twenty are the plain SIGKILL of the module.
+# What is ended, and how: fourteen of twenty end the module alone, since a playbook takes much longer.
 WAYS = (
     *("module killed", "tree killed", "module killed", "controller killed", "module killed", "module terminated"),
     *("module killed", "group interrupted", "module killed", "module interrupted", "module killed", "tree killed"),
     *("module killed", "controller killed", "module killed", "module terminated", "module killed"),
-    *("group interrupted", "module killed", "group terminated"),
+    *("group interrupted", "module killed", "module killed"),
 )
-# The next kill comes a little after this was seen on disk or on the server.
-MOMENTS = ("saving", "in a big key", "any", "removing", "verifying", "in a big key", "saving", "removing", "counting")
-PLAYBOOK_WAYS = {way for way in WAYS if not way.startswith("module")}
+# The kill comes when this is seen on disk or on the wire, or a little after.
+MOMENTS = (
+    *("saving", "in a big key", "at a removal", "any", "removing", "verifying", "at the renaming of a big key"),
+    *("at a removal", "at the removal of a big key", "saving", "counting"),
+)
+_REQUESTS = {
+    "at a removal": (b"*6\r\n$7\r\nEVALSHA\r\n", 150),
+    "at the renaming of a big key": (b"*3\r\n$8\r\nRENAMENX\r\n", 8),
+    "at the removal of a big key": (b"*2\r\n$6\r\nUNLINK\r\n", 8),
+}
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,7 @@ class Case:
     kills: int
     """How often the flush is ended before it may finish; the later ones are SIGKILLs of the module."""
     playbook_repeats: bool
-    """Whether a playbook is repeated as such; else the module is, with the same options."""
+    """Whether the playbook is repeated; else the module is, with the same options."""
 
     def __str__(self) -> str:
         return f"seed {self.seed}: {self.way} while {self.moment}" + ", twice" * (self.kills > 1)
@@ -73,10 +83,20 @@ class Case:
 
 def case(seed: int) -> Case:
     """Return the case of a seed, which does not depend on how many there are."""
-    way, moment = WAYS[seed % len(WAYS)], MOMENTS[seed % len(MOMENTS)]
-    if way in PLAYBOOK_WAYS and moment == "verifying":
-        moment = "removing"  # the module hears of it too late
-    return Case(seed, way, moment, seed % 3 == 0, 2 if seed % 4 == 0 else 1, seed % len(WAYS) < len(WAYS) // 2)
+    way, moment, turn = WAYS[seed % len(WAYS)], MOMENTS[seed % len(MOMENTS)], seed // len(WAYS)
+    if way == "group interrupted" and turn % 2:
+        way = "group terminated"
+    by_playbook = not way.startswith("module")
+    if by_playbook and moment == "verifying":
+        moment = "removing"  # the module would hear of it too late
+    return Case(
+        seed,
+        way,
+        moment,
+        writes_meanwhile=seed % 3 == 0,
+        kills=2 if seed % 4 == 0 else 1,
+        playbook_repeats=by_playbook and seed % len(WAYS) < 4,
+    )
 
 
 @dataclass
@@ -106,6 +126,7 @@ class Arena:
     def __enter__(self) -> Arena:
         with ExitStack() as stack:
             self._server = stack.enter_context(RedisServer())
+            self._proxy = stack.enter_context(Proxy(self._server.port))
             self._scratch = stack.enter_context(RedisServer())
             self._folder = Path(tempfile.mkdtemp(prefix="kills-"))
             stack.callback(shutil.rmtree, self._folder, ignore_errors=True)
@@ -136,7 +157,7 @@ class Arena:
     def _measure(self) -> _Progress:
         """Return how far an uninterrupted flush gets, and how long it takes."""
         backups = self._folder / "uninterrupted"
-        result = run_module("redis_flush", arguments(self._server, backups))
+        result = run_module("redis_flush", arguments(self._proxy.url, backups))
         if result.get("failed"):
             raise RuntimeError(f"even without a kill the flush fails: {result['msg']}")
         (run,) = loss.runs_in(backups)
@@ -150,10 +171,10 @@ class _Progress:
     saved_bytes: int
 
 
-def arguments(server: RedisServer, backups: Path) -> dict[str, Any]:
-    """Return the arguments of the module, the same for every attempt."""
+def arguments(url: str, backups: Path) -> dict[str, Any]:
+    """Return the arguments of the module."""
     return {
-        "url": server.url,
+        "url": url,
         "patterns": [loss.PATTERN.decode()],
         "backup_dir": str(backups),
         "accept_ephemeral_storage": True,
@@ -168,6 +189,7 @@ class _Play:
 
     def __init__(self, arena: Arena, outcome: Outcome, backups: Path) -> None:
         self._server, self._scratch, self._cache = arena._server, arena._scratch, arena._cache
+        self._proxy, self._arguments = arena._proxy, arguments(arena._proxy.url, backups)
         self._uninterrupted = arena._uninterrupted
         self._outcome, self._case, self._backups = outcome, outcome.case, backups
         self._chooser = random.Random(outcome.case.seed)
@@ -193,19 +215,23 @@ class _Play:
 
     def _interrupt(self, way: str, moment: str) -> None:
         target, _, how = way.partition(" ")
-        with self._start(playbook=target != "module") as running:
+        slowly = {"rate_limit": _SLOW_RATE} if target != "module" else {}
+        with self._start(playbook=target != "module", **slowly) as running:
             self._wait_for(moment, running)
             killed_at = time.monotonic()
             _END[target, how](running)
+            self._proxy.clear()
             self._see_it_end(running, killed_at)
             self._outcome.landed.append(self._where())
             if isinstance(running, RunningModule) and how != "killed":
                 self._check_message(running)
+            if target == "controller" and self._outcome.landed[-1] == "after the run":
+                self._problem("the module went on to its end without ansible-playbook")
         self._note_run()
 
     def _repeat(self) -> dict[str, Any]:
         """Repeat the command until its end: in the playbook if it was one, the module's result is the same."""
-        if self._case.way in PLAYBOOK_WAYS and self._case.playbook_repeats and self._first_repeat:
+        if self._case.playbook_repeats and self._first_repeat:
             with self._start(playbook=True) as running:
                 assert isinstance(running, RunningPlaybook)
                 done = running.wait(_ENDS_WITHIN)
@@ -214,7 +240,7 @@ class _Play:
             results = [task.result for task in done.by_action("redis_flush")]
             result = results[-1] if results else {"failed": True, "msg": done.output}
         else:
-            result = run_module("redis_flush", arguments(self._server, self._backups), timeout=_ENDS_WITHIN)
+            result = run_module("redis_flush", self._arguments, timeout=_ENDS_WITHIN)
         if result.get("failed"):
             self._problem(f"the repeated command failed: {result['msg']}")
         elif self._run_id and (result["run_id"] != self._run_id or not result["resumed"]):
@@ -248,8 +274,8 @@ class _Play:
         own = 1.0 if any(loss.QUARANTINE in name for name in self._cache.left()) else 0.1
         return Writer(self._server, loss.LIVE, rate=_WRITES, seed=self._case.seed * 10 + number, create_share=own)
 
-    def _start(self, *, playbook: bool) -> Running:
-        options = arguments(self._server, self._backups)
+    def _start(self, *, playbook: bool, **changes: Any) -> Running:
+        options = {**self._arguments, **changes}
         if not playbook:
             return start_module("redis_flush", options)
         variables = {
@@ -269,7 +295,7 @@ class _Play:
                 return
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{self._case}: the moment did not come")
-            time.sleep(0.0005)
+            time.sleep(0.0002)
         time.sleep(delay)
 
     def _moment(self, moment: str) -> tuple[Callable[[], bool], float]:
@@ -281,12 +307,17 @@ class _Play:
             return self._begun, chooser.uniform(0, whole.seconds)
         if moment == "verifying":
             return self._saved_all, chooser.uniform(0, 0.01)
+        if moment in _REQUESTS:
+            # the server carries it out, the module never hears of it
+            request, most = _REQUESTS[moment]
+            fault = self._proxy.cut(match=request, occurrence=chooser.randint(1, most), reply="lost")
+            return lambda: fault.fired, 0.0
         if moment == "saving":
-            size = self._saved_bytes() + chooser.random() * whole.saved_bytes * 0.9
+            size = self._saved_bytes() + chooser.uniform(0, _LATEST) * whole.saved_bytes
             return lambda: self._saved_bytes() > size, chooser.choice((0, chooser.uniform(0, 0.003)))
         # a key that is read in chunks takes longer than the removal of a flight
         word, longest = ("quarantine", 0.004) if moment == "in a big key" else ("member", 0.003)
-        count = self._count(word) + chooser.randint(1, max(sum(word in entry for entry in whole.journal) - 1, 1))
+        count = self._count(word) + chooser.randint(1, int(_LATEST * sum(word in entry for entry in whole.journal)))
         return lambda: self._count(word) >= count, chooser.uniform(0, longest)
 
     def _count(self, word: str) -> int:

@@ -52,7 +52,7 @@ def test_a_playbook_whose_module_is_killed_fails_and_can_be_repeated(redis70: Re
     cache = loss.Cache(redis70, keys=76, big_keys=7)
     cache.fill()
     variables = {
-        **{f"flush_redis_{name}": value for name, value in arguments(redis70, tmp_path).items()},
+        **{f"flush_redis_{name}": value for name, value in arguments(redis70.url, tmp_path).items()},
         "flush_redis_rate_limit": 60,
         "flush_redis_reports_dir": str(tmp_path / "reports"),
         "flush_redis_force": True,
