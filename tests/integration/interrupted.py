@@ -214,7 +214,7 @@ class _Play:
     # -- steps -----------------------------------------------------------------------------------------------------
 
     def _interrupt(self, way: str, moment: str) -> None:
-        target, _, how = way.partition(" ")
+        target, how = way.split(" ", 1)
         slowly = {"rate_limit": _SLOW_RATE} if target != "module" else {}
         with self._start(playbook=target != "module", **slowly) as running:
             self._wait_for(moment, running)
