@@ -139,7 +139,8 @@ def test_artefact_passes_the_importer_of_galaxy(artefact: Path, tmp_path: Path) 
 
 
 def test_check_mode_runs_from_the_installed_artefact(installed: Path, cache: RedisServer, tmp_path: Path) -> None:
-    result = flush(installed, tmp_path, cache, f"flush_redis_backup_dir={tmp_path / 'backups'}", check=True)
+    options = [f"flush_redis_backup_dir={tmp_path / 'backups'}", "flush_redis_accept_ephemeral_storage=true"]
+    result = flush(installed, tmp_path, cache, *options, check=True)
     assert result.rc == 0, result.output
     assert result.one("redis_flush").result["plan"]["matched"] == KEYS
     assert cache.client().dbsize() == KEYS + 1
