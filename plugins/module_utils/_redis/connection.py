@@ -183,6 +183,14 @@ def refused(command: str, reply: Reply) -> CommandRefused:
     return CommandRefused(f"Redis refused {command}: {text.rstrip('.')}; {advice}.", code)
 
 
+def connection_lost(settings: RedisSettings, cause: BaseException) -> ConnectionLost:
+    what = f"no reply within {settings.timeout:g} s" if isinstance(cause, TimeoutError) else str(cause).rstrip(".")
+    return ConnectionLost(
+        f"The connection to {settings.display_url} broke ({what}); "
+        "check the network and the server, then run the same command again: it continues where it stopped."
+    )
+
+
 class Connection:
     """A connection with raw pipelining: ``send`` any number of packed commands, then ``receive`` as many replies."""
 
@@ -267,11 +275,7 @@ class Connection:
         self._connection.disconnect()
 
     def _lost(self, cause: BaseException) -> ConnectionLost:
-        what = f"no reply within {self._settings.timeout:g} s" if isinstance(cause, TimeoutError) else str(cause)
-        return ConnectionLost(
-            f"The connection to {self._settings.display_url} broke ({what}); "
-            "check the network and the server, then run the same command again: it continues where it stopped."
-        )
+        return connection_lost(self._settings, cause)
 
 
 def _open(settings: RedisSettings) -> t.Any:

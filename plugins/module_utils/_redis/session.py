@@ -11,7 +11,7 @@ import typing as t
 
 from .._errors import RunbookError
 from .._wait import wait_until
-from .connection import Connection, ConnectionLost, RedisSettings, RedisUnavailable, ServerInfo
+from .connection import Connection, ConnectionLost, RedisSettings, RedisUnavailable, ServerInfo, connection_lost
 
 DATA = "data"
 SCAN = "scan"
@@ -41,7 +41,7 @@ class Session:
 
     def connection(self, purpose: str) -> Connection:
         if purpose not in self._open:
-            connection = Connection(self._settings, self._name)
+            connection = self._connect()
             if self._run_id not in ("", connection.server.run_id):
                 connection.close()
                 raise ServerChanged(
@@ -51,6 +51,15 @@ class Session:
             self._run_id = connection.server.run_id
             self._open[purpose] = connection
         return self._open[purpose]
+
+    def _connect(self) -> Connection:
+        try:
+            return Connection(self._settings, self._name)
+        except RedisUnavailable as exc:
+            if not self._run_id or isinstance(exc, ConnectionLost):
+                raise
+            # It was there before, so that it may come back.
+            raise connection_lost(self._settings, exc.__cause__ or exc) from exc
 
     @property
     def data(self) -> Connection:
