@@ -132,7 +132,6 @@ class Arena:
             stack.callback(shutil.rmtree, self._folder, ignore_errors=True)
             self._cache = loss.Cache(self._server)
             self._cache.fill()
-            self._before = self._cache.now()
             self._uninterrupted = self._measure()
             self._stack = stack.pop_all()
         return self
@@ -146,9 +145,7 @@ class Arena:
         outcome = Outcome(what)
         backups = self._folder / f"seed-{what.seed}"
         self._server.reset()
-        self._cache.fill()
-        play = _Play(self, outcome, backups)
-        play.run()
+        _Play(self, outcome, backups, self._cache.fill()).run()
         outcome.seconds = round(time.monotonic() - started, 1)
         if not outcome.problems:
             shutil.rmtree(backups)
@@ -187,13 +184,13 @@ def arguments(url: str, backups: Path) -> dict[str, Any]:
 class _Play:
     """One case under way."""
 
-    def __init__(self, arena: Arena, outcome: Outcome, backups: Path) -> None:
+    def __init__(self, arena: Arena, outcome: Outcome, backups: Path, before: Snapshot) -> None:
         self._server, self._scratch, self._cache = arena._server, arena._scratch, arena._cache
         self._proxy, self._arguments = arena._proxy, arguments(arena._proxy.url, backups)
         self._uninterrupted = arena._uninterrupted
         self._outcome, self._case, self._backups = outcome, outcome.case, backups
         self._chooser = random.Random(outcome.case.seed)
-        self._expected: Snapshot = arena._before
+        self._expected = before
         self._run_id = ""
         self._first_repeat = True
 

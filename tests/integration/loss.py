@@ -5,8 +5,7 @@
 
 ```python
 cache = Cache(server)
-cache.fill()
-before = cache.now()
+before = cache.fill()
 ...  # flush, and break it
 assert not lost(before, cache, backups, scratch)
 ```
@@ -24,7 +23,7 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 
@@ -41,24 +40,34 @@ QUARANTINE = b"\x00market_intel.runbooks:quarantine:"
 BIG_KEY_BYTES = 64 * 1024
 
 _HOUR_MS = 3_600_000
+_SAME_SECONDS = 1200  # the first key expires after an hour
+
+
+class _Made(NamedTuple):
+    at: float
+    dumps: list[tuple[bytes, bytes, int]]
+    snapshot: Snapshot
 
 
 class Cache:
     """A cache on a server: every type, big keys of every type, awkward names, and neighbours that are not its own."""
 
-    def __init__(self, server: RedisServer, *, keys: int = 380, big_keys: int = 14, seed: int = 1) -> None:
-        self.server = server
-        self._size = (keys, big_keys, seed)
-        self._dumps: list[tuple[bytes, bytes, int]] = []
+    _made: dict[tuple[str, int, int], _Made] = {}
 
-    def fill(self) -> None:
-        """Fill the empty server, always with the same keys, values and expiries."""
+    def __init__(self, server: RedisServer, *, keys: int = 380, big_keys: int = 14) -> None:
+        self.server = server
+        self._size = (server.flavour, keys, big_keys)
+
+    def fill(self) -> Snapshot:
+        """Fill the empty server, for a while always with the same, and return what it holds."""
+        made = self._made.get(self._size)
         with self.server.admin() as admin:
-            if self._dumps:
-                dataset.restore_states(admin, self._dumps)
+            if made and time.monotonic() - made.at < _SAME_SECONDS:
+                dataset.restore_states(admin, made.dumps)
             else:
                 self._make(admin)
-                self._dumps = _dump(admin)
+                made = self._made[self._size] = _Made(time.monotonic(), _dump(admin), dataset.snapshot(admin))
+        return made.snapshot
 
     def now(self) -> Snapshot:
         """Return what the server holds now, under its own names."""
@@ -72,11 +81,11 @@ class Cache:
         return sorted(names)
 
     def _make(self, admin: redis.Redis) -> None:
-        keys, big_keys, seed = self._size
-        dataset.fill_all_types(admin, LIVE, keys, seed=seed)
+        _flavour, keys, big_keys = self._size
+        dataset.fill_all_types(admin, LIVE, keys)
         for name in dataset.awkward_names(LIVE):
             admin.set(name, b"value of " + name[:100])
-        fill_big(admin, big_keys, seed)
+        fill_big(admin, big_keys)
         for name in (b"market:data", b"market:data;", b"market:dat", b"other:market:data:1", b"market:database:1"):
             admin.set(name, b"a neighbour")
 
