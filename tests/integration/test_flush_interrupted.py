@@ -9,15 +9,18 @@
 from __future__ import annotations
 
 import functools
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import redis
 from integration import loss
 from integration.interrupted import WAYS, Arena, Outcome, arguments, case
 
-from support.ansible import start_playbook
+from support.ansible import run_module, start_module, start_playbook
 from support.processes import wait_until
+from support.proxy import Proxy
 from support.servers import RedisServer
 
 SEEDS = range(len(WAYS))
@@ -46,6 +49,40 @@ def test_the_kills_hit_what_they_should(play: Play) -> None:
     assert len(hit) >= 0.6 * len(outcomes), [(str(outcome.case), outcome.landed) for outcome in outcomes]
     places = {place for outcome in hit for place in outcome.landed}
     assert len(places) >= 3, places
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["terminated", "killed"])
+def test_a_big_key_that_is_made_anew_while_the_old_one_is_saved(
+    redis70: RedisServer, fresh_redis: Callable[..., RedisServer], tmp_path: Path, how: int
+) -> None:
+    """The old one cannot go back to its name then; both are saved, the new one last."""
+    client, name = redis70.client(), b"market:data:big"
+    client.hset(name, mapping={b"%d" % field: b"x" * 100 for field in range(2_000)})
+    with Proxy(redis70.port) as proxy:
+        options = {**arguments(proxy.url, tmp_path), "timeout": 5}
+        fault = proxy.stall(match=b"\r\nHSCAN\r\n", occurrence=2)
+        with start_module("redis_flush", options) as running:
+            fault.wait()
+            client.set(name, "new")
+            running.signal(how)
+            proxy.drop()
+            running.wait_gone()
+        assert client.get(name) == b"new"
+        (held,) = client.scan_iter(match=b"*" + loss.QUARANTINE + b"*")
+        assert client.hlen(held) == 2_000
+
+        result = run_module("redis_flush", options)
+
+    assert (result["resumed"], result["remaining"], client.dbsize()) == (True, 0, 0)
+    (run,) = loss.runs_in(tmp_path)
+    assert restored(fresh_redis(), run).get(name) == b"new"
+    assert [(state.dump or b"")[2:5] for state in loss.saved([run], fresh_redis()).values()] == [b"new"]
+
+
+def restored(server: RedisServer, run: Path) -> redis.Redis:
+    result = run_module("redis_restore", {"url": server.url, "path": str(run)})
+    assert not result.get("failed"), result["msg"]
+    return server.client()
 
 
 def test_a_playbook_whose_module_is_killed_fails_and_can_be_repeated(redis70: RedisServer, tmp_path: Path) -> None:
