@@ -12,6 +12,7 @@ that a part can be walked, cut behind its last whole member, and read from its e
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import struct
 import typing as t
@@ -204,12 +205,24 @@ def parse_commands(body: bytes) -> list[list[bytes]]:
 
 def cut_torn_tail(path: Path) -> None:
     """Cut a part of an interrupted run behind its last whole batch or whole big key."""
-    end = 0
-    for member in members(path):
-        if not member.flags & BIG or member.flags & LAST:
-            end = member.offset + member.length
+    end = readable = 0
+    try:
+        for member in members(path):
+            readable = member.offset + member.length
+            if not member.flags & BIG or member.flags & LAST:
+                end = readable
+    except BackupDamaged:
+        # A machine that crashed may leave anything behind what was durable, but no member; damage before it does.
+        if _has_member(path, readable):
+            raise
     if end < path.stat().st_size:
         os.truncate(path, end)
+
+
+def _has_member(path: Path, start: int) -> bool:
+    beginning = _HEADER.pack(_MAGIC, 0, 0, _UNIX, _EXTRA_LENGTH, ord("M"), ord("I"), _EXTRA_LENGTH - 4, 0, 0, 0)[:16]
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(beginning, start) >= 0
 
 
 def describe_part(path: Path) -> dict[str, t.Any]:
