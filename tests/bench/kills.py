@@ -33,7 +33,7 @@ def play(seeds: range) -> list[Outcome]:
         for seed in seeds:
             outcome = arena.play(case(seed))
             outcomes.append(outcome)
-            verdict = "LOST" if outcome.problems else "ok"
+            verdict = "WRONG" if outcome.problems else "ok"
             print(
                 f"  {outcome.case!s:<60} {' and '.join(outcome.landed):<50} {outcome.seconds:5.1f} s  {verdict}",
                 flush=True,
@@ -51,14 +51,14 @@ def summary(outcomes: list[Outcome]) -> dict[str, Any]:
         "kills": sum(len(outcome.landed) for outcome in outcomes),
         "acknowledged writes": sum(outcome.writes for outcome in outcomes),
         "keys compared": sum(outcome.keys for outcome in outcomes),
-        "flushes that lost something": sum(bool(outcome.problems) for outcome in outcomes),
+        "flushes with lost keys or another problem": sum(bool(outcome.problems) for outcome in outcomes),
         "longest until it had stopped, s": round(max(outcome.stopped_after for outcome in outcomes), 2),
         "seconds": round(sum(outcome.seconds for outcome in outcomes), 1),
     }
 
 
 def kills(count: int = SEEDS, first: int = 0) -> int:
-    """Play, print the tables, write the results; return how many flushes lost something."""
+    """Play, print the tables, write the results; return how many flushes had a problem."""
     outcomes = play(range(first, first + count))
     figures = summary(outcomes)
     for name, value in figures.items():
@@ -73,7 +73,7 @@ def kills(count: int = SEEDS, first: int = 0) -> int:
     rows = [{**asdict(outcome), "interrupted": outcome.interrupted} for outcome in outcomes]
     RESULTS.write_text(json.dumps({"summary": figures, "outcomes": rows}, indent=2) + "\n")
     print(f"  figures: {RESULTS}")
-    return int(figures["flushes that lost something"])
+    return int(figures["flushes with lost keys or another problem"])
 
 
 def main() -> None:

@@ -41,6 +41,7 @@ _RATE = 1500  # keys per second: slow enough to be hit in the middle
 _SLOW_RATE = 250  # where the module has to notice by itself that it is not wanted any more
 _WRITES = 400  # per second
 _LATEST = 0.8  # share of the whole at which a run is killed at last
+_NOTICES_WITHIN = 1.0
 _STOPS_WITHIN = 5.0
 _ENDS_WITHIN = 60.0
 
@@ -222,7 +223,8 @@ class _Play:
             self._outcome.landed.append(self._where())
             if isinstance(running, RunningModule) and how != "killed":
                 self._check_message(running)
-            if target == "controller" and self._outcome.landed[-1] == "after the run":
+            late = self._outcome.stopped_after > _NOTICES_WITHIN
+            if target == "controller" and late and self._outcome.landed[-1] == "after the run":
                 self._problem("the module went on to its end without ansible-playbook")
         self._note_run()
 
