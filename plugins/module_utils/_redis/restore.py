@@ -235,7 +235,7 @@ class _Restore:
                 **(_RIGHTS_OVERWRITE if self._request.overwrite else {}),
                 **(_RIGHTS_BIG if any(batch.big for batch in batches) else {}),
             }
-            plan.not_verified += [f"right to run {name}" for name in check_rights(connection, needed, [key])]
+            plan.not_verified += check_rights(connection, needed, [key])
         self._hidden.clear()
         pending = [name for name in pending_quarantines(self._path) if connection.execute(b"EXISTS", name)]
         plan.to_restore += len(pending)

@@ -59,6 +59,7 @@ _RIGHTS: dict[str, list[bytes]] = {
     "MEMORY USAGE": [b"MEMORY", b"USAGE", b""],
     "PTTL": [b"PTTL", b""],
     "DUMP": [b"DUMP", b""],
+    "PEXPIRETIME": [b"PEXPIRETIME", b""],
     "GET": [b"GET", b""],
     "RENAMENX": [b"RENAMENX", b"", QUARANTINED],
     **{name: [name.encode(), b""] for name in ("EXISTS", "TYPE")},
@@ -189,7 +190,7 @@ def _look_after(
 
 def _complete_plan(session: Session, request: FlushRequest, base: Path, plan: FlushPlan) -> None:
     patterns = [to_bytes(entry.pattern) for entry in request.patterns]
-    plan.not_verified = [f"right to run {name}" for name in check_rights(session.data, _RIGHTS, patterns)]
+    plan.not_verified = check_rights(session.data, _RIGHTS, patterns)
     plan.notices = []
     holder = current_holder(session.data)
     if holder:
