@@ -32,7 +32,7 @@ endif
 
 STAGES := lint types sanity unit integration molecule
 
-.PHONY: help venv runtime servers demo unit integration molecule lint sanity types bench test clean format
+.PHONY: help venv runtime servers demo unit integration molecule lint sanity types bench kills test clean format
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -86,8 +86,11 @@ types: venv ## mypy --strict on module_utils
 sanity: venv ## ansible-test sanity on a copy of the files git knows
 	@$(BIN)/python tests/tools/sanity.py
 
-bench: venv servers ## speed, latency and memory against the alternatives
-	@$(BIN)/python tests/bench/bench.py
+bench: venv servers ## speed, latency and memory against the alternatives         [T=part]
+	@$(BIN)/python tests/bench/bench.py $(T)
+
+kills: venv servers ## 200 flushes killed at seeded moments while a writer writes: what was lost?
+	@$(BIN)/python tests/bench/kills.py
 
 test: venv ## everything that has to pass; .ci/run calls exactly this
 	@$(BIN)/python tests/tools/stages.py $(STAGES)

@@ -55,8 +55,10 @@ class Session:
     def _connect(self) -> Connection:
         try:
             return Connection(self._settings, self._name)
+        except ConnectionLost:
+            raise
         except RedisUnavailable as exc:
-            if not self._run_id or isinstance(exc, ConnectionLost):
+            if not self._run_id:
                 raise
             # It was there before, so that it may come back.
             raise connection_lost(self._settings, exc.__cause__ or exc) from exc

@@ -52,14 +52,14 @@ class Throttle:
         """Keys in flight at once: small under a rate limit, so that the work is spread and not sent in bursts."""
         size = self._batch_size
         if self._rate_limit:
-            size = min(size, max(self._rate_limit // 200, 10))
+            size = min(size, self._rate_limit // 400)
         return max(int(size * self._share), 10)
 
     def scan_count(self) -> int:
         """COUNT for SCAN: a page of 1000 blocks the server for about 0.6 ms, one of 5000 for 8 ms."""
         count = min(self._batch_size, _UNTHROTTLED_SCAN)
         if self._rate_limit:
-            count = min(count, max(self._rate_limit // 40, 100))
+            count = min(count, max(self._rate_limit // 100, 100))
         return max(int(count * self._share), 10)
 
     def pace(self, keys: int) -> None:

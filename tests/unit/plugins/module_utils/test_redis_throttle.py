@@ -66,8 +66,8 @@ def test_a_rate_makes_batches_and_pages_small() -> None:
     assert make(Server()).batch_size() == 1_000
     assert make(Server()).scan_count() == 1_000
     slow = make(Server(), rate_limit=10_000)
-    assert slow.batch_size() == 50
-    assert slow.scan_count() == 250
+    assert slow.batch_size() == 25
+    assert slow.scan_count() == 100
 
 
 @pytest.mark.usefixtures("clock")
