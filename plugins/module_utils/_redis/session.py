@@ -61,7 +61,8 @@ class Session:
             if not self._run_id:
                 raise
             # It was there before, so that it may come back.
-            raise connection_lost(self._settings, exc.__cause__ or exc) from exc
+            cause = exc.__cause__ or exc
+            raise connection_lost(self._settings, cause) from cause
 
     @property
     def data(self) -> Connection:
