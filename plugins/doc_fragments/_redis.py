@@ -43,6 +43,17 @@ options:
       - Whether the server's certificate and host name are checked.
     type: bool
     default: true
+  check_hostname:
+    description:
+      - Whether the server's certificate has to name the host of the URL. Has no effect without O(validate_certs).
+    type: bool
+    default: true
+  tls_min_version:
+    description:
+      - The oldest version of TLS that is spoken.
+    type: str
+    choices: [TLSv1.2, TLSv1.3]
+    default: TLSv1.2
   connect_timeout:
     description:
       - How long to wait for a connection, in seconds.
@@ -53,6 +64,42 @@ options:
       - How long to wait for a reply, in seconds.
     type: float
     default: 30.0
+  topology:
+    description:
+      - What O(url) and O(nodes) are addresses of.
+      - V(standalone) is one server.
+      - V(sentinel) are Sentinels, which are asked where the primary is, again after each failover.
+      - V(cluster) are nodes of a cluster, any one of which is enough; all primaries are worked on in parallel.
+      - V(auto) asks the server, and takes Sentinels for granted if O(sentinel_service) is given.
+    type: str
+    choices: [auto, standalone, sentinel, cluster]
+    default: auto
+  nodes:
+    description:
+      - Further Sentinels or nodes of the cluster, as V(host:port), for when the one of O(url) does not answer.
+    type: list
+    elements: str
+    default: []
+  sentinel_service:
+    description:
+      - The name under which Sentinels watch the primary. Not needed if they watch only one.
+    type: str
+    default: ""
+  sentinel_username:
+    description:
+      - The ACL user at the Sentinels, which is none of the server's.
+    type: str
+  sentinel_password:
+    description:
+      - The password at the Sentinels. Empty means that they demand none.
+      - If it is not given, the environment variable E(REDIS_SENTINEL_PASSWORD) is used.
+    type: str
+  address_map:
+    description:
+      - Under which address servers are reached from here that Sentinels or a cluster name by another, as behind NAT.
+      - Keys are V(host:port) or V(host), values V(host:port), or V(host) to keep the port.
+    type: dict
+    default: {}
 requirements:
   - redis >= 5.0.1 (Python library)
   - hiredis >= 2.3 (Python library)

@@ -16,6 +16,7 @@ import secrets
 import shutil
 import signal
 import tempfile
+import threading
 import time
 import typing as t
 from dataclasses import dataclass
@@ -185,6 +186,7 @@ class RunFolder:
     def __init__(self, path: Path, lock: int, manifest: dict[str, t.Any]) -> None:
         self.path = path
         self._lock = lock
+        self._mutex = threading.Lock()
         self.manifest = manifest
         self._journal = os.open(path / JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
         _end_torn_line(self._journal)
@@ -241,8 +243,15 @@ class RunFolder:
         return None
 
     def save(self, **changes: t.Any) -> None:
-        self.manifest.update(changes)
-        write_json(self.path / MANIFEST, self.manifest)
+        with self._mutex:
+            self.manifest.update(changes)
+            write_json(self.path / MANIFEST, self.manifest)
+
+    def add_part(self, part: t.Mapping[str, t.Any]) -> None:
+        """Put a finished file of the run on record; several threads may do so."""
+        with self._mutex:
+            self.manifest["parts"] = [*self.manifest.get("parts", []), dict(part)]
+            write_json(self.path / MANIFEST, self.manifest)
 
     def record(self, *, durable: bool = False, **entry: t.Any) -> None:
         """Append an entry to the journal; ``durable`` waits until the disk has it."""

@@ -66,13 +66,22 @@ server:
   returned: always
   type: dict
   sample: {name: redis, version: 7.0.15, role: primary, database: 0}
+topology:
+  description: What was found, V(standalone), V(sentinel) or V(cluster).
+  returned: always
+  type: str
+  sample: standalone
 health:
-  description: Memory, evictions, replicas and response time of the server. A figure that it does not report is null.
+  description:
+    - Memory, evictions, replicas and response time of the server. A figure that it does not report is null.
+    - In a cluster these are sums, or the worst node's figure, and V(nodes) has those of each primary.
   returned: always
   type: dict
   sample: {database_keys: 1000000, used_memory: 300000000, response_time_ms: 0.08}
 traffic:
-  description: Hits and misses of the whole server over O(interval). The ratio is null without any traffic.
+  description:
+    - Hits and misses of the whole server over O(interval), and in V(nodes) of each primary.
+    - The ratio is null without any traffic.
   returned: always
   type: dict
   sample: {seconds: 1.0, hits: 700, misses: 30, hit_ratio: 0.9589}

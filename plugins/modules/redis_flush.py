@@ -73,6 +73,13 @@ options:
         a container.
     type: bool
     default: false
+  read_from:
+    description:
+      - Where keys are counted in check mode. V(replica) spares the primary, which is then only asked for its health.
+      - A primary without a replica in sync is counted itself, and the plan says so.
+    type: str
+    choices: [primary, replica]
+    default: primary
   batch_size:
     description:
       - How many keys are under way at once, and how many keys the server looks at in one SCAN step (1000 at most).
@@ -191,6 +198,15 @@ plan:
       description: The server and its process, as it describes itself.
       type: dict
       sample: {name: redis, version: 7.0.15, role: primary, database: 0}
+    topology:
+      description: What was found, V(standalone), V(sentinel) or V(cluster).
+      type: str
+      sample: standalone
+    nodes:
+      description: What was counted on each primary.
+      type: list
+      elements: dict
+      sample: [{url: 'redis://10.0.0.1:6379/0', database_keys: 1000000, matched: 200000, to_change: 200000}]
     mode:
       description: As the option.
       type: str
@@ -270,7 +286,7 @@ backup:
   type: dict
   sample: {path: /var/backups/runbooks/redis/20261123t101500z-flush-redis-7f3a, records: 200000, bytes: 48000000}
 before:
-  description: Health of the server before the run.
+  description: Health of the server before the run, with V(nodes) for each primary; sums, or the worst node's figure.
   returned: always
   type: dict
   sample: {used_memory: 300000000}
@@ -306,6 +322,17 @@ notices:
   type: list
   elements: str
   sample: []
+nodes:
+  description: What became of the keys on each primary, which is named as it was reached at the end.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{url: 'redis://10.0.0.1:6379/0', removed: 200000, changed: 0, gone: 12, big: 1}]
+failovers:
+  description: How often another process took the place of a primary meanwhile.
+  returned: always
+  type: int
+  sample: 0
 reconnects:
   description: How often the connection was lost and opened again.
   returned: always
@@ -385,6 +412,7 @@ OPTIONS = {
     "backup_dir": {"type": "path", "required": True},
     "backup_keep": {"type": "int", "default": 0},
     "accept_ephemeral_storage": {"type": "bool", "default": False},
+    "read_from": {"type": "str", "choices": ["primary", "replica"], "default": "primary"},
     "run_id": {"type": "str", "default": ""},
 }
 
@@ -408,6 +436,7 @@ def body(module: AnsibleModule) -> dict:
         backup_dir=absolute_directory(params["backup_dir"], "backup_dir"),
         backup_keep=params["backup_keep"],
         accept_ephemeral_storage=params["accept_ephemeral_storage"],
+        read_from=params["read_from"],
         run_id=check_run_id(params["run_id"] or new_run_id("flush_redis")),
         check_mode=module.check_mode,
     )
@@ -415,9 +444,11 @@ def body(module: AnsibleModule) -> dict:
     try:
         result = run_flush(options, request, stop, progress)
     except RunbookError as exc:
-        exc.result["report"] = flush_report(request, options.run_id, started, module.check_mode, exc.result, exc)
+        exc.result["report"] = flush_report(
+            settings, request, options.run_id, started, module.check_mode, exc.result, exc
+        )
         raise
-    result["report"] = flush_report(request, options.run_id, started, module.check_mode, result)
+    result["report"] = flush_report(settings, request, options.run_id, started, module.check_mode, result)
     if module._diff:
         result["diff"] = diff(result["plan"])
     return result

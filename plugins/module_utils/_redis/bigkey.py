@@ -10,6 +10,7 @@ change any more, so it can be read in chunks, and is written to the backup as th
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from .._run import read_journal
 from .commands import server_time
 from .connection import Connection, is_error, pack, refused
 from .names import QUARANTINE_MARK
+from .topology import slot_of
 
 _CHUNK_BYTES = 256 * 1024
 _CHUNK_ITEMS = 500
@@ -28,8 +30,14 @@ QUARANTINED = b"\x00quarantined"
 
 
 def quarantine_name(key: bytes, run_id: str) -> bytes:
-    """Return the name for a key while it is read: it begins with the key, and so has its ACL rights and hash tag."""
-    return key + QUARANTINE_MARK + run_id.encode()
+    """Return the name for a key while it is read: it begins with the key, so that the same rights hold for it, and
+    is in the same slot of a cluster."""
+    name = key + QUARANTINE_MARK + run_id.encode()
+    slot = slot_of(key)
+    if slot_of(name) == slot:
+        return name
+    # Every try has a chance of one in 16384, whether the braces make a hash tag or not.
+    return next(candidate for number in itertools.count() if slot_of(candidate := name + b"{%d}" % number) == slot)
 
 
 def read_in_chunks(connection: Connection, source: bytes, target: bytes) -> t.Iterator[Commands]:
@@ -168,6 +176,15 @@ def pending_quarantines(path: Path) -> dict[bytes, bytes]:
         elif "released" in entry:
             pending.pop(bytes.fromhex(entry["released"]), None)
     return pending
+
+
+def all_quarantines(path: Path) -> dict[bytes, bytes]:
+    """Return every big key that a run has ever renamed away: a failover may bring back what was finished."""
+    return {
+        bytes.fromhex(entry["quarantine"]): bytes.fromhex(entry["key"])
+        for entry in read_journal(path)
+        if "quarantine" in entry
+    }
 
 
 def rename_away(connection: Connection, key: bytes, quarantine: bytes) -> bool:

@@ -91,35 +91,40 @@ class KeyCommands:
         self._remove, self._shorten = tuple(heads[:2]), tuple(heads[2:4])
         self._shorten_unsaved, self._snapshot = heads[4:]
 
-    def copy(self, keys: t.Sequence[bytes]) -> tuple[bytes, int]:
-        """Return the commands that copy keys, and the number of their replies."""
+    @property
+    def replies_per_copy(self) -> int:
+        return 2 if self._expiretime else 1
+
+    def copy(self, keys: t.Sequence[bytes], lead: bytes = b"") -> bytes:
+        """Return the commands that copy keys, each with ``lead`` (a command of its own) before it."""
         if self._expiretime:
-            parts = [
-                b"*2\r\n$4\r\nDUMP\r\n$%d\r\n%b\r\n*2\r\n$11\r\nPEXPIRETIME\r\n$%d\r\n%b\r\n"
-                % (len(key), key, len(key), key)
-                for key in keys
-            ]
-            return b"".join(parts), 2 * len(keys)
-        return b"".join(self._snapshot % 4 + b"$%d\r\n%b\r\n" % (len(key), key) for key in keys), len(keys)
+            form = lead + b"*2\r\n$4\r\nDUMP\r\n$%d\r\n%b\r\n" + lead + b"*2\r\n$11\r\nPEXPIRETIME\r\n$%d\r\n%b\r\n"
+            return b"".join([form % (len(key), key, len(key), key) for key in keys])
+        form = lead + self._snapshot % 4 + b"$%d\r\n%b\r\n"
+        return b"".join([form % (len(key), key) for key in keys])
 
     def copies(self, keys: t.Sequence[bytes], replies: list[Reply]) -> tuple[list[Record], list[int]]:
         """Return the records of the keys that exist, and the raw expiry of each (-1: none)."""
         error = first_error(replies)
         if error is not None:
             raise refused("DUMP or PEXPIRETIME", error)
-        pairs: t.Iterable[t.Any] = zip(replies[::2], replies[1::2]) if self._expiretime else replies
+        pairs: t.Iterable[t.Any] = (
+            zip(replies[::2], replies[1::2]) if self._expiretime else (reply or (None, None) for reply in replies)
+        )
         records, expiries = [], []
         for key, (payload, expiry) in zip(keys, pairs):
+            if payload is None or expiry is None:
+                continue
             moment = int(expiry)
-            # Gone before DUMP, or expired between DUMP and PEXPIRETIME.
-            if payload is not None and moment != -2:
+            # Expired between DUMP and PEXPIRETIME.
+            if moment != -2:
                 records.append(Record(key, payload, max(moment, 0)))
                 expiries.append(moment)
         return records, expiries
 
-    def remove(self, records: t.Sequence[Record], expiries: t.Sequence[int]) -> bytes:
+    def remove(self, records: t.Sequence[Record], expiries: t.Sequence[int], lead: bytes = b"") -> bytes:
         """Return the commands that remove each key that is still as it was copied."""
-        by_dump, by_value = (head % 6 for head in self._remove)
+        by_dump, by_value = (lead + head % 6 for head in self._remove)
         parts = []
         for (key, payload, _expires_at), expiry in zip(records, expiries):
             value = stored_value(payload)
@@ -130,9 +135,11 @@ class KeyCommands:
             )
         return b"".join(parts)
 
-    def shorten(self, records: t.Sequence[Record], expiries: t.Sequence[int], moments: t.Sequence[int]) -> bytes:
+    def shorten(
+        self, records: t.Sequence[Record], expiries: t.Sequence[int], moments: t.Sequence[int], lead: bytes = b""
+    ) -> bytes:
         """Return the commands that let each key that is still as it was copied expire at a moment (Unix ms)."""
-        by_dump, by_value = (head % 7 for head in self._shorten)
+        by_dump, by_value = (lead + head % 7 for head in self._shorten)
         parts = []
         for (key, payload, _expires_at), expiry, moment in zip(records, expiries, moments):
             value = stored_value(payload)
@@ -140,11 +147,11 @@ class KeyCommands:
             parts.append(head + _arguments(key, token, b"%d" % expiry, b"%d" % moment))
         return b"".join(parts)
 
-    def remove_unsaved(self, keys: t.Sequence[bytes]) -> bytes:
-        return b"".join(pack(b"UNLINK", key) for key in keys)
+    def remove_unsaved(self, keys: t.Sequence[bytes], lead: bytes = b"") -> bytes:
+        return b"".join(lead + pack(b"UNLINK", key) for key in keys)
 
-    def shorten_unsaved(self, keys: t.Sequence[bytes], lives: t.Sequence[int]) -> bytes:
-        head = self._shorten_unsaved % 5
+    def shorten_unsaved(self, keys: t.Sequence[bytes], lives: t.Sequence[int], lead: bytes = b"") -> bytes:
+        head = lead + self._shorten_unsaved % 5
         return b"".join(head + _arguments(key, b"%d" % life) for key, life in zip(keys, lives))
 
 

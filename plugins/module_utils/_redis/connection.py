@@ -15,7 +15,7 @@ import socket
 import ssl
 import time
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import unquote, urlsplit
 
 from .._deps import hiredis, redis_backoff, redis_connection, redis_exceptions, redis_retry
@@ -54,7 +54,15 @@ _ADVICE = {
     "BUSY": "a script blocks the server: wait for it, or end it with SCRIPT KILL",
     "CLUSTERDOWN": "the cluster is not in state ok: repair it first",
     "MOVED": "the server is a node of a cluster that does not own this key",
+    "ASK": "the key is being moved to another node of the cluster",
+    "TRYAGAIN": "the key is being moved to another node of the cluster",
 }
+
+# What a server answers while its cluster or its replication changes hands; it passes.
+PASSING = frozenset({"READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN"})
+REDIRECTS = ("MOVED", "ASK", "TRYAGAIN")
+ASKING = b"*1\r\n$6\r\nASKING\r\n"
+Address = tuple[str, int]
 
 
 # What a command inside a script is refused with has no code of its own.
@@ -66,6 +74,8 @@ class RedisSettings:
     """Where a server is and how to log in.
 
     ``url`` is ``redis://host:port/db``, ``rediss://host:port/db`` (TLS) or ``unix:///path?db=n``. Timeouts are seconds.
+    With ``topology`` sentinel or cluster, the URL and ``nodes`` are Sentinels, or nodes of the cluster, and
+    ``address_map`` says under which address those that they name are reached from here.
     """
 
     url: str
@@ -75,8 +85,16 @@ class RedisSettings:
     client_cert: str | None = None
     client_key: str | None = None
     validate_certs: bool = True
+    check_hostname: bool = True
+    tls_min_version: str = "TLSv1.2"
     connect_timeout: float = 5.0
     timeout: float = 30.0
+    topology: str = "auto"
+    nodes: tuple[str, ...] = ()
+    sentinel_service: str = ""
+    sentinel_username: str | None = None
+    sentinel_password: str | None = field(default=None, repr=False)
+    address_map: t.Mapping[str, str] = field(default_factory=dict)
 
     def endpoint(self) -> tuple[str, dict[str, t.Any], int]:
         """Return scheme, connection arguments and database number, or raise InvalidInput."""
@@ -114,6 +132,35 @@ class RedisSettings:
             raise InvalidInput(f"The URL {self.display_url!r} has no valid port; allowed is 1 to 65535.") from None
         return parts.scheme, {"host": parts.hostname or "localhost", "port": port}, int(database or 0)
 
+    def seeds(self) -> list[Address]:
+        """Return the addresses to begin with: that of the URL, and ``nodes``; raise InvalidInput if one is none."""
+        _scheme, address, _database = self.endpoint()
+        first = [(address["host"], address["port"])] if "host" in address else []
+        return first + [parse_address(node, "flush_redis_nodes") for node in self.nodes]
+
+    def at(self, address: Address, *, database: int | None = None) -> RedisSettings:
+        """Return the settings for one server that was found."""
+        scheme, _address, own = self.endpoint()
+        return replace(
+            self,
+            url=url_of("rediss" if scheme == "rediss" else "redis", address, own if database is None else database),
+            topology="standalone",
+            nodes=(),
+            sentinel_service="",
+        )
+
+    def sentinel_at(self, address: Address) -> RedisSettings:
+        """Return the settings for one Sentinel, which has users and passwords of its own."""
+        return replace(self.at(address, database=0), username=self.sentinel_username, password=self.sentinel_password)
+
+    def reached_at(self, address: Address) -> Address:
+        """Return where a server that was named to us is reached from here."""
+        host, port = address
+        for name, result in ((f"{host}:{port}", None), (host, port)):
+            if name in self.address_map:
+                return parse_address(self.address_map[name], "flush_redis_address_map", default_port=result)
+        return address
+
     @property
     def normal_url(self) -> str:
         """The one URL for a database, with port and database number."""
@@ -129,9 +176,26 @@ class RedisSettings:
         return scheme + separator + rest.rpartition("@")[2]
 
 
+def parse_address(text: str, option: str, *, default_port: int | None = None) -> Address:
+    """Parse ``host:port``, or raise InvalidInput."""
+    parts = urlsplit(f"//{text}")
+    try:
+        port = parts.port or default_port
+    except ValueError:
+        port = None
+    if not parts.hostname or not port or parts.path:
+        raise InvalidInput(f"{option} has the address {text!r}; allowed is host:port, as in redis-1.example.com:6379.")
+    return parts.hostname, port
+
+
+def url_of(scheme: str, address: Address, database: int) -> str:
+    host, port = address
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/{database}"
+
+
 @dataclass(frozen=True)
 class ServerInfo:
-    """What a server says of itself when we connect."""
+    """What a server says of itself when we connect. ``primary`` is the address of a replica's primary."""
 
     name: str
     version: str
@@ -141,6 +205,7 @@ class ServerInfo:
     mode: str
     database: int
     url: str
+    primary: str = ""
 
     @property
     def identity(self) -> str:
@@ -167,6 +232,11 @@ def is_error(reply: Reply) -> bool:
     return isinstance(reply, hiredis.ReplyError)
 
 
+def is_redirect(reply: Reply) -> bool:
+    """Tell whether a node of a cluster does not serve the key of a command (any more, yet, or at this moment)."""
+    return is_error(reply) and str(reply).startswith(REDIRECTS)
+
+
 def first_error(replies: t.Sequence[Reply]) -> Reply | None:
     """Return the first error among replies, or None; without a step in Python for each reply."""
     if hiredis.ReplyError not in set(map(type, replies)):
@@ -183,10 +253,9 @@ def refused(command: str, reply: Reply) -> CommandRefused:
     return CommandRefused(f"Redis refused {command}: {text.rstrip('.')}; {advice}.", code)
 
 
-def connection_lost(settings: RedisSettings, cause: BaseException) -> ConnectionLost:
-    what = f"no reply within {settings.timeout:g} s" if isinstance(cause, TimeoutError) else str(cause).rstrip(".")
+def connection_lost(url: str, cause: str) -> ConnectionLost:
     return ConnectionLost(
-        f"The connection to {settings.display_url} broke ({what}); "
+        f"The connection to {url} broke ({cause.rstrip('.')}); "
         "check the network and the server, then run the same command again: it continues where it stopped."
     )
 
@@ -205,6 +274,8 @@ class Connection:
     def _introduce(self) -> ServerInfo:
         info = self.info("server")
         info.update(self.info("replication"))
+        # A replica that is promoted keeps the replication id of its primary as its second one.
+        self.lineage = {value for key, value in info.items() if key in ("master_replid", "master_replid2")} - {"0" * 40}
         name = info.get("server_name", "redis")
         version = info.get(f"{name}_version", info.get("redis_version", "0"))
         return ServerInfo(
@@ -213,9 +284,10 @@ class Connection:
             redis_version=tuple(int(part) for part in info.get("redis_version", "0").split(".") if part.isdigit()),
             run_id=info.get("run_id", ""),
             role={"master": "primary", "slave": "replica"}.get(info.get("role", ""), "unknown"),
-            mode=info.get("redis_mode", "standalone"),
+            mode=info.get("redis_mode", info.get("server_mode", "standalone")),
             database=self._settings.endpoint()[2],
             url=self._settings.normal_url,
+            primary=f"{info['master_host']}:{info['master_port']}" if "master_host" in info else "",
         )
 
     def send(self, *blobs: bytes) -> None:
@@ -275,7 +347,11 @@ class Connection:
         self._connection.disconnect()
 
     def _lost(self, cause: BaseException) -> ConnectionLost:
-        return connection_lost(self._settings, cause)
+        what = f"no reply within {self._settings.timeout:g} s" if isinstance(cause, TimeoutError) else str(cause)
+        return connection_lost(self._settings.display_url, what)
+
+
+_TLS_VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 
 
 def _open(settings: RedisSettings) -> t.Any:
@@ -301,8 +377,8 @@ def _open(settings: RedisSettings) -> t.Any:
             ssl_certfile=settings.client_cert,
             ssl_keyfile=settings.client_key,
             ssl_cert_reqs="required" if settings.validate_certs else "none",
-            ssl_check_hostname=settings.validate_certs,
-            ssl_min_version=ssl.TLSVersion.TLSv1_2,
+            ssl_check_hostname=settings.validate_certs and settings.check_hostname,
+            ssl_min_version=_TLS_VERSIONS[settings.tls_min_version],
         )
     connection = kind(**arguments)
     try:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-import time
 import typing as t
 from collections import deque
 from dataclasses import dataclass, field
@@ -23,17 +22,27 @@ from . import backup, bigkey
 from .backup import PartWriter, Record
 from .catalogue import CachePattern
 from .commands import CHANGED, GONE, REMOVED, KeyCommands, server_time
-from .connection import ConnectionLost, first_error, is_error, pack, refused
+from .connection import (
+    ASKING,
+    REDIRECTS,
+    CommandRefused,
+    Connection,
+    ConnectionLost,
+    first_error,
+    is_error,
+    is_redirect,
+    pack,
+    refused,
+)
 from .plan import FlushRequest, pending_keys
-from .scan import START, scan
+from .scan import START, memory_usage, scan
 from .session import DATA, Session
-from .throttle import Throttle
+from .throttle import Pace
 
 # A flight's copies are made in one turn of the server's event loop: half a MiB takes it two to three ms.
 _FLIGHT_BYTES = 512 * 1024
 _ATTEMPTS = 3
 _BIG_KEY_SYNC_BYTES = 8 * 1024 * 1024
-_CURVE_SECONDS = 0.25
 
 
 @dataclass
@@ -48,24 +57,33 @@ class FlushCounts:
 
 @dataclass
 class _Flight:
-    """Keys on their way: copied, then saved (as ``member`` of the backup's part), then removed."""
+    """Keys on their way: copied, then saved (as ``member`` of the backup's part), then removed.
+
+    ``asking`` ones are in slots that this node of a cluster is about to take over.
+    """
 
     keys: list[bytes]
     sizes: list[int]
+    asking: bool = False
     records: list[Record] = field(default_factory=list)
     expiries: list[int] = field(default_factory=list)
     member: int = -1
 
 
 class Flush:
-    """Flushes patterns over one session, into the folder of one run."""
+    """Flushes patterns on one primary, into the folder of one run.
+
+    ``unsettled`` tells that another pass is needed: keys were on their way between nodes, or another primary has
+    taken over, which may not know of all deletions.
+    """
 
     def __init__(
         self,
         session: Session,
         request: FlushRequest,
-        throttle: Throttle,
+        pace: Pace,
         folder: RunFolder,
+        part_numbers: t.Iterator[int],
         *,
         between: t.Callable[[], None],
         on_progress: t.Callable[[int], None],
@@ -73,8 +91,9 @@ class Flush:
         """``between`` runs between two flights and may raise to stop; ``on_progress`` gets the keys removed."""
         self._session = session
         self._request = request
-        self._throttle = throttle
+        self._pace = pace
         self._folder = folder
+        self._part_numbers = part_numbers
         self._between = between
         self._on_progress = on_progress
         self._commands = KeyCommands(session.data)
@@ -82,15 +101,15 @@ class Flush:
         self._part_number = 0
         self._cursor: bytes | None = START
         self._queue: deque[tuple[bytes, int]] = deque()
+        self._asking: deque[bytes] = deque()
         self._attempts: dict[bytes, int] = {}
         self._copying: _Flight | None = None
         self._copied: _Flight | None = None
         self._removing: _Flight | None = None
         self._quarantined: bytes | None = None
         self._quarantined_saved = False
-        self._started = time.monotonic()
+        self.unsettled = False
         self.counts = FlushCounts()
-        self.curve: list[tuple[float, int]] = [(0.0, 0)]
         self.rdb_version = 0
 
     def run(self, entry: CachePattern) -> None:
@@ -98,13 +117,19 @@ class Flush:
         self._cursor = START
         try:
             while True:
+                failovers = self._session.failovers
                 try:
                     self._finish_interrupted()
                     self._walk(entry)
                     return
-                except ConnectionLost as exc:
+                except (ConnectionLost, CommandRefused) as exc:
+                    refusal_passes = self._session.passes(exc)
+                    if isinstance(exc, CommandRefused) and not refusal_passes:
+                        raise
                     self._session.reconnect(exc)
                     self._session.retrying(lambda: self._commands.load(self._session.data))
+                    if refusal_passes or self._session.failovers > failovers:
+                        self._begin_again()
         except (RunbookError, OSError):
             self._settle_and_leave()
             raise
@@ -112,17 +137,29 @@ class Flush:
     def recover_quarantined(self, quarantined: t.Mapping[bytes, bytes]) -> None:
         """Finish big keys that an interrupted attempt had renamed away (original name by quarantine name)."""
         for name, key in quarantined.items():
-            if self._session.data.execute(b"EXISTS", name):
+            exists = self._session.data.pipeline([pack(b"EXISTS", name)])[0]
+            if is_redirect(exists):
+                continue
+            if is_error(exists):
+                raise refused("EXISTS", exists)
+            if exists:
                 self._save_big(key, name)
             else:
                 self._folder.record(released=name.hex())
 
+    def _begin_again(self) -> None:
+        """Another primary has taken over: its cursors are others, and what was deleted last may be there again."""
+        self.unsettled = True
+        self._cursor = START
+        self._queue.clear()
+        self._asking.clear()
+        self._session.retrying(lambda: self.recover_quarantined(bigkey.all_quarantines(self._folder.path)))
+
     def close(self) -> None:
         """Close the backup's part and put it on record."""
         if self._part is not None:
-            self._folder.save(parts=[*self._folder.manifest.get("parts", []), self._part.close()])
+            self._folder.add_part({**self._part.close(), "node": self._session.server.url})
             self._part = None
-        self._curve_point(force=True)
 
     # -- the walk ----------------------------------------------------------------------------------------------------
 
@@ -130,7 +167,7 @@ class Flush:
         if self._cursor is not None:
             sizes = None if entry.backup else 0
             for page in scan(
-                self._session.scan, entry.pattern, self._throttle.scan_count, cursor=self._cursor, sizes_per_page=sizes
+                self._session.scan, entry.pattern, self._pace.scan_count, cursor=self._cursor, sizes_per_page=sizes
             ):
                 keys = (
                     set(pending_keys(self._session.monitor(), page.keys, self._request))
@@ -140,12 +177,12 @@ class Flush:
                 page_sizes = page.sizes or [0] * len(page.keys)
                 self._queue.extend(pair for pair in zip(page.keys, page_sizes) if keys is None or pair[0] in keys)
                 self._cursor = None if page.cursor == START else page.cursor
-                while len(self._queue) >= self._throttle.batch_size():
+                while len(self._queue) >= self._pace.batch_size():
                     self._next(entry)
-                self._throttle.pace(0)
+                self._pace.pace(0)
                 self._between()
         # Keys that changed under way come back to the queue until their attempts are used up.
-        while self._queue or self._copied or self._removing:
+        while self._queue or self._asking or self._copied or self._removing:
             self._next(entry)
 
     def _next(self, entry: CachePattern) -> None:
@@ -162,14 +199,15 @@ class Flush:
                 self._advance(flight)
             elif flight:
                 self._remove_unsaved(flight)
-        self._curve_point()
         self._on_progress(self.counts.removed)
-        self._throttle.pace(taken)
+        self._pace.pace(taken)
 
     def _take_flight(self) -> _Flight | None:
+        if not self._queue and self._asking:
+            return self._take_asking()
         flight = _Flight([], [])
         budget = _FLIGHT_BYTES
-        limit = self._throttle.batch_size()
+        limit = self._pace.batch_size()
         while self._queue and len(flight.keys) < limit and budget > 0:
             key, size = self._queue[0]
             if size >= self._request.big_key_bytes or (flight.keys and size > budget):
@@ -180,6 +218,24 @@ class Flush:
             budget -= size
         return flight if flight.keys else None
 
+    def _take_asking(self) -> _Flight | None:
+        """Take keys that this node serves to nobody but those who ask, since their slot has not arrived as a whole."""
+        flight = _Flight([], [], asking=True)
+        while self._asking and len(flight.keys) < self._pace.batch_size():
+            flight.keys.append(self._asking.popleft())
+        monitor = self._session.monitor()
+        monitor.send(*(ASKING + command for command in memory_usage(flight.keys)))
+        sizes = _receive(monitor, flight, len(flight.keys))
+        # A big key cannot be renamed before the slot has arrived.
+        small = [
+            (key, size)
+            for key, size in zip(flight.keys, sizes)
+            if not is_error(size) and (size or 0) < self._request.big_key_bytes
+        ]
+        self.unsettled = self.unsettled or len(small) < len(flight.keys)
+        flight.keys, flight.sizes = [key for key, _size in small], [size or 0 for _key, size in small]
+        return flight if flight.keys else None
+
     # -- keys in flight ----------------------------------------------------------------------------------------------
 
     def _advance(self, flight: _Flight | None) -> None:
@@ -188,11 +244,9 @@ class Flush:
         The outcomes of a removal are read one step later, so that the server has work while we prepare the next.
         """
         data = self._session.data
-        replies = 0
         if flight:
             self._copying = flight
-            blob, replies = self._commands.copy(flight.keys)
-            data.send(blob)
+            data.send(self._commands.copy(flight.keys, _lead(flight)))
         if self._copied:
             self._save(self._copied)
         self._settle_removing()
@@ -200,11 +254,12 @@ class Flush:
             self._removing, self._copied = self._copied, None
             data.send(self._removal(self._removing))
         if flight:
-            copies = data.receive(replies)
+            copies = _receive(data, flight, len(flight.keys) * self._commands.replies_per_copy)
             if self._scripts_are_gone(copies):
                 self._queue.extendleft(zip(flight.keys, flight.sizes))
                 self._copying = None
                 return
+            copies = self._leave_redirected(flight, copies)
             flight.records, flight.expiries = self._commands.copies(flight.keys, copies)
             self.counts.gone += len(flight.keys) - len(flight.records)
             self._copying, self._copied = None, flight
@@ -220,9 +275,29 @@ class Flush:
         self._commands.load(self._session.monitor())
         return True
 
+    def _leave_redirected(self, flight: _Flight, replies: list[t.Any]) -> list[t.Any]:
+        """Take keys out of a flight that this node does not serve; named by its own SCAN, they may answer to ASKING."""
+        if first_error(replies) is None:
+            return replies
+        step = self._commands.replies_per_copy
+        kept: list[t.Any] = []
+        keys, sizes = [], []
+        for index, (key, size) in enumerate(zip(flight.keys, flight.sizes)):
+            own = replies[index * step : (index + 1) * step]
+            if not any(map(is_redirect, own)):
+                keys.append(key)
+                sizes.append(size)
+                kept += own
+            elif flight.asking:
+                self.unsettled = True
+            else:
+                self._asking.append(key)
+        flight.keys, flight.sizes = keys, sizes
+        return kept
+
     def _settle_removing(self, *, certain: bool = True) -> None:
         if self._removing:
-            outcomes = self._session.data.receive(len(self._removing.records))
+            outcomes = _receive(self._session.data, self._removing, len(self._removing.records))
             flight, self._removing = self._removing, None
             self._settle(flight, outcomes, certain=certain)
 
@@ -234,11 +309,11 @@ class Flush:
 
     def _removal(self, flight: _Flight) -> bytes:
         if self._request.mode == "delete":
-            return self._commands.remove(flight.records, flight.expiries)
+            return self._commands.remove(flight.records, flight.expiries, _lead(flight))
         now = self._commands.server_time()
         moments = [now + self._random_life() for _record in flight.records]
         ends = [min(moment, expiry) if expiry > 0 else moment for moment, expiry in zip(moments, flight.expiries)]
-        return self._commands.shorten(flight.records, flight.expiries, ends)
+        return self._commands.shorten(flight.records, flight.expiries, ends, _lead(flight))
 
     def _random_life(self) -> int:
         return int(random.uniform(0, self._request.expire_window) * 1000)
@@ -259,7 +334,9 @@ class Flush:
                     removed += 1
                     continue
                 void.append(index)
-                if is_error(outcome):
+                if is_redirect(outcome):
+                    self.unsettled = True
+                elif is_error(outcome):
                     failure = failure or self._failure(record, outcome)
                 elif outcome == CHANGED:
                     self._try_again(record)
@@ -305,7 +382,10 @@ class Flush:
         for flight in (self._copying, self._copied):
             if flight:
                 self._record(flight, 0, list(range(len(flight.records))))
-                self._queue.extendleft(zip(flight.keys, flight.sizes))
+                if flight.asking:
+                    self._asking.extend(flight.keys)
+                else:
+                    self._queue.extendleft(zip(flight.keys, flight.sizes))
         self._copying = self._copied = None
 
     def _settle_and_leave(self) -> None:
@@ -320,17 +400,22 @@ class Flush:
     def _remove_unsaved(self, flight: _Flight) -> None:
         data = self._session.data
         if self._request.mode == "delete":
-            data.send(self._commands.remove_unsaved(flight.keys))
+            data.send(self._commands.remove_unsaved(flight.keys, _lead(flight)))
         else:
             lives = [self._random_life() for _key in flight.keys]
-            data.send(self._commands.shorten_unsaved(flight.keys, lives))
-        outcomes = data.receive(len(flight.keys))
-        error = first_error(outcomes)
+            data.send(self._commands.shorten_unsaved(flight.keys, lives, _lead(flight)))
+        outcomes = _receive(data, flight, len(flight.keys))
+        error = next((outcome for outcome in outcomes if is_error(outcome) and not is_redirect(outcome)), None)
         if error is not None:
             raise refused("the deletion", error)
+        redirected = [key for key, outcome in zip(flight.keys, outcomes) if is_error(outcome)]
+        if flight.asking:
+            self.unsettled = self.unsettled or bool(redirected)
+        else:
+            self._asking.extend(redirected)
         removed = outcomes.count(REMOVED)
         self.counts.removed += removed
-        self.counts.gone += len(outcomes) - removed
+        self.counts.gone += len(outcomes) - removed - len(redirected)
         self._folder.record(removed=removed)
 
     # -- big keys ----------------------------------------------------------------------------------------------------
@@ -340,7 +425,16 @@ class Flush:
         name = bigkey.quarantine_name(key, self._folder.run_id)
         self._folder.record(quarantine=name.hex(), key=key.hex(), durable=True)
         # A renaming of which the reply was lost may have been carried out after we asked for its outcome.
-        if bigkey.rename_away(self._session.data, key, name) or self._session.data.execute(b"EXISTS", name):
+        try:
+            renamed = bigkey.rename_away(self._session.data, key, name) or self._session.data.execute(b"EXISTS", name)
+        except CommandRefused as exc:
+            if exc.code not in REDIRECTS:
+                raise
+            # While a slot is on its way, no key in it can be renamed.
+            self.unsettled = True
+            self._release(name, removed=0)
+            return
+        if renamed:
             self._save_big(key, name)
         else:
             self.counts.gone += 1
@@ -358,7 +452,17 @@ class Flush:
             if not self._quarantined_saved:
                 part.rewind(mark)
             raise
-        except RunbookError:
+        except RunbookError as exc:
+            if isinstance(exc, CommandRefused) and exc.code in REDIRECTS:
+                # It is on its way to another node under its name in quarantine, where the next pass finds it.
+                part.rewind(mark)
+                self._quarantined = None
+                self.unsettled = True
+                return
+            if self._session.passes(exc):
+                if not self._quarantined_saved:
+                    part.rewind(mark)
+                raise
             part.rewind(mark)
             self._session.reset(DATA)
             if self._session.data.execute(b"RENAMENX", name, key, optional=True):
@@ -430,11 +534,15 @@ class Flush:
 
     def _open_part(self) -> PartWriter:
         if self._part is None:
-            self._part_number = 1 + len(list(self._folder.path.glob("part-*.resp.gz")))
+            self._part_number = next(self._part_numbers)
             self._part = PartWriter(self._folder.path / f"part-{self._part_number:04d}.resp.gz")
         return self._part
 
-    def _curve_point(self, *, force: bool = False) -> None:
-        elapsed = time.monotonic() - self._started
-        if force or elapsed - self.curve[-1][0] >= _CURVE_SECONDS:
-            self.curve.append((round(elapsed, 3), self.counts.removed))
+
+def _lead(flight: _Flight) -> bytes:
+    return ASKING if flight.asking else b""
+
+
+def _receive(connection: Connection, flight: _Flight, count: int) -> list[t.Any]:
+    """Return the replies to a flight's commands, without those to ASKING."""
+    return connection.receive(2 * count)[1::2] if flight.asking else connection.receive(count)

@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 import typing as t
 
 from .._errors import Refused, RunbookError
-from .connection import CommandRefused, Connection
+from .connection import CommandRefused
+from .deployment import Deployment
 from .names import INTERNAL_PREFIX, printable
-from .session import Session
 
 _SECONDS = 60
 _RENEW_AFTER = 15.0
@@ -39,14 +40,15 @@ class DatabaseLock:
     Without the rights on that key the lock is not taken, and ``warning`` says so.
     """
 
-    def __init__(self, session: Session, run_id: str) -> None:
-        self._session = session
+    def __init__(self, deployment: Deployment, run_id: str) -> None:
+        self._deployment = deployment
         self._holder = run_id.encode()
         self._renewed = time.monotonic()
+        self._renewing = threading.Lock()
         self.warning: str | None = None
 
     def __enter__(self) -> DatabaseLock:
-        self._session.retrying(self._acquire)
+        self._acquire()
         return self
 
     def _acquire(self) -> None:
@@ -67,27 +69,32 @@ class DatabaseLock:
             )
 
     def renew(self) -> None:
-        """Keep the lock while the run works; raise Refused if somebody else has it."""
-        if self.warning or time.monotonic() - self._renewed < _RENEW_AFTER:
+        """Keep the lock while the run works, in whichever thread comes first; raise Refused if somebody else has it."""
+        if (
+            self.warning
+            or time.monotonic() - self._renewed < _RENEW_AFTER
+            or not self._renewing.acquire(blocking=False)
+        ):
             return
-        self._renewed = time.monotonic()
-        if self._script(_RENEW, b"%d" % (_SECONDS * 1000)) == 0:
-            self._acquire()
+        try:
+            self._renewed = time.monotonic()
+            if self._script(_RENEW, b"%d" % (_SECONDS * 1000)) == 0:
+                self._acquire()
+        finally:
+            self._renewing.release()
 
     def __exit__(self, exc_type: type[BaseException] | None, *_exc: object) -> None:
         if self.warning:
             return
         with contextlib.suppress(RunbookError):
-            if exc_type is None:
-                self._session.retrying(lambda: self._script(_RELEASE))
-            else:
-                self._script(_RELEASE)
+            self._script(_RELEASE, patient=exc_type is None)
 
-    def _script(self, script: str, *arguments: bytes) -> t.Any:
-        return self._session.monitor().execute(b"EVAL", script.encode(), b"1", KEY, self._holder, *arguments)
+    def _script(self, script: str, *arguments: bytes, patient: bool = True) -> t.Any:
+        words = (b"EVAL", script.encode(), b"1", KEY, self._holder, *arguments)
+        return self._deployment.execute(KEY, *words, patient=patient)
 
 
-def current_holder(connection: Connection) -> str | None:
+def current_holder(deployment: Deployment) -> str | None:
     """Return the run that holds the lock, or None; reads only."""
-    holder = connection.execute(b"GET", KEY, optional=True)
+    holder = deployment.execute(KEY, b"GET", KEY, optional=True)
     return printable(holder) if holder else None

@@ -28,8 +28,20 @@ def redis_argument_spec() -> ArgumentSpec:
             "client_cert": {"type": "path"},
             "client_key": {"type": "path", "no_log": False},
             "validate_certs": {"type": "bool", "default": True},
+            "check_hostname": {"type": "bool", "default": True},
+            "tls_min_version": {"type": "str", "choices": ["TLSv1.2", "TLSv1.3"], "default": "TLSv1.2"},
             "connect_timeout": {"type": "float", "default": 5.0},
             "timeout": {"type": "float", "default": 30.0},
+            "topology": {"type": "str", "choices": ["auto", "standalone", "sentinel", "cluster"], "default": "auto"},
+            "nodes": {"type": "list", "elements": "str", "default": []},
+            "sentinel_service": {"type": "str", "default": ""},
+            "sentinel_username": {"type": "str"},
+            "sentinel_password": {
+                "type": "str",
+                "no_log": True,
+                "fallback": (env_fallback, ["REDIS_SENTINEL_PASSWORD"]),
+            },
+            "address_map": {"type": "dict", "default": {}},
         },
         required_together=[("client_cert", "client_key")],
     )
@@ -58,7 +70,10 @@ def caches_argument_spec() -> ArgumentSpec:
 
 def redis_settings(params: dict[str, t.Any]) -> RedisSettings:
     """Return the settings, and take credentials out of the URL that the result will show."""
-    settings = RedisSettings(**{name: params[name] for name in redis_argument_spec().argument_spec})
+    given = {name: params[name] for name in redis_argument_spec().argument_spec}
+    given["nodes"] = tuple(given["nodes"])
+    given["address_map"] = {str(name): str(place) for name, place in given["address_map"].items()}
+    settings = RedisSettings(**given)
     params["url"] = settings.display_url
     return settings
 

@@ -17,11 +17,12 @@ from .._errors import InvalidInput, Refused
 from .._run import utc_now
 from . import bigkey
 from .catalogue import CachePattern
-from .connection import Connection, ServerInfo, first_error, is_error, pack, refused
-from .names import literal_prefix, printable
+from .connection import Connection, ServerInfo, first_error, is_error, is_redirect, pack, refused
+from .deployment import Deployment
+from .names import literal_prefix, printable, to_bytes
 from .scan import scan
 from .session import Session
-from .throttle import Throttle
+from .throttle import Pace
 
 SENSITIVE_WORDS = (
     *("session", "sess", "auth", "token", "jwt", "oauth", "rate", "limit", "lock", "mutex", "leader"),
@@ -97,6 +98,8 @@ class FlushPlan:
     """
 
     server: ServerInfo
+    topology: str
+    nodes: list[dict[str, t.Any]]
     mode: str
     patterns: list[PatternPlan]
     database_keys: int
@@ -131,46 +134,92 @@ def pending_keys(connection: Connection, keys: list[bytes], request: FlushReques
     if request.mode == "delete" or not keys:
         return keys
     ttls = connection.pipeline([pack(b"PTTL", key) for key in keys])
-    error = first_error(ttls)
-    if error is not None:
-        raise refused("PTTL", error)
+    if first_error(ttls) is not None:
+        # A key on its way between two nodes of a cluster: who touches it will see.
+        ttls = [-1 if is_redirect(ttl) else ttl for ttl in ttls]
+        if first_error(ttls) is not None:
+            raise refused("PTTL", first_error(ttls))
     return [key for key, ttl in zip(keys, ttls) if needs_expiry(ttl, request.expire_window * 1000)]
 
 
-def make_plan(
-    session: Session, request: FlushRequest, throttle: Throttle, on_progress: t.Callable[[int], None]
-) -> FlushPlan:
-    """Count what the patterns match in a full pass that writes nothing."""
-    database_keys = session.data.execute(b"DBSIZE")
-    sample: list[str] = []
-    sized = sized_bytes = big_keys = found = 0
-    patterns = []
+@dataclass
+class NodeCount:
+    """What the patterns match on one node."""
+
+    database_keys: int
+    patterns: list[PatternPlan]
+    sample: list[str] = field(default_factory=list)
+    sized: int = 0
+    sized_bytes: int = 0
+    big_keys: int = 0
+
+
+def count_matches(
+    deployment: Deployment,
+    session: Session,
+    request: FlushRequest,
+    pace: Pace,
+    on_progress: t.Callable[[int], None],
+) -> NodeCount:
+    """Count what the patterns match on one node, in a full pass that writes nothing."""
+    counts = NodeCount(session.data.execute(b"DBSIZE"), [])
+    found = 0
     for entry in request.patterns:
         counted = PatternPlan(entry.pattern, entry.name, entry.backup)
-        for page in scan(session.scan, entry.pattern, throttle.scan_count, sizes_per_page=_SIZED_PER_PAGE):
+        counts.patterns.append(counted)
+        if not deployment.serves(session, to_bytes(entry.pattern)):
+            continue
+        for page in scan(session.scan, entry.pattern, pace.scan_count, sizes_per_page=_SIZED_PER_PAGE):
             counted.matched += len(page.keys)
             counted.to_change += len(pending_keys(session.data, page.keys, request))
-            sample.extend(printable(key) for key in page.keys[: max(_SAMPLE_NAMES - len(sample), 0)])
-            sized += len(page.sizes)
-            sized_bytes += sum(page.sizes)
-            big_keys += sum(size >= request.big_key_bytes for size in page.sizes)
+            counts.sample.extend(printable(key) for key in page.keys[: max(_SAMPLE_NAMES - len(counts.sample), 0)])
+            counts.sized += len(page.sizes)
+            counts.sized_bytes += sum(page.sizes)
+            counts.big_keys += sum(size >= request.big_key_bytes for size in page.sizes)
             found += len(page.keys)
-            throttle.pace(0)
+            pace.pace(0)
             on_progress(found)
-        patterns.append(counted)
+    return counts
+
+
+def make_plan(deployment: Deployment, request: FlushRequest, counts: t.Mapping[str, NodeCount]) -> FlushPlan:
+    """Make the plan of what was counted on each node (by its URL)."""
+    nodes = list(counts.values())
+    patterns = [
+        PatternPlan(
+            entry.pattern,
+            entry.name,
+            entry.backup,
+            sum(node.patterns[index].matched for node in nodes),
+            sum(node.patterns[index].to_change for node in nodes),
+        )
+        for index, entry in enumerate(request.patterns)
+    ]
     matched = sum(entry.matched for entry in patterns)
+    sized, sized_bytes = sum(node.sized for node in nodes), sum(node.sized_bytes for node in nodes)
     now = utc_now()
     stamp = f"{now:%Y%m%dT%H%M%SZ}"
+    server = deployment.server
     return FlushPlan(
-        server=session.server,
+        server=server,
+        topology=deployment.topology,
+        nodes=[
+            {
+                "url": url,
+                "database_keys": node.database_keys,
+                "matched": sum(entry.matched for entry in node.patterns),
+                "to_change": sum(entry.to_change for entry in node.patterns),
+            }
+            for url, node in counts.items()
+        ],
         mode=request.mode,
         patterns=patterns,
-        database_keys=database_keys,
-        sample=sample,
+        database_keys=sum(node.database_keys for node in nodes),
+        sample=[name for node in nodes for name in node.sample][:_SAMPLE_NAMES],
         estimated_bytes=sized_bytes * matched // sized if sized else 0,
         estimated_seconds=round(matched / request.rate_limit if request.rate_limit else matched / 50_000, 1),
-        confirm=f"{request.plan_hash(session.server, matched, stamp)}-{matched}-{stamp}",
-        big_keys=big_keys,
+        confirm=f"{request.plan_hash(server, matched, stamp)}-{matched}-{stamp}",
+        big_keys=sum(node.big_keys for node in nodes),
     )
 
 
@@ -214,24 +263,23 @@ def check_request(request: FlushRequest) -> None:
                 )
 
 
-def check_role(server: ServerInfo) -> None:
-    if server.role != "primary":
-        raise Refused(
-            f"Redis at {server.url} is a {server.role}; keys can only be changed on a primary: "
-            f"use the URL of its primary."
-        )
-    if server.mode == "cluster":
-        raise Refused(
-            f"Redis at {server.url} is a cluster node; this runbook works on a standalone server: use another URL."
-        )
+def check_role(deployment: Deployment) -> None:
+    for session in deployment.sessions:
+        server = session.server
+        if server.role != "primary":
+            raise Refused(
+                f"Redis at {server.url} is a {server.role}; keys can only be changed on a primary: "
+                + (f"use its primary, {server.primary}." if server.primary else "use the URL of its primary.")
+            )
 
 
-def check_server(request: FlushRequest, server: ServerInfo) -> None:
-    check_role(server)
-    if request.expected_run_id and request.expected_run_id != server.run_id:
+def check_server(request: FlushRequest, deployment: Deployment) -> None:
+    check_role(deployment)
+    run_ids = [session.server.run_id for session in deployment.sessions]
+    if request.expected_run_id and request.expected_run_id not in run_ids:
         raise Refused(
-            f"Redis at {server.url} has the run id {server.run_id}, expected was {request.expected_run_id}; "
-            "check that the URL names the right server, and that it was not restarted since."
+            f"Redis at {deployment.server.url} has the run id {' and '.join(run_ids)}, expected was "
+            f"{request.expected_run_id}; check that the URL names the right server, which was not restarted since."
         )
 
 

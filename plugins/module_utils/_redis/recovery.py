@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
+from .deployment import Deployment
 from .session import Session
 from .throttle import replica_lag
 
@@ -27,7 +28,7 @@ _LATENCY_FLOOR = 0.002
 
 @dataclass
 class Recovery:
-    """How a cache came back. Ratios are 0 to 1, times seconds; ``samples`` are taken once a second."""
+    """How a cache came back on one node. Ratios are 0 to 1, times seconds; ``samples`` are taken once a second."""
 
     state: str
     seconds: float
@@ -48,17 +49,55 @@ def hit_ratio_between(before: t.Mapping[str, str], after: t.Mapping[str, str], s
     }
 
 
-def measure_traffic(session: Session, check_stop: t.Callable[[], None], seconds: float = 1.0) -> dict[str, t.Any]:
-    """Return hits and misses of the server's clients over a time in which we ourselves ask for no key."""
-    before, deadline = session.monitor().info("stats"), time.monotonic() + seconds
-    while (remaining := deadline - time.monotonic()) > 0:
-        check_stop()
-        time.sleep(min(remaining, 0.2))
-    return hit_ratio_between(before, session.monitor().info("stats"), seconds)
+def measure_traffic(deployment: Deployment, seconds: float = 1.0) -> dict[str, t.Any]:
+    """Return hits and misses of the clients over a time in which we ourselves ask for no key, in all and per node."""
+
+    def measure(session: Session) -> dict[str, t.Any]:
+        before, deadline = session.monitor().info("stats"), time.monotonic() + seconds
+        while (remaining := deadline - time.monotonic()) > 0:
+            deployment.check()
+            time.sleep(min(remaining, 0.2))
+        return hit_ratio_between(before, session.monitor().info("stats"), seconds)
+
+    nodes = _of_each(deployment, measure)
+    hits, misses = sum(node["hits"] for node in nodes), sum(node["misses"] for node in nodes)
+    ratio = round(hits / (hits + misses), 4) if hits + misses > 0 else None
+    return {"seconds": nodes[0]["seconds"], "hits": hits, "misses": misses, "hit_ratio": ratio, "nodes": nodes}
 
 
-def server_health(session: Session) -> dict[str, t.Any]:
-    """Return the server's figures that matter around a flush; a figure that it does not report is None."""
+def server_health(deployment: Deployment) -> dict[str, t.Any]:
+    """Return the figures that matter around a flush: counts in all, for the rest the worst node's, and ``nodes``.
+
+    A figure that a server does not report is None.
+    """
+    nodes = _of_each(deployment, _node_health)
+    return {
+        **{name: _combined(name, [node[name] for node in nodes]) for name in nodes[0] if name != "url"},
+        "nodes": nodes,
+    }
+
+
+def _of_each(deployment: Deployment, work: t.Callable[[Session], dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    return deployment.each(lambda session: {"url": session.server.url, **session.retrying(lambda: work(session))})
+
+
+def _combined(name: str, values: list[t.Any]) -> t.Any:
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    if name in _WORST_LAST:
+        return max(known)
+    if name == "uptime_in_seconds":
+        return min(known)
+    if all(isinstance(value, int) for value in known):
+        return sum(known)
+    return known[0]
+
+
+_WORST_LAST = ("response_time_ms", "replica_lag_bytes", "mem_fragmentation_ratio")
+
+
+def _node_health(session: Session) -> dict[str, t.Any]:
     connection = session.monitor()
     info = connection.info("all")
     latencies = sorted(connection.response_time() for _sample in range(5))
@@ -104,6 +143,31 @@ def server_health(session: Session) -> dict[str, t.Any]:
 
 
 def watch_recovery(
+    deployment: Deployment,
+    baseline: t.Mapping[str, t.Any],
+    health: t.Mapping[str, t.Any],
+    removed: int,
+    timeout: float,
+) -> dict[str, t.Any]:
+    """Watch every node; return what the one says that fares worst, and ``nodes`` with all of them."""
+    ratios = {node["url"]: node["hit_ratio"] for node in baseline["nodes"]}
+    latencies = {node["url"]: node["response_time_ms"] for node in health["nodes"]}
+
+    def watch(session: Session) -> dict[str, t.Any]:
+        url = session.server.url
+        share = max(removed // len(deployment.sessions), 1)
+        latency = latencies.get(url, health["response_time_ms"])
+        return asdict(_watch_node(session, ratios.get(url), latency, share, timeout, deployment.check))
+
+    nodes = _of_each(deployment, watch)
+    worst = max(nodes, key=lambda node: (_WORST_STATE.index(node["state"]), node["seconds"]))
+    return {**worst, "nodes": nodes}
+
+
+_WORST_STATE = (RECOVERED, NO_TRAFFIC, NOT_RECOVERED)
+
+
+def _watch_node(
     session: Session,
     baseline_ratio: float | None,
     latency_before_ms: float,

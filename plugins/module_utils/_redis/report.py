@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import typing as t
+from dataclasses import fields
 from datetime import datetime
 
 from .._errors import RunbookError
@@ -16,6 +18,7 @@ from .connection import RedisSettings
 from .plan import FlushRequest
 from .recovery import RECOVERED
 from .restore import RestoreRequest
+from .topology import STANDALONE
 
 Fields = dict[str, t.Any]
 
@@ -30,6 +33,7 @@ _FIGURES = (
 
 
 def flush_report(
+    settings: RedisSettings,
     request: FlushRequest,
     run_id: str,
     started: datetime,
@@ -101,10 +105,7 @@ def flush_report(
             "command": "ansible-playbook market_intel.runbooks.restore_redis "
             + " ".join(
                 shlex.join(["-e", f"{name}={value}"])
-                for name, value in (
-                    ("flush_redis_url", plan["server"]["url"]),
-                    ("flush_redis_restore_run", backup["path"]),
-                )
+                for name, value in (*_connection_variables(settings), ("flush_redis_restore_run", backup["path"]))
             ),
             "note": "Keys that were written since are newer and are left alone."
             if request.mode == "delete"
@@ -112,8 +113,11 @@ def flush_report(
             "which also replaces keys that were written since.",
         }
     recovery = result.get("recovery")
+    if len(plan.get("nodes", ())) > 1:
+        report["summary"] += [_nodes_in_words(plan, result)]
+        report["details"] = {"nodes": result.get("nodes") or plan["nodes"]}
     if recovery:
-        report["details"] = {"recovery": recovery}
+        report.setdefault("details", {})["recovery"] = recovery
         report["series"] += [
             {
                 "name": "hit ratio after the flush",
@@ -123,6 +127,18 @@ def flush_report(
         ]
     report["degraded"] = degraded
     return report
+
+
+def _connection_variables(settings: RedisSettings) -> t.Iterator[tuple[str, str]]:
+    """Yield the role's variables that reach the same servers; secrets are left out."""
+    yield "flush_redis_url", settings.display_url
+    usual = RedisSettings(settings.url)
+    for option in fields(settings):
+        value = getattr(settings, option.name)
+        if option.name in ("url", "password", "sentinel_password") or value == getattr(usual, option.name):
+            continue
+        text = json.dumps(value) if isinstance(value, dict) else value
+        yield f"flush_redis_{option.name}", ",".join(text) if isinstance(text, tuple) else str(text)
 
 
 def _flush_proofs(result: t.Mapping[str, t.Any], with_backup: bool) -> list[Fields]:
@@ -152,7 +168,10 @@ def _flush_proofs(result: t.Mapping[str, t.Any], with_backup: bool) -> list[Fiel
             {
                 "claim": "the cache is as useful as before",
                 "result": "proven" if recovery["state"] == RECOVERED else "unknown",
-                "evidence": f"{recovery['state']} after {recovery['seconds']:.0f} s",
+                "evidence": f"{recovery['state']} after {recovery['seconds']:.0f} s"
+                + (
+                    f" on {recovery['url']}, the slowest of {len(nodes)}" if len(nodes := recovery["nodes"]) > 1 else ""
+                ),
             }
         )
     return proofs
@@ -239,7 +258,15 @@ def _state(result: t.Mapping[str, t.Any], check_mode: bool, failure: RunbookErro
 
 def _server(source: t.Mapping[str, t.Any]) -> str:
     server = source["server"]
-    return f" on {server['name']} {server['version']} ({server['url']})"
+    topology = "" if source["topology"] == STANDALONE else f"{source['topology']} of "
+    return f" on {topology}{server['name']} {server['version']} ({server['url']})"
+
+
+def _nodes_in_words(plan: t.Mapping[str, t.Any], result: t.Mapping[str, t.Any]) -> str:
+    removed = result.get("nodes")
+    if removed:
+        return "per primary: " + ", ".join(f"{node['removed']:,} on {node['url']}" for node in removed)
+    return "per primary: " + ", ".join(f"{node['to_change']:,} on {node['url']}" for node in plan["nodes"])
 
 
 def _figures(before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any]) -> list[Fields]:

@@ -23,10 +23,21 @@ from .._errors import Interrupted, InvalidInput, Refused, RunbookError
 from .._run import Progress, Stop, is_held, read_journal, read_manifest
 from . import backup
 from .backup import BIG, FIRST, LAST, Member
-from .bigkey import QUARANTINED, pending_quarantines
+from .bigkey import QUARANTINED, pending_quarantines, quarantine_name
 from .commands import KeyCommands, server_time
-from .connection import Connection, RedisSettings, ServerInfo, first_error, is_error, pack, refused
-from .names import INTERNAL_PREFIX, QUARANTINE_MARK, printable, to_bytes
+from .connection import (
+    CommandRefused,
+    Connection,
+    RedisSettings,
+    ServerInfo,
+    first_error,
+    is_error,
+    is_redirect,
+    pack,
+    refused,
+)
+from .deployment import Deployment
+from .names import INTERNAL_PREFIX, printable, to_bytes
 from .plan import check_rights, check_role
 from .session import Session
 
@@ -78,6 +89,7 @@ class RestorePlan:
     """What a restore would do; the same in check mode and for real."""
 
     server: ServerInfo
+    topology: str
     backup: dict[str, t.Any]
     records: int = 0
     to_restore: int = 0
@@ -115,13 +127,13 @@ def run_restore(settings: RedisSettings, request: RestoreRequest, stop: Stop, pr
     manifest = _read_manifest(request.path)
     if request.expiry not in ("absolute", "remaining", "persist"):
         raise InvalidInput(f"The expiry {request.expiry!r} is not known; allowed are absolute, remaining and persist.")
-    session = Session(settings, "runbooks-restore-redis", stop.check)
+    deployment = Deployment(settings, "runbooks-restore-redis", stop.check)
     restore: _Restore | None = None
     try:
-        check_role(session.server)
-        path, manifest = _of_this_server(request.path, manifest, session.server)
+        check_role(deployment)
+        path, manifest = _of_this_server(request.path, manifest, deployment.server)
         batches = _batches(path, {part["file"]: part["members"] for part in manifest["parts"]})
-        restore = _Restore(session, request, path, manifest, stop, progress)
+        restore = _Restore(deployment, request, path, manifest, stop, progress)
         started = time.monotonic()
         plan = restore.plan(batches)
         planned = time.monotonic()
@@ -144,7 +156,7 @@ def run_restore(settings: RedisSettings, request: RestoreRequest, stop: Stop, pr
             raise Interrupted(f"The restore was {exc}; run the same command again.", **exc.result) from exc
         raise
     finally:
-        session.close()
+        deployment.close()
 
 
 def _read_manifest(path: Path) -> dict[str, t.Any]:
@@ -196,38 +208,41 @@ def _batches(path: Path, recorded: t.Mapping[str, int]) -> list[_Batch]:
 class _Restore:
     def __init__(
         self,
-        session: Session,
+        deployment: Deployment,
         request: RestoreRequest,
         path: Path,
         manifest: dict[str, t.Any],
         stop: Stop,
         progress: Progress,
     ) -> None:
-        self._session = session
+        self._deployment = deployment
         self._request = request
         self._manifest = manifest
         self._stop = stop
         self._progress = progress
         self._path = path
         self._filters = [_compiled(pattern) for pattern in request.patterns]
-        self._key_commands: KeyCommands | None = None
-        self._now = server_time(session.data)
+        self._key_commands: dict[Connection, KeyCommands] = {}
+        self._sent: list[tuple[Connection, list[_Entry]]] = []
+        self._now = server_time(deployment.sessions[0].data)
         self._hidden: set[bytes] = set()
         self.restored = 0
         self._shift = self._now - _unix_ms(manifest) if request.expiry == "remaining" else 0
 
     def plan(self, batches: list[_Batch]) -> RestorePlan:
         """Count what is missing in a pass that writes nothing, after a look at versions and rights."""
-        connection = self._session.data
+        deployment = self._deployment
         plan = RestorePlan(
-            server=connection.server,
+            server=deployment.server,
+            topology=deployment.topology,
             backup={
                 "path": str(self._path),
                 "run_id": self._manifest["run_id"],
                 "server": self._manifest["server"],
             },
         )
-        self._check_version(connection, plan, batches)
+        for session in deployment.sessions:
+            self._check_version(session.data, plan, batches)
         key = next((entry.key for batch in batches for entry in self._entries(batch)), None)
         if key is not None:
             needed = {
@@ -235,9 +250,9 @@ class _Restore:
                 **(_RIGHTS_OVERWRITE if self._request.overwrite else {}),
                 **(_RIGHTS_BIG if any(batch.big for batch in batches) else {}),
             }
-            plan.not_verified += check_rights(connection, needed, [key])
+            plan.not_verified += check_rights(deployment.session_of(key).data, needed, [key])
         self._hidden.clear()
-        pending = [name for name in pending_quarantines(self._path) if connection.execute(b"EXISTS", name)]
+        pending = [name for name in pending_quarantines(self._path) if deployment.execute(name, b"EXISTS", name)]
         plan.to_restore += len(pending)
         for batch in batches:
             self._stop.check()
@@ -245,55 +260,80 @@ class _Restore:
             live = [entry for entry in entries if not self._is_expired(entry)]
             plan.records += len(entries)
             plan.expired += len(entries) - len(live)
-            existing, to_restore = self._compare(connection, live)
-            plan.existing += existing
-            plan.to_restore += to_restore
+            for connection, part in self._by_owner(live):
+                existing, to_restore = self._compare(connection, part)
+                plan.existing += existing
+                plan.to_restore += to_restore
             plan.sample.extend(printable(entry.key) for entry in live[: _SAMPLE_NAMES - len(plan.sample)])
             plan.payload_bytes += sum(entry.size for entry in live)
             self._progress.report("comparing", plan.records, None)
-        _check_memory(connection, plan)
+        _check_memory(deployment, plan)
         return plan
 
     def apply(self, batches: list[_Batch], plan: RestorePlan) -> None:
         """Put the keys back; ``restored`` counts them."""
-        connection = self._session.data
         self._hidden.clear()
-        self._probe(connection, batches)
+        self._probe(batches)
         self._hidden.clear()
-        self._put_quarantined_back(connection)
-        pending = 0
+        self._put_quarantined_back()
         for batch in batches:
             self._stop.check()
             entries = [entry for entry in self._entries(batch) if not self._is_expired(entry)]
             if batch.big or self._request.overwrite:
-                self._settle(connection, pending)
-                pending = 0
+                self._settle()
             if batch.big:
-                self._restore_big(connection, batch, entries)
+                self._restore_big(batch, entries)
                 continue
+            parts = self._by_owner(entries)
             if self._request.overwrite:
-                entries = self._different(connection, entries)
-            # The next batch is on its way while the server works on this one.
-            connection.send(*map(self._restore_command, entries))
-            self._settle(connection, pending)
-            pending = len(entries)
+                parts = [(connection, self._different(connection, part)) for connection, part in parts]
+            # The next batch is on its way while the servers work on this one.
+            for connection, part in parts:
+                connection.send(*map(self._restore_command, part))
+            self._settle()
+            self._sent = parts
             self._progress.report("restoring", self.restored, plan.to_restore)
-        self._settle(connection, pending)
+        self._settle()
         self._progress.report("restoring", self.restored, plan.to_restore, force=True)
 
-    def _settle(self, connection: Connection, count: int) -> None:
-        replies = connection.receive(count)
-        ok = replies.count(b"OK")
-        self.restored += ok
-        if ok < len(replies):
-            failure = next(filter(_is_failure, replies), None)
-            if failure is not None:
-                raise refused("RESTORE", failure)
+    def _by_owner(self, entries: list[_Entry]) -> list[tuple[Connection, list[_Entry]]]:
+        """Split entries by the primaries that own their keys."""
+        if not self._deployment.clustered:
+            return [(self._deployment.sessions[0].data, entries)]
+        parts: dict[Session, list[_Entry]] = {}
+        for entry in entries:
+            parts.setdefault(self._deployment.session_of(entry.key), []).append(entry)
+        return [(session.data, part) for session, part in parts.items()]
 
-    def _put_quarantined_back(self, connection: Connection) -> None:
+    def _settle(self) -> None:
+        """Read what became of the batch that was sent; in a cluster, follow keys that are on their way."""
+        for connection, entries in self._sent:
+            replies = connection.receive(len(entries))
+            ok = replies.count(b"OK")
+            self.restored += ok
+            if ok == len(replies):
+                continue
+            for entry, reply in zip(entries, replies):
+                if is_redirect(reply):
+                    self._restore_routed(entry)
+                elif _is_failure(reply):
+                    raise refused("RESTORE", reply)
+        self._sent = []
+
+    def _restore_routed(self, entry: _Entry) -> None:
+        words = backup.parse_commands(self._restore_command(entry))[0]
+        try:
+            self._deployment.execute(entry.key, *words)
+        except CommandRefused as exc:
+            if exc.code != "BUSYKEY":
+                raise
+        else:
+            self.restored += 1
+
+    def _put_quarantined_back(self) -> None:
         """Give big keys that an unfinished run had renamed away their names again, where nobody has taken them."""
         for name, key in pending_quarantines(self._path).items():
-            if connection.execute(b"RENAMENX", name, key, optional=True):
+            if self._deployment.execute(name, b"RENAMENX", name, key, optional=True):
                 self.restored += 1
 
     # -- one batch ---------------------------------------------------------------------------------------------------
@@ -345,13 +385,14 @@ class _Restore:
             b"$7\r\nREPLACE\r\n" if self._request.overwrite else b"",
         )
 
-    def _restore_big(self, connection: Connection, batch: _Batch, entries: list[_Entry]) -> None:
+    def _restore_big(self, batch: _Batch, entries: list[_Entry]) -> None:
         """Build a big key under a name of its own, then rename it, so that nobody sees a part of it."""
         for entry in entries:
+            connection = self._deployment.session_of(entry.key).data
             if not self._request.overwrite and connection.execute(b"EXISTS", entry.key):
                 continue
             # Two restores at once must not build under the same name.
-            name = entry.key + QUARANTINE_MARK + b"restore-" + secrets.token_hex(8).encode()
+            name = quarantine_name(entry.key, f"restore-{secrets.token_hex(8)}")
             # The last member holds only the expiry, which is set once the key is whole.
             for member in batch.members[:-1]:
                 commands = backup.parse_commands(backup.read_member(batch.path, member))
@@ -381,10 +422,18 @@ class _Restore:
         """Return how many of the keys exist, and how many are to be restored."""
         keys = [entry.key for entry in entries]
         chunks = [keys[start : start + _EXISTS_KEYS] for start in range(0, len(keys), _EXISTS_KEYS)]
+        if self._deployment.clustered:
+            # Keys of one command must be in one slot there.
+            chunks = [[key] for key in keys]
         replies = connection.pipeline([pack(b"EXISTS", *chunk) for chunk in chunks])
-        error = first_error(replies)
-        if error is not None:
-            raise refused("EXISTS", error)
+        if first_error(replies) is not None:
+            replies = [
+                self._deployment.execute(chunk[0], b"EXISTS", *chunk) if is_redirect(reply) else reply
+                for chunk, reply in zip(chunks, replies)
+            ]
+            error = first_error(replies)
+            if error is not None:
+                raise refused("EXISTS", error)
         existing = sum(replies)
         return existing, len(self._different(connection, entries)) if self._request.overwrite else len(
             entries
@@ -393,16 +442,18 @@ class _Restore:
     def _different(self, connection: Connection, entries: list[_Entry]) -> list[_Entry]:
         """Return the entries whose key is missing or is not as it was saved; a big key always counts as different."""
         commands = self._commands(connection)
-        blob, count = commands.copy([entry.key for entry in entries])
-        connection.send(blob)
-        records, _expiries = commands.copies([entry.key for entry in entries], connection.receive(count))
+        connection.send(commands.copy([entry.key for entry in entries]))
+        replies = connection.receive(len(entries) * commands.replies_per_copy)
+        # A key on its way between nodes counts as different.
+        replies = [None if is_redirect(reply) else reply for reply in replies]
+        records, _expiries = commands.copies([entry.key for entry in entries], replies)
         present = {record.key: record for record in records}
         return [entry for entry in entries if not _same(present.get(entry.key), entry)]
 
     def _commands(self, connection: Connection) -> KeyCommands:
-        if self._key_commands is None:
-            self._key_commands = KeyCommands(connection)
-        return self._key_commands
+        if connection not in self._key_commands:
+            self._key_commands[connection] = KeyCommands(connection)
+        return self._key_commands[connection]
 
     # -- versions ----------------------------------------------------------------------------------------------------
 
@@ -412,7 +463,7 @@ class _Restore:
         if not saved:
             return
         if own is None:
-            plan.not_verified.append("whether this server reads the backup's format")
+            plan.not_verified.append(f"whether {connection.server.url} reads the backup's format")
         elif saved > own or (own >= _VALKEY_RDB > saved > _LAST_COMMON_RDB):
             server = connection.server
             raise Refused(
@@ -422,15 +473,16 @@ class _Restore:
                 f"{self._manifest['server']['version']}) or newer of the same family."
             )
 
-    def _probe(self, connection: Connection, batches: list[_Batch]) -> None:
-        """Restore one record under a name of our own for some seconds: what a version check "
-        "cannot foresee shows here."""
+    def _probe(self, batches: list[_Batch]) -> None:
+        """Restore one record under a name of our own for some seconds: shows what a version check cannot foresee."""
         for entry in (entry for batch in batches if not batch.big for entry in self._entries(batch)):
             moment = b"%d" % (self._now + _PROBE_LIFE_MS)
-            reply = connection.pipeline([pack(b"RESTORE", _SCRATCH, moment, entry.payload, b"ABSTTL", b"REPLACE")])[0]
-            if is_error(reply) and not str(reply).startswith("NOPERM"):
-                raise refused("RESTORE of a trial record", reply)
-            connection.execute(b"UNLINK", _SCRATCH, optional=True)
+            try:
+                self._deployment.execute(_SCRATCH, b"RESTORE", _SCRATCH, moment, entry.payload, b"ABSTTL", b"REPLACE")
+            except CommandRefused as exc:
+                if exc.code != "NOPERM":
+                    raise
+            self._deployment.execute(_SCRATCH, b"UNLINK", _SCRATCH, optional=True)
             return
 
 
@@ -472,13 +524,17 @@ def _first_rdb_version(batches: list[_Batch]) -> int:
     return 0
 
 
-def _check_memory(connection: Connection, plan: RestorePlan) -> None:
-    memory = connection.info("memory")
-    limit, used = int(memory.get("maxmemory", 0)), int(memory.get("used_memory", 0))
-    if limit and memory.get("maxmemory_policy") == "noeviction" and used + plan.payload_bytes > limit:
+def _check_memory(deployment: Deployment, plan: RestorePlan) -> None:
+    left = 0
+    for session in deployment.sessions:
+        memory = session.data.info("memory")
+        limit, used = int(memory.get("maxmemory", 0)), int(memory.get("used_memory", 0))
+        if not limit or memory.get("maxmemory_policy") != "noeviction":
+            return
+        left += max(limit - used, 0)
+    if plan.payload_bytes > left:
         raise Refused(
-            f"The server has {limit - used} bytes left below maxmemory, the restore needs at "
-            f"least {plan.payload_bytes}; "
+            f"The server has {left} bytes left below maxmemory, the restore needs at least {plan.payload_bytes}; "
             "raise maxmemory, or restore a part with patterns."
         )
 

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
 import shutil
 import time
 import typing as t
@@ -31,6 +33,7 @@ from .._run import (
 from . import backup
 from .bigkey import QUARANTINED, pending_quarantines
 from .connection import RedisSettings, ServerInfo
+from .deployment import Deployment, Tally
 from .flush import Flush, FlushCounts
 from .lock import KEY as LOCK_KEY
 from .lock import DatabaseLock, current_holder
@@ -38,10 +41,12 @@ from .names import to_bytes
 from .plan import (
     FlushPlan,
     FlushRequest,
+    NodeCount,
     check_plan,
     check_request,
     check_rights,
     check_server,
+    count_matches,
     database_hash,
     make_plan,
     pending_keys,
@@ -78,6 +83,11 @@ _RIGHTS: dict[str, list[bytes]] = {
     "EVALSHA": [b"EVALSHA", b"0" * 40, b"1", b""],
     "SCRIPT LOAD": [b"SCRIPT", b"LOAD", b""],
 }
+_CLUSTER_RIGHTS: dict[str, list[bytes]] = {"ASKING": [b"ASKING"], "CLUSTER NODES": [b"CLUSTER", b"NODES"]}
+
+_PASSES = 20
+_PASS_PAUSE = 0.5
+_CURVE_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,7 @@ class FlushOptions:
     run_id: str
     backup_keep: int = 0
     accept_ephemeral_storage: bool = False
+    read_from: str = "primary"
     check_mode: bool = False
 
 
@@ -102,25 +113,18 @@ def run_flush(options: FlushOptions, request: FlushRequest, stop: Stop, progress
     if options.backup_keep < 0:
         raise InvalidInput(f"flush_redis_backup_keep is {options.backup_keep}; allowed is 0 (keeps all) or more.")
     base = options.backup_dir / "redis"
-    session = Session(options.settings, options.run_id, stop.check)
+    deployment = Deployment(options.settings, options.run_id, stop.check)
     try:
-        check_server(request, session.server)
+        check_server(request, deployment)
         throttle = Throttle(
-            session.monitor,
             rate_limit=request.rate_limit,
             batch_size=request.batch_size,
             max_latency=request.max_latency_ms / 1000,
             max_replica_lag=request.max_replica_lag_bytes,
-            check_stop=stop.check,
+            check_stop=deployment.check,
         )
-        health = session.retrying(lambda: server_health(session))
-
-        def on_counted(found: int) -> None:
-            stop.check()
-            progress.report("counting", found, None)
-
-        plan = session.retrying(lambda: make_plan(session, request, throttle, on_counted))
-        session.retrying(lambda: _complete_plan(session, request, base, plan))
+        health = server_health(deployment)
+        plan = _plan(deployment, request, options, throttle, base, progress)
         result: dict[str, t.Any] = {
             "changed": plan.to_change > 0,
             "run_id": options.run_id,
@@ -134,9 +138,11 @@ def run_flush(options: FlushOptions, request: FlushRequest, stop: Stop, progress
             "remaining": plan.to_change,
             "backup": {"path": "", "parts": [], "records": 0, "bytes": 0},
             "curve": [],
+            "nodes": [],
             "notices": plan.notices,
             "phases": {},
-            "reconnects": session.reconnects,
+            "reconnects": deployment.reconnects,
+            "failovers": deployment.failovers,
             "back_offs": throttle.back_offs,
             "removed_backups": [],
             "baseline": None,
@@ -154,9 +160,9 @@ def run_flush(options: FlushOptions, request: FlushRequest, stop: Stop, progress
             return result
         _check_space(base, plan)
         if request.recovery_timeout:
-            result["baseline"] = session.retrying(lambda: measure_traffic(session, stop.check))
-        result.update(_apply(session, request, options, base, plan, throttle, stop, progress))
-        _look_after(session, request, health, result, stop)
+            result["baseline"] = measure_traffic(deployment)
+        result.update(_apply(deployment, request, options, base, plan, throttle, progress))
+        _look_after(deployment, request, health, result)
         result["changed"] = result["removed"] > 0
         result["seconds"] = round(time.monotonic() - started, 3)
         return result
@@ -165,44 +171,85 @@ def run_flush(options: FlushOptions, request: FlushRequest, stop: Stop, progress
             raise
         raise Interrupted(f"The flush was {exc} before it removed a key; run the same command again.") from exc
     finally:
-        session.close()
+        deployment.close()
+
+
+def _plan(
+    deployment: Deployment,
+    request: FlushRequest,
+    options: FlushOptions,
+    throttle: Throttle,
+    base: Path,
+    progress: Progress,
+) -> FlushPlan:
+    """Count on all nodes, ask for the rights, and note what an operator has to know."""
+    found = Tally(lambda total: progress.report("counting", total, None))
+    sessions = deployment.sessions
+    notices: list[str] = []
+    if options.check_mode and options.read_from == "replica":
+        sessions, notices = deployment.reading_sessions()
+
+    def count(session: Session) -> tuple[str, NodeCount]:
+        def on_counted(number: int) -> None:
+            deployment.check()
+            found.set(session, number)
+
+        pace = throttle.on(session.monitor)
+        counts = session.retrying(lambda: count_matches(deployment, session, request, pace, on_counted))
+        return session.server.url, counts
+
+    try:
+        counts = dict(deployment.each(count, sessions))
+    finally:
+        for session in sessions:
+            if session not in deployment.sessions:
+                session.close()
+    plan = make_plan(deployment, request, counts)
+    plan.notices = notices
+    _complete_plan(deployment, request, base, plan)
+    return plan
 
 
 def _look_after(
-    session: Session,
+    deployment: Deployment,
     request: FlushRequest,
     health: t.Mapping[str, t.Any],
     result: dict[str, t.Any],
-    stop: Stop,
 ) -> None:
     """Add the server's health and how the cache recovers; the flush is done, so that nothing here fails it."""
-    baseline, latency = result["baseline"], health["response_time_ms"]
     try:
-        result["after"] = session.retrying(lambda: server_health(session))
+        result["after"] = server_health(deployment)
         if not request.recovery_timeout or not result["removed"]:
             return
-        ratio = baseline["hit_ratio"]
-        recovery = watch_recovery(session, ratio, latency, result["removed"], request.recovery_timeout, stop.check)
-        result["recovery"] = asdict(recovery)
+        result["recovery"] = watch_recovery(
+            deployment, result["baseline"], health, result["removed"], request.recovery_timeout
+        )
     except RunbookError as exc:
         result["notices"].append(f"The server was not watched to the end after the flush: {exc}")
 
 
-def _complete_plan(session: Session, request: FlushRequest, base: Path, plan: FlushPlan) -> None:
+def _complete_plan(deployment: Deployment, request: FlushRequest, base: Path, plan: FlushPlan) -> None:
     patterns = [to_bytes(entry.pattern) for entry in request.patterns]
-    plan.not_verified = check_rights(session.data, _RIGHTS, patterns)
-    plan.notices = []
-    holder = current_holder(session.data)
+    rights = {**_RIGHTS, **(_CLUSTER_RIGHTS if deployment.clustered else {})}
+    missing = deployment.each(
+        lambda session: session.retrying(lambda: check_rights(session.data, rights, patterns)),
+    )
+    plan.not_verified = list(dict.fromkeys(line for lines in missing for line in lines))
+    holder = current_holder(deployment)
     if holder:
         plan.notices.append(f"The run {holder} holds the lock on this database ({LOCK_KEY.decode()}).")
     without = [entry.pattern for entry in request.patterns if not entry.backup]
     if without:
         plan.notices.append(f"NO BACKUP is made of {', '.join(without)}: these keys cannot be put back.")
-    for run in unfinished_runs(base, request.fingerprint(session.server)):
+    for run in unfinished_runs(base, request.fingerprint(deployment.server)):
         plan.continues = plan.continues or run.path.name
         plan.notices.append(f"The run {run.path.name} did not finish; this command continues it.")
     for run in unfinished_runs(base):
-        if run.path.name != plan.continues and _is_of(run.manifest, session.server) and pending_quarantines(run.path):
+        if (
+            run.path.name != plan.continues
+            and _is_of(run.manifest, deployment.server)
+            and pending_quarantines(run.path)
+        ):
             plan.notices.append(
                 f"The run {run.path.name} did not finish and has renamed big keys away: repeat its command "
                 f"(patterns {', '.join(entry['pattern'] for entry in run.manifest['patterns'])}), or restore it."
@@ -234,76 +281,65 @@ def _check_space(base: Path, plan: FlushPlan) -> None:
 
 
 def _apply(
-    session: Session,
+    deployment: Deployment,
     request: FlushRequest,
     options: FlushOptions,
     base: Path,
     plan: FlushPlan,
     throttle: Throttle,
-    stop: Stop,
     progress: Progress,
 ) -> dict[str, t.Any]:
+    server = deployment.server
     try:
-        folder, resumed = _open_folder(session, request, options, base)
+        folder, resumed = _open_folder(server, request, options, base)
     except OSError as exc:
         raise folder_failed(base, exc) from exc
-    lock = DatabaseLock(session, folder.run_id)
-    flush: Flush | None = None
+    lock = DatabaseLock(deployment, folder.run_id)
     phases: dict[str, float] = {}
     began = time.monotonic()
 
     def between() -> None:
-        stop.check()
+        deployment.check()
         lock.renew()
 
+    work = _NodeFlushes(deployment, request, folder, throttle, between, progress, plan.to_change)
+
     def reached() -> dict[str, t.Any]:
+        counts = work.counts()
         return {
             "run_id": folder.run_id,
             "resumed": resumed,
-            "removed": flush.counts.removed if flush else 0,
-            "counts": asdict(flush.counts) if flush else {},
-            "curve": flush.curve if flush else [],
+            "removed": counts.removed,
+            "counts": asdict(counts) if work.flushes else {},
+            "curve": work.curve,
+            "nodes": work.per_node(),
             "backup": _describe_backup(folder),
-            "notices": [*plan.notices, *([lock.warning] if lock.warning else [])],
-            "reconnects": session.reconnects,
+            "notices": [*plan.notices, *work.notices, *([lock.warning] if lock.warning else [])],
+            "reconnects": deployment.reconnects,
+            "failovers": deployment.failovers,
             "back_offs": throttle.back_offs,
             "phases": phases,
         }
 
     try:
-        with exclusive(base / f".lock-{database_hash(session.server)}", "Another flush of this database"), lock:
-            flush = session.retrying(
-                lambda: Flush(
-                    session,
-                    request,
-                    throttle,
-                    folder,
-                    between=between,
-                    on_progress=lambda removed: progress.report("flushing", removed, plan.to_change),
-                )
-            )
-            recover = flush.recover_quarantined
-            session.retrying(lambda: recover(pending_quarantines(folder.path)))
-            for entry in request.patterns:
-                flush.run(entry)
-            flush.close()
+        with exclusive(base / f".lock-{database_hash(server)}", "Another flush of this database"), lock:
+            work.flush()
             phases["flush"] = round(time.monotonic() - began, 3)
-            remaining = session.retrying(lambda: _count_remaining(session, request, throttle, between, progress))
+            remaining = work.count_remaining()
             phases["verify"] = round(time.monotonic() - began - phases["flush"], 3)
-        progress.report("flushing", flush.counts.removed, plan.to_change, force=True)
+        work.report_progress(force=True)
         folder.save(
             state="done",
             ended=rfc3339(utc_now()),
-            rdb_version=flush.rdb_version or folder.manifest.get("rdb_version", 0),
+            rdb_version=work.rdb_version or folder.manifest.get("rdb_version", 0),
             removed=sum(entry.get("removed", 0) for entry in read_journal(folder.path)),
         )
     except (RunbookError, OSError) as exc:
         # A disk that is full fails these too; the run stays unfinished then, and the same command continues it.
         with contextlib.suppress(OSError):
-            if flush is not None:
-                flush.close()
+            work.close()
             folder.save(state="interrupted" if isinstance(exc, Interrupted) else "failed", ended=rfc3339(utc_now()))
-        if isinstance(exc, Refused) and flush is None and not resumed:
+        if isinstance(exc, Refused) and not work.flushes and not resumed:
             folder.discard()
         error = _sentence(exc, folder, reached()["removed"])
         error.result.update(changed=reached()["removed"] > 0, plan=plan.as_result(), state=error.state, **reached())
@@ -313,10 +349,139 @@ def _apply(
             **reached(),
             "remaining": remaining,
             "state": "done",
-            "removed_backups": _apply_retention(base, options.backup_keep, folder, session.server),
+            "removed_backups": _apply_retention(base, options.backup_keep, folder, server),
         }
     finally:
         folder.close()
+
+
+class _NodeFlushes:
+    """The flushes of all primaries, in as many passes as a cluster needs that changes meanwhile."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        request: FlushRequest,
+        folder: RunFolder,
+        throttle: Throttle,
+        between: t.Callable[[], None],
+        progress: Progress,
+        expected: int,
+    ) -> None:
+        self._deployment = deployment
+        self._request = request
+        self._folder = folder
+        self._throttle = throttle
+        self._between = between
+        self._progress = progress
+        self._expected = expected
+        self._removed = Tally(self._on_removed)
+        self._part_numbers = itertools.count(1 + len(list(folder.path.glob("part-*.resp.gz"))))
+        self._started = time.monotonic()
+        self.curve: list[tuple[float, int]] = [(0.0, 0)]
+        self.flushes: dict[Session, Flush] = {}
+        self.notices: list[str] = []
+
+    def flush(self) -> None:
+        """Flush on all nodes until none has seen a key on its way elsewhere."""
+        todo = list(self._deployment.sessions)
+        for number in itertools.count(1):
+            self._deployment.each(self._flush_node, todo)
+            changed = self._deployment.refresh()
+            todo = [
+                session
+                for session in self._deployment.sessions
+                if session in changed or self.flushes[session].unsettled
+            ]
+            if not todo:
+                break
+            if number == _PASSES:
+                self.notices.append(
+                    "Slots of the cluster were being moved all the time, so that keys on their way may be left; "
+                    "run the same command again when that has ended."
+                )
+                break
+            self._throttle.sleep(_PASS_PAUSE)
+        self.close()
+        pending = pending_quarantines(self._folder.path)
+        if pending:
+            raise RunbookError(
+                f"{len(pending)} big keys were renamed away and are on their way between nodes of the cluster; "
+                "run the same command again when slots are no longer moved: it finishes them."
+            )
+
+    def _flush_node(self, session: Session) -> None:
+        if session not in self.flushes:
+            self.flushes[session] = session.retrying(lambda: self._make(session))
+        flush = self.flushes[session]
+        flush.unsettled = False
+        session.retrying(lambda: flush.recover_quarantined(pending_quarantines(self._folder.path)))
+        for entry in self._request.patterns:
+            serves = functools.partial(self._deployment.serves, session, to_bytes(entry.pattern))
+            if session.retrying(serves):
+                flush.run(entry)
+
+    def _make(self, session: Session) -> Flush:
+        return Flush(
+            session,
+            self._request,
+            self._throttle.on(session.monitor),
+            self._folder,
+            self._part_numbers,
+            between=self._between,
+            on_progress=lambda removed: self._removed.set(session, removed),
+        )
+
+    def count_remaining(self) -> int:
+        """Count in a full pass what still matches: keys that were written since, or that changed again and again."""
+        found = Tally(lambda total: self._progress.report("verifying", total, None))
+        return sum(self._deployment.each(lambda session: session.retrying(lambda: self._count_node(session, found))))
+
+    def _count_node(self, session: Session, found: Tally) -> int:
+        session.reset(SCAN)
+        pace = self._throttle.on(session.monitor)
+        remaining = 0
+        for entry in self._request.patterns:
+            if not self._deployment.serves(session, to_bytes(entry.pattern)):
+                continue
+            for page in scan(session.scan, entry.pattern, pace.scan_count):
+                remaining += len(pending_keys(session.data, page.keys, self._request))
+                pace.pace(0)
+                self._between()
+                found.set(session, remaining)
+        return remaining
+
+    def close(self) -> None:
+        for flush in self.flushes.values():
+            flush.close()
+        self._curve_point()
+
+    # -- what was reached --------------------------------------------------------------------------------------------
+
+    def counts(self) -> FlushCounts:
+        total = FlushCounts()
+        for flush in list(self.flushes.values()):
+            for name, value in asdict(flush.counts).items():
+                setattr(total, name, getattr(total, name) + value)
+        return total
+
+    def per_node(self) -> list[dict[str, t.Any]]:
+        return [{"url": session.server.url, **asdict(flush.counts)} for session, flush in self.flushes.items()]
+
+    @property
+    def rdb_version(self) -> int:
+        return max((flush.rdb_version for flush in self.flushes.values()), default=0)
+
+    def report_progress(self, *, force: bool = False) -> None:
+        self._progress.report("flushing", self.counts().removed, self._expected, force=force)
+
+    def _on_removed(self, total: int) -> None:
+        self._progress.report("flushing", total, self._expected)
+        if time.monotonic() - self._started - self.curve[-1][0] >= _CURVE_SECONDS:
+            self._curve_point()
+
+    def _curve_point(self) -> None:
+        self.curve.append((round(time.monotonic() - self._started, 3), self.counts().removed))
 
 
 def _apply_retention(base: Path, keep: int, folder: RunFolder, server: ServerInfo) -> list[str]:
@@ -338,9 +503,11 @@ def _sentence(cause: RunbookError | OSError, folder: RunFolder, removed: int) ->
     return Refused(str(cause)) if isinstance(cause, Refused) else RunbookError(str(cause))
 
 
-def _open_folder(session: Session, request: FlushRequest, options: FlushOptions, base: Path) -> tuple[RunFolder, bool]:
+def _open_folder(
+    server: ServerInfo, request: FlushRequest, options: FlushOptions, base: Path
+) -> tuple[RunFolder, bool]:
     """Continue the unfinished run of the same command, or begin a new one."""
-    fingerprint = request.fingerprint(session.server)
+    fingerprint = request.fingerprint(server)
     folder = RunFolder.resume(base, fingerprint) if base.exists() else None
     if folder is None:
         manifest = {
@@ -350,7 +517,7 @@ def _open_folder(session: Session, request: FlushRequest, options: FlushOptions,
             "state": "running",
             "fingerprint": fingerprint,
             "started": rfc3339(utc_now()),
-            "server": asdict(session.server),
+            "server": asdict(server),
             "patterns": [asdict(entry) for entry in request.patterns],
             "mode": request.mode,
             "parts": [],
@@ -364,23 +531,8 @@ def _open_folder(session: Session, request: FlushRequest, options: FlushOptions,
                 path.unlink()
                 continue
             folder.manifest["parts"].append(backup.describe_part(path))
-    folder.save(state="running", server=asdict(session.server))
+    folder.save(state="running", server=asdict(server))
     return folder, True
-
-
-def _count_remaining(
-    session: Session, request: FlushRequest, throttle: Throttle, between: t.Callable[[], None], progress: Progress
-) -> int:
-    """Count in a full pass what still matches: keys that were written since, or that changed again and again."""
-    session.reset(SCAN)
-    remaining = 0
-    for entry in request.patterns:
-        for page in scan(session.scan, entry.pattern, throttle.scan_count):
-            remaining += len(pending_keys(session.data, page.keys, request))
-            throttle.pace(0)
-            between()
-            progress.report("verifying", remaining, None)
-    return remaining
 
 
 def _describe_backup(folder: RunFolder) -> dict[str, t.Any]:

@@ -11,50 +11,68 @@ import typing as t
 
 from .._errors import RunbookError
 from .._wait import wait_until
-from .connection import Connection, ConnectionLost, RedisSettings, RedisUnavailable, ServerInfo, connection_lost
+from .connection import (
+    PASSING,
+    CommandRefused,
+    Connection,
+    ConnectionLost,
+    RedisUnavailable,
+    ServerInfo,
+    connection_lost,
+)
+from .topology import Endpoint
 
 DATA = "data"
 SCAN = "scan"
 MONITOR = "monitor"
 
-_RECONNECT_SECONDS = 20.0
+RECONNECT_SECONDS = 20.0
+# Sentinels wait for half a minute as a rule before they act, and clusters for a quarter.
+FAILOVER_SECONDS = 120.0
 _MAX_RECONNECTS = 100
 
 T = t.TypeVar("T")
 
 
 class ServerChanged(RunbookError):
-    """After a reconnect another server process answers."""
+    """After a reconnect another server process answers, which is not known to have the data of the one before."""
 
 
 class Session:
-    """Up to three connections to one server process: for data, for scanning, for monitoring."""
+    """The connections of one run to one primary, each for a purpose of its own."""
 
-    def __init__(self, settings: RedisSettings, name: str, check_stop: t.Callable[[], None] = lambda: None) -> None:
-        self._settings = settings
+    def __init__(self, endpoint: Endpoint, name: str, check_stop: t.Callable[[], None] = lambda: None) -> None:
+        self.endpoint = endpoint
         self._name = name
         self._check_stop = check_stop
         self._open: dict[str, Connection] = {}
         self._run_id = ""
-        self.server: ServerInfo = self.connection(DATA).server
+        self._lineage: set[str] = set()
         self.reconnects = 0
+        self.failovers = 0
+        self.server: ServerInfo = self.connection(DATA).server
 
     def connection(self, purpose: str) -> Connection:
         if purpose not in self._open:
             connection = self._connect()
-            if self._run_id not in ("", connection.server.run_id):
+            try:
+                self._identify(connection)
+            except RunbookError:
                 connection.close()
-                raise ServerChanged(
-                    f"Redis at {connection.server.url} was restarted or replaced during the run (its run id is "
-                    f"{connection.server.run_id} instead of {self._run_id}); check it, then run the same command again."
-                )
-            self._run_id = connection.server.run_id
+                raise
             self._open[purpose] = connection
         return self._open[purpose]
 
     def _connect(self) -> Connection:
         try:
-            return Connection(self._settings, self._name)
+            settings = self.endpoint.locate()
+            connection = Connection(settings, self._name)
+            try:
+                self.endpoint.check_ready(connection)
+            except RunbookError:
+                connection.close()
+                raise
+            return connection
         except ConnectionLost:
             raise
         except RedisUnavailable as exc:
@@ -62,7 +80,24 @@ class Session:
                 raise
             # It was there before, so that it may come back.
             cause = exc.__cause__ or exc
-            raise connection_lost(self._settings, cause) from cause
+            raise connection_lost(self.server.url, str(cause)) from cause
+
+    def _identify(self, connection: Connection) -> None:
+        """See that this is the process that we know or, where one may take over, the heir of its data."""
+        server = connection.server
+        if server.run_id == self._run_id:
+            return
+        if self._run_id:
+            if not self.endpoint.can_fail_over or not self._lineage & connection.lineage:
+                raise ServerChanged(
+                    f"Redis at {server.url} was restarted or replaced during the run (its run id is {server.run_id} "
+                    f"instead of {self._run_id}); check it, then run the same command again."
+                )
+            if self._open:
+                raise connection_lost(self.server.url, f"{server.url} has taken its place")
+            self.failovers += 1
+        self._run_id, self.server = server.run_id, server
+        self._lineage |= connection.lineage
 
     @property
     def data(self) -> Connection:
@@ -81,10 +116,15 @@ class Session:
         if connection is not None:
             connection.close()
 
-    def reconnect(self, cause: ConnectionLost) -> None:
+    def passes(self, cause: RunbookError) -> bool:
+        """Tell whether a refusal is one of the moment, until another primary has taken over."""
+        return self.endpoint.can_fail_over and isinstance(cause, CommandRefused) and cause.code in PASSING
+
+    def reconnect(self, cause: RunbookError) -> None:
         """Open the connections again within a bounded time, or raise ``cause``.
 
-        Raises ServerChanged if another process answers: scan cursors and the outcome of commands are void then.
+        Raises ServerChanged if another process answers that has not the data of the one before: scan cursors and the
+        outcome of commands are void then. ``server`` and ``failovers`` tell whether another one has taken over.
         """
         self.close()
 
@@ -94,17 +134,22 @@ class Session:
             except RedisUnavailable:
                 return None
 
-        connection = wait_until(attempt, _RECONNECT_SECONDS, max_interval=1.0, before_sleep=self._check_stop)
+        limit = FAILOVER_SECONDS if self.endpoint.can_fail_over else RECONNECT_SECONDS
+        connection = wait_until(attempt, limit, max_interval=1.0, before_sleep=self._check_stop)
         if connection is None or self.reconnects >= _MAX_RECONNECTS:
             raise cause
         self.reconnects += 1
 
     def retrying(self, work: t.Callable[[], T]) -> T:
-        """Run work that may be begun again after a lost connection, such as a pass that only reads."""
+        """Run work that may be begun again after a lost connection or a failover, such as a pass that only reads."""
         while True:
             try:
                 return work()
             except ConnectionLost as exc:
+                self.reconnect(exc)
+            except CommandRefused as exc:
+                if not self.passes(exc):
+                    raise
                 self.reconnect(exc)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 import typing as t
 from collections import Counter
@@ -14,12 +15,13 @@ from dataclasses import asdict, dataclass, field
 from .._errors import InvalidInput
 from .._run import Progress, Stop
 from .catalogue import CachePattern
-from .connection import RedisSettings, is_error, pack, refused
-from .names import printable
+from .connection import RedisSettings, is_error, is_redirect, pack, refused
+from .deployment import Deployment, Tally
+from .names import printable, to_bytes
 from .recovery import measure_traffic, server_health
 from .scan import scan
 from .session import SCAN, Session
-from .throttle import Throttle
+from .throttle import Pace, Throttle
 
 _EXPIRY_BUCKETS = ((60, "up to 1 min"), (3600, "up to 1 h"), (86_400, "up to 1 d"), (7 * 86_400, "up to 7 d"))
 
@@ -57,51 +59,87 @@ def run_stats(
     for name, value in (("interval", interval), ("sample", sample), ("largest", largest)):
         if value < 0:
             raise InvalidInput(f"flush_redis_stats_{name} is {value:g}; allowed is 0 or more.")
-    session = Session(settings, "runbooks-redis-cache-info", stop.check)
+    deployment = Deployment(settings, "runbooks-redis-cache-info", stop.check)
     try:
-        health = server_health(session)
-        traffic = measure_traffic(session, stop.check, interval)
-        throttle = Throttle(
-            session.monitor, rate_limit=rate_limit, max_latency=max_latency_ms / 1000, check_stop=stop.check
-        )
-        figures = []
-        for cache in caches:
-            figures.append(asdict(_cache_stats(session, cache, throttle, stop, progress, sample, largest)))
-            session.reset(SCAN)
-        return {"server": asdict(session.server), "health": health, "traffic": traffic, "caches": figures}
+        health = server_health(deployment)
+        traffic = measure_traffic(deployment, interval)
+        throttle = Throttle(rate_limit=rate_limit, max_latency=max_latency_ms / 1000, check_stop=deployment.check)
+        found = Tally(lambda total: progress.report("looking at caches", total, None))
+
+        def look(session: Session) -> list[_NodeStats]:
+            pace = throttle.on(session.monitor)
+
+            def walk(cache: CachePattern) -> _NodeStats:
+                return _node_stats(deployment, session, cache, pace, found, sample, largest)
+
+            return [session.retrying(functools.partial(walk, cache)) for cache in caches]
+
+        nodes = deployment.each(look)
+        return {
+            "server": asdict(deployment.server),
+            "topology": deployment.topology,
+            "health": health,
+            "traffic": traffic,
+            "caches": [
+                asdict(_together(cache, [node[index] for node in nodes], largest)) for index, cache in enumerate(caches)
+            ],
+        }
     finally:
-        session.close()
+        deployment.close()
 
 
-def _cache_stats(
-    session: Session, cache: CachePattern, throttle: Throttle, stop: Stop, progress: Progress, sample: int, largest: int
-) -> CacheStats:
+@dataclass
+class _NodeStats:
+    """Figures of one cache on one node."""
+
+    keys: int = 0
+    sampled: int = 0
+    sampled_bytes: int = 0
+    types: Counter[str] = field(default_factory=Counter)
+    expiry: Counter[str] = field(default_factory=Counter)
+    largest: list[tuple[int, bytes]] = field(default_factory=list)
+
+
+def _together(cache: CachePattern, nodes: list[_NodeStats], largest: int) -> CacheStats:
+    top = heapq.nlargest(largest, (entry for node in nodes for entry in node.largest))
+    return CacheStats(
+        cache.name,
+        cache.pattern,
+        keys=sum(node.keys for node in nodes),
+        sampled=sum(node.sampled for node in nodes),
+        memory_bytes=sum(node.sampled_bytes * node.keys // node.sampled for node in nodes if node.sampled),
+        types=dict(sum((node.types for node in nodes), Counter()).most_common()),
+        expiry=dict(sum((node.expiry for node in nodes), Counter())),
+        largest=[{"name": printable(key), "bytes": size} for size, key in top],
+    )
+
+
+def _node_stats(
+    deployment: Deployment, session: Session, cache: CachePattern, pace: Pace, found: Tally, sample: int, largest: int
+) -> _NodeStats:
     """Walk a cache once. Each time the sample is full, only half as many of the following keys are looked at."""
-    result = CacheStats(cache.name, cache.pattern)
-    types: Counter[str] = Counter()
-    expiry: Counter[str] = Counter()
-    top: list[tuple[int, bytes]] = []
-    stride, position, total = 1, 0, 0
-    for page in scan(session.scan, cache.pattern, throttle.scan_count):
-        stop.check()
+    result = _NodeStats()
+    if not deployment.serves(session, to_bytes(cache.pattern)):
+        return result
+    session.reset(SCAN)
+    stride, position = 1, 0
+    for page in scan(session.scan, cache.pattern, pace.scan_count):
+        deployment.check()
         result.keys += len(page.keys)
         chosen = [key for index, key in enumerate(page.keys, start=position) if index % stride == 0]
         position += len(page.keys)
         for key, kind, size, ttl in _look(session, chosen):
             result.sampled += 1
-            total += size
-            types[kind] += 1
-            expiry[_bucket(ttl)] += 1
-            heapq.heappush(top, (size, key))
-            if len(top) > largest:
-                heapq.heappop(top)
+            result.sampled_bytes += size
+            result.types[kind] += 1
+            result.expiry[_bucket(ttl)] += 1
+            heapq.heappush(result.largest, (size, key))
+            if len(result.largest) > largest:
+                heapq.heappop(result.largest)
         if sample and result.sampled >= sample * stride.bit_length():
             stride *= 2
-        throttle.pace(len(page.keys))
-        progress.report(f"looking at {cache.name or cache.pattern}", result.keys, None)
-    result.memory_bytes = total * result.keys // result.sampled if result.sampled else 0
-    result.types, result.expiry = dict(types.most_common()), dict(expiry)
-    result.largest = [{"name": printable(key), "bytes": size} for size, key in sorted(top, reverse=True)]
+        pace.pace(len(page.keys))
+        found.set((session, cache.pattern), result.keys)
     return result
 
 
@@ -115,9 +153,9 @@ def _look(session: Session, keys: list[bytes]) -> t.Iterator[tuple[bytes, str, i
     )
     for key, kind, size, ttl in zip(keys, replies[::3], replies[1::3], replies[2::3]):
         for name, reply in (("TYPE", kind), ("MEMORY USAGE", size), ("PTTL", ttl)):
-            if is_error(reply):
+            if is_error(reply) and not is_redirect(reply):
                 raise refused(name, reply)
-        if ttl != -2 and size is not None:
+        if ttl != -2 and size is not None and not any(map(is_error, (kind, size, ttl))):
             yield key, kind.decode(), size, ttl
 
 

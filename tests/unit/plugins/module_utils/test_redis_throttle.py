@@ -16,11 +16,14 @@ class Server:
     def __init__(self) -> None:
         self.latency = 0.001
         self.lag = 0
+        self.buffered = 0
 
     def response_time(self) -> float:
         return self.latency
 
     def info(self, section: str) -> dict[str, str]:
+        if section == "memory":
+            return {"mem_clients_slaves": str(self.buffered)}
         assert section == "replication"
         return {
             "master_repl_offset": "1000000",
@@ -50,8 +53,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def make(server: Server, **options: float) -> subject.Throttle:
-    return subject.Throttle(lambda: server, **options)  # type: ignore[arg-type]
+def make(server: Server, **options: float) -> subject.Pace:
+    return subject.Throttle(**options).on(lambda: server)  # type: ignore[arg-type,return-value]
 
 
 def test_the_rate_is_kept_over_time(clock: Clock) -> None:
@@ -73,12 +76,13 @@ def test_a_rate_makes_batches_and_pages_small() -> None:
 @pytest.mark.usefixtures("clock")
 def test_it_backs_off_from_a_slow_server_and_comes_back(clock: Clock) -> None:
     server = Server()
-    throttle = make(server, max_latency=0.01)
+    shared = subject.Throttle(max_latency=0.01)
+    throttle = shared.on(lambda: server)  # type: ignore[arg-type,return-value]
     server.latency = 0.05
     for _batch in range(3):
         clock.now += 0.1
         throttle.pace(1_000)
-    assert throttle.back_offs == 3
+    assert shared.back_offs == 3
     assert throttle.batch_size() == 125
     before = clock.slept
     clock.now += 0.01
@@ -94,11 +98,12 @@ def test_it_backs_off_from_a_slow_server_and_comes_back(clock: Clock) -> None:
 
 def test_it_backs_off_while_a_replica_is_behind(clock: Clock) -> None:
     server = Server()
-    throttle = make(server, max_latency=0.01, max_replica_lag=1_000)
+    shared = subject.Throttle(max_latency=0.01, max_replica_lag=1_000)
+    throttle = shared.on(lambda: server)  # type: ignore[arg-type,return-value]
     server.lag = 2_000
     clock.now += 2
     throttle.pace(1_000)
-    assert throttle.back_offs == 1
+    assert shared.back_offs == 1
     for _batch in range(10):
         clock.now += 0.06
         throttle.pace(10)
@@ -108,6 +113,37 @@ def test_it_backs_off_while_a_replica_is_behind(clock: Clock) -> None:
         clock.now += 0.1
         throttle.pace(10)
     assert throttle.batch_size() == 1_000
+
+
+def test_it_backs_off_while_output_buffers_of_replicas_are_full(clock: Clock) -> None:
+    server = Server()
+    throttle = make(server, max_latency=0.01, max_replica_lag=1_000)
+    server.buffered = 2_000
+    clock.now += 2
+    throttle.pace(1_000)
+    assert throttle.batch_size() == 500
+
+
+def test_the_slowest_node_holds_back_all(clock: Clock) -> None:
+    slow, fast = Server(), Server()
+    shared = subject.Throttle(max_latency=0.01, rate_limit=0)
+    on_slow = shared.on(lambda: slow)  # type: ignore[arg-type,return-value]
+    on_fast = shared.on(lambda: fast)  # type: ignore[arg-type,return-value]
+    slow.latency = 0.05
+    for _batch in range(2):
+        clock.now += 0.1
+        on_slow.pace(1_000)
+        on_fast.pace(1_000)
+    assert on_fast.batch_size() == on_slow.batch_size() == 250
+
+
+def test_all_nodes_share_one_rate(clock: Clock) -> None:
+    shared = subject.Throttle(rate_limit=1_000)
+    nodes = [shared.on(Server) for _node in range(3)]  # type: ignore[arg-type]
+    for _batch in range(20):
+        for node in nodes:
+            node.pace(100)
+    assert clock.now - 1_000.0 == pytest.approx(6, abs=0.5)
 
 
 def test_replica_lag() -> None:

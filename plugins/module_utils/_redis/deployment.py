@@ -1,0 +1,320 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A Redis as its operator sees it: one server, one behind Sentinels, or a cluster of several. PRIVATE."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import threading
+import time
+import typing as t
+from dataclasses import replace
+
+from .._errors import Interrupted, InvalidInput, RunbookError
+from .._wait import wait_until
+from .connection import (
+    ASKING,
+    PASSING,
+    CommandRefused,
+    Connection,
+    RedisSettings,
+    RedisUnavailable,
+    Reply,
+    ServerInfo,
+    is_error,
+    is_redirect,
+    pack,
+    parse_address,
+    refused,
+)
+from .session import FAILOVER_SECONDS, RECONNECT_SECONDS, Session
+from .topology import (
+    CLUSTER,
+    SENTINEL,
+    STANDALONE,
+    ClusterMap,
+    ClusterReplica,
+    ClusterShard,
+    Endpoint,
+    FixedServer,
+    SentinelPrimary,
+    check_cluster_database,
+    pattern_slot,
+    replica_addresses,
+    slot_of,
+)
+
+_MOST_THREADS = 16
+_REDIRECTS = 20
+_REDIRECT_PAUSE = 0.1
+
+T = t.TypeVar("T")
+
+
+class Abandoned(Interrupted):
+    """Another node has failed, so that the work on this one stops at a safe point."""
+
+
+class Deployment:
+    """The primaries of one Redis, with a session for each.
+
+    ``server`` stands for all of them: in a cluster and behind Sentinels its ``url`` is the one that was asked for,
+    which does not change with a failover. ``topology`` is what was found.
+    """
+
+    def __init__(self, settings: RedisSettings, name: str, check_stop: t.Callable[[], None] = lambda: None) -> None:
+        """Find out what it is and connect; raise RedisUnavailable, InvalidInput or Refused with one sentence."""
+        self.settings = settings
+        self._name = name
+        self._check_stop = check_stop
+        self._abandoned = threading.Event()
+        self._mutex = threading.Lock()
+        self._routed: dict[int, Connection] = {}
+        self._map: ClusterMap | None = None
+        self.sessions: list[Session] = []
+        self.topology = settings.topology
+        if self.topology == "auto":
+            self.topology = SENTINEL if settings.sentinel_service else self._ask_for_topology()
+        if self.topology == CLUSTER:
+            check_cluster_database(settings)
+            self._map = ClusterMap(settings, name)
+            self.sessions = self._clustered_sessions()
+        else:
+            endpoint: Endpoint = SentinelPrimary(settings, name) if self.topology == SENTINEL else FixedServer(settings)
+            self.sessions = [Session(endpoint, name, self.check)]
+        first = self.sessions[0].server
+        if self.topology == STANDALONE:
+            self._refuse_other_modes(first)
+        else:
+            url = settings.normal_url
+            if isinstance(found := self.sessions[0].endpoint, SentinelPrimary):
+                url += f" (Sentinel service {found.service})"
+            run_id = "+".join(sorted(session.server.run_id for session in self.sessions))
+            first = replace(first, url=url, run_id=run_id)
+        self.server: ServerInfo = first
+
+    @property
+    def clustered(self) -> bool:
+        return self._map is not None
+
+    @property
+    def reconnects(self) -> int:
+        return sum(session.reconnects for session in self.sessions)
+
+    @property
+    def failovers(self) -> int:
+        return sum(session.failovers for session in self.sessions)
+
+    def check(self) -> None:
+        """Raise Interrupted if a stop was requested, or Abandoned if another node has failed."""
+        self._check_stop()
+        if self._abandoned.is_set():
+            raise Abandoned("stopped because another node failed")
+
+    def close(self) -> None:
+        for session in self.sessions:
+            session.close()
+        for connection in self._routed.values():
+            with contextlib.suppress(OSError):
+                connection.close()
+
+    # -- all nodes at once -------------------------------------------------------------------------------------------
+
+    def each(self, work: t.Callable[[Session], T], sessions: t.Sequence[Session] | None = None) -> list[T]:
+        """Do the work for every primary, in parallel; if it fails for one, stop the others and raise that error."""
+        sessions = self.sessions if sessions is None else sessions
+        if len(sessions) == 1:
+            return [work(sessions[0])]
+        with concurrent.futures.ThreadPoolExecutor(min(len(sessions), _MOST_THREADS) or 1) as pool:
+            futures = [pool.submit(work, session) for session in sessions]
+            concurrent.futures.wait(futures, return_when=concurrent.futures.FIRST_EXCEPTION)
+            if any(future.done() and future.exception() for future in futures):
+                self._abandoned.set()
+        self._abandoned.clear()
+        errors = [error for future in futures if (error := future.exception())]
+        # What a user asked for comes before what a node had, and both before what followed from it.
+        errors.sort(key=lambda error: (isinstance(error, Abandoned), not isinstance(error, Interrupted)))
+        if errors:
+            raise errors[0]
+        return [future.result() for future in futures]
+
+    # -- the cluster -------------------------------------------------------------------------------------------------
+
+    def refresh(self) -> list[Session]:
+        """Look at the cluster again; return the sessions of nodes that are new or that own other slots than before."""
+        if self._map is None:
+            return []
+        before = {id(session): _clustered(session).shard.slots for session in self.sessions}
+        self.sessions = self._clustered_sessions()
+        return [session for session in self.sessions if before.get(id(session)) != _clustered(session).shard.slots]
+
+    def serves(self, session: Session, pattern: bytes) -> bool:
+        """Tell whether a node may hold keys that match: all may, unless the pattern's hash tag names one slot."""
+        if self._map is None or (slot := pattern_slot(pattern)) is None:
+            return True
+        return slot in _clustered(session).shard.slots or slot in _importing(session.data)
+
+    def session_of(self, key: bytes) -> Session:
+        """Return the session of the primary that owns a key."""
+        if self._map is None:
+            return self.sessions[0]
+        slot = slot_of(key)
+        shards = self._map.shards
+        for session in self.sessions:
+            shard = _clustered(session).find(shards)
+            if shard and slot in shard.slots:
+                return session
+        raise RedisUnavailable(f"No node of the cluster owns the slot {slot}; repair the cluster first.")
+
+    def execute(self, key: bytes, *words: bytes, optional: bool = False, patient: bool = True) -> Reply:
+        """Run one command on the owner of a key, wherever a cluster has moved it; raise as Connection.execute does.
+
+        ``patient`` waits for lost connections and failovers. May be called by several threads: its connections are
+        none of the sessions'.
+        """
+        last: list[RunbookError] = []
+
+        def attempt() -> tuple[Reply] | None:
+            try:
+                reply = self._on_owner(key, words)
+            except RedisUnavailable as exc:
+                last[:] = [exc]
+                return None
+            if is_error(reply) and str(reply).split(" ", 1)[0] in (PASSING if self._can_fail_over else ()):
+                last[:] = [refused(words[0].decode(), reply)]
+                return None
+            return (reply,)
+
+        with self._mutex:
+            limit = FAILOVER_SECONDS if self._can_fail_over else RECONNECT_SECONDS
+            found = wait_until(attempt, limit if patient else 0.0, max_interval=1.0, before_sleep=self.check)
+        if found is None:
+            raise last[0]
+        reply = found[0]
+        if not is_error(reply):
+            return reply
+        if optional:
+            return None
+        raise refused(words[0].decode(), reply)
+
+    @property
+    def _can_fail_over(self) -> bool:
+        return self.sessions[0].endpoint.can_fail_over
+
+    def _on_owner(self, key: bytes, words: t.Sequence[bytes]) -> Reply:
+        reply: Reply = None
+        for _attempt in range(_REDIRECTS):
+            owner = self.session_of(key)
+            try:
+                if id(owner) not in self._routed:
+                    self._routed[id(owner)] = Connection(owner.endpoint.locate(), self._name)
+                reply = self._routed[id(owner)].pipeline([pack(*words)])[0]
+            except RedisUnavailable:
+                if connection := self._routed.pop(id(owner), None):
+                    connection.close()
+                raise
+            if is_redirect(reply) and self._map is not None:
+                reply = self._follow(reply, words)
+            if not is_redirect(reply):
+                break
+            time.sleep(_REDIRECT_PAUSE)
+            self.check()
+        return reply
+
+    def _follow(self, redirect: Reply, words: t.Sequence[bytes]) -> Reply:
+        """Ask the node to which a key is being moved, or look at the cluster again; return the last reply."""
+        code, _slot, place = [*str(redirect).split(" "), "", ""][:3]
+        if code == "ASK":
+            address = self.settings.reached_at(parse_address(place, "a redirection"))
+            with contextlib.closing(Connection(self.settings.at(address), self._name)) as target:
+                return target.pipeline([ASKING, pack(*words)])[1]
+        if code == "MOVED" and self._map is not None:
+            self._map.refresh()
+        return redirect
+
+    # -- replicas ----------------------------------------------------------------------------------------------------
+
+    def reading_sessions(self) -> tuple[list[Session], list[str]]:
+        """Return sessions for passes that only read, on a replica of each primary, and notices for people."""
+        sessions, notices = [], []
+        for session in self.sessions:
+            replication = session.data.info("replication")
+            for address in replica_addresses(self.settings, replication):
+                kind = ClusterReplica if self.clustered else FixedServer
+                try:
+                    sessions.append(Session(kind(self.settings.at(address)), self._name, self.check))
+                    break
+                except (RedisUnavailable, CommandRefused) as exc:
+                    notices.append(f"A replica could not be read: {exc}")
+            else:
+                notices.append(f"{session.server.url} has no replica that could be read: it was counted itself.")
+                sessions.append(session)
+        return sessions, notices
+
+    # -- finding out -------------------------------------------------------------------------------------------------
+
+    def _ask_for_topology(self) -> str:
+        failure: RedisUnavailable | None = None
+        places = [self.settings.at(address, database=0) for address in self.settings.seeds()] or [self.settings]
+        for place in places:
+            try:
+                with contextlib.closing(Connection(place, self._name)) as connection:
+                    mode = connection.server.mode
+                    return mode if mode in (SENTINEL, CLUSTER) else STANDALONE
+            except RedisUnavailable as exc:
+                failure = failure or exc
+        assert failure is not None
+        raise failure
+
+    def _refuse_other_modes(self, server: ServerInfo) -> None:
+        if server.mode in (SENTINEL, CLUSTER):
+            self.close()
+            raise InvalidInput(
+                f"{server.url} is a {'Sentinel' if server.mode == SENTINEL else 'node of a cluster'}, "
+                f"flush_redis_topology says standalone; set it to {server.mode} or auto."
+            )
+
+    def _clustered_sessions(self) -> list[Session]:
+        assert self._map is not None
+        shards = self._map.refresh()
+        known: dict[str, Session] = {}
+        for session in self.sessions:
+            endpoint = _clustered(session)
+            shard = endpoint.find(shards)
+            if shard is None or shard.node in known:
+                session.close()
+            else:
+                endpoint.shard = shard
+                known[shard.node] = session
+        return [
+            known.get(shard.node) or Session(ClusterShard(self.settings, self._map, shard), self._name, self.check)
+            for shard in sorted(shards, key=lambda shard: min(shard.slots))
+        ]
+
+
+class Tally:
+    """A number for each node, added up for whoever watches; several threads may set theirs."""
+
+    def __init__(self, on_change: t.Callable[[int], None]) -> None:
+        self._mutex = threading.Lock()
+        self._numbers: dict[object, int] = {}
+        self._on_change = on_change
+
+    def set(self, node: object, number: int) -> None:
+        with self._mutex:
+            self._numbers[node] = number
+            self._on_change(sum(self._numbers.values()))
+
+
+def _clustered(session: Session) -> ClusterShard:
+    return t.cast(ClusterShard, session.endpoint)
+
+
+def _importing(connection: Connection) -> set[int]:
+    """Return the slots that are on their way to a node; its keys of these answer only to ASKING."""
+    nodes = connection.execute(b"CLUSTER", b"NODES", optional=True) or b""
+    own = next((line for line in nodes.decode().splitlines() if "myself" in line.split(" ")[2]), "")
+    return {int(word[1:].partition("-<-")[0]) for word in own.split(" ")[8:] if "-<-" in word}

@@ -1,0 +1,278 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where the primaries of a Redis are at this moment, as Sentinels or the nodes of a cluster say. PRIVATE."""
+
+from __future__ import annotations
+
+import binascii
+import threading
+import typing as t
+from dataclasses import dataclass
+
+from .._errors import InvalidInput, Refused
+from .connection import (
+    Address,
+    CommandRefused,
+    Connection,
+    RedisSettings,
+    RedisUnavailable,
+)
+
+STANDALONE = "standalone"
+SENTINEL = "sentinel"
+CLUSTER = "cluster"
+SLOTS = 16384
+
+
+def slot_of(key: bytes) -> int:
+    """Return the hash slot of a key: CRC16/XMODEM of its hash tag, if it has one that is not empty, else of all."""
+    start = key.find(b"{")
+    if start >= 0 and (end := key.find(b"}", start + 1)) > start + 1:
+        key = key[start + 1 : end]
+    return binascii.crc_hqx(key, 0) % SLOTS
+
+
+def pattern_slot(pattern: bytes) -> int | None:
+    """Return the slot of all keys that a glob can match, if its hash tag is literal; None if they may be anywhere."""
+    start = pattern.find(b"{")
+    end = pattern.find(b"}", start + 1) if start >= 0 else -1
+    if end <= start + 1 or any(char in pattern[:end] for char in b"*?[\\"):
+        return None
+    return slot_of(pattern)
+
+
+class Endpoint(t.Protocol):
+    """Where one session connects to."""
+
+    @property
+    def can_fail_over(self) -> bool:
+        """Whether another process may take this one's place."""
+
+    def locate(self) -> RedisSettings:
+        """Return how to reach the server now; raise RedisUnavailable if nobody says."""
+
+    def check_ready(self, connection: Connection) -> None:
+        """Raise RedisUnavailable if the server at the other end cannot take writes yet."""
+
+
+@dataclass(frozen=True)
+class FixedServer:
+    """The server that the URL names, whatever it is."""
+
+    settings: RedisSettings
+    can_fail_over: bool = False
+
+    def locate(self) -> RedisSettings:
+        return self.settings
+
+    def check_ready(self, connection: Connection) -> None:
+        return
+
+
+@dataclass(frozen=True)
+class ClusterReplica(FixedServer):
+    """A replica in a cluster, which is read from."""
+
+    def check_ready(self, connection: Connection) -> None:
+        connection.execute(b"READONLY")
+
+
+class SentinelPrimary:
+    """The primary of a service, which its Sentinels know."""
+
+    can_fail_over = True
+
+    def __init__(self, settings: RedisSettings, name: str) -> None:
+        self._settings = settings
+        self._name = name
+        self._sentinels = settings.seeds()
+        self.service = settings.sentinel_service
+
+    def locate(self) -> RedisSettings:
+        failure: RedisUnavailable | None = None
+        for address in list(self._sentinels):
+            try:
+                connection = Connection(self._settings.sentinel_at(address), self._name)
+                try:
+                    return self._settings.at(self._settings.reached_at(self._ask(connection)))
+                finally:
+                    connection.close()
+            except RedisUnavailable as exc:
+                failure = failure or exc
+                # The next attempt begins with another one.
+                self._sentinels.append(self._sentinels.pop(0))
+        if failure is None:
+            raise InvalidInput(
+                "There is no Sentinel to ask; name one in flush_redis_url, or several in flush_redis_nodes."
+            )
+        raise RedisUnavailable(f"No Sentinel could be asked for the primary: {failure}") from failure
+
+    def check_ready(self, connection: Connection) -> None:
+        if connection.server.role != "primary":
+            raise RedisUnavailable(
+                f"Sentinel names {connection.server.url} as the primary, which says that it is a "
+                f"{connection.server.role}; wait until the failover has ended, then run the same command again."
+            )
+
+    def _ask(self, connection: Connection) -> Address:
+        if connection.server.mode != SENTINEL:
+            raise Refused(
+                f"{connection.server.url} is no Sentinel but a {connection.server.mode} server; name a Sentinel "
+                "(port 26379 as a rule), or leave flush_redis_topology and flush_redis_sentinel_service empty."
+            )
+        if not self.service:
+            self.service = self._only_service(connection)
+        found = connection.execute(b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", self.service.encode())
+        if not found:
+            raise InvalidInput(
+                f"The Sentinel at {connection.server.url} knows no service {self.service!r}; known are "
+                f"{', '.join(self._services(connection)) or 'none'}: set flush_redis_sentinel_service to one of them."
+            )
+        self._learn(connection)
+        return found[0].decode(), int(found[1])
+
+    def _only_service(self, connection: Connection) -> str:
+        services = self._services(connection)
+        if len(services) != 1:
+            raise InvalidInput(
+                f"The Sentinel at {connection.server.url} watches {', '.join(services) or 'no service'}; "
+                "set flush_redis_sentinel_service to the one that is meant."
+            )
+        return services[0]
+
+    @staticmethod
+    def _services(connection: Connection) -> list[str]:
+        entries = connection.execute(b"SENTINEL", b"MASTERS", optional=True) or []
+        return sorted(_fields(entry)["name"] for entry in entries)
+
+    def _learn(self, connection: Connection) -> None:
+        for entry in connection.execute(b"SENTINEL", b"SENTINELS", self.service.encode(), optional=True) or []:
+            about = _fields(entry)
+            address = self._settings.reached_at((about["ip"], int(about["port"])))
+            if address not in self._sentinels:
+                self._sentinels.append(address)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A primary of a cluster with its slots. ``members`` are the node ids of the primary and of its replicas."""
+
+    node: str
+    address: Address
+    members: frozenset[str]
+    slots: frozenset[int]
+
+
+class ClusterMap:
+    """The shards of a cluster, as one of its nodes sees them; may be asked by several threads."""
+
+    def __init__(self, settings: RedisSettings, name: str) -> None:
+        self._settings = settings
+        self._name = name
+        self._known = settings.seeds()
+        self._mutex = threading.Lock()
+        self.shards: list[Shard] = []
+
+    def refresh(self) -> list[Shard]:
+        """Ask a node that answers and that sees the cluster as working; raise RedisUnavailable if there is none."""
+        with self._mutex:
+            failure: RedisUnavailable | CommandRefused | None = None
+            for address in list(self._known):
+                try:
+                    connection = Connection(self._settings.at(address), self._name)
+                    try:
+                        self.shards = self._read(connection, address)
+                        return self.shards
+                    finally:
+                        connection.close()
+                except (RedisUnavailable, CommandRefused) as exc:
+                    failure = failure or exc
+                    self._known.append(self._known.pop(0))
+            raise RedisUnavailable(f"No node of the cluster could be asked for its slots: {failure}") from failure
+
+    def _read(self, connection: Connection, asked: Address) -> list[Shard]:
+        if connection.server.mode != CLUSTER:
+            raise InvalidInput(
+                f"{connection.server.url} is no node of a cluster but a {connection.server.mode} server; "
+                "set flush_redis_topology to that, or to auto."
+            )
+        about = connection.execute(b"CLUSTER", b"INFO", optional=True)
+        if about is not None and b"cluster_state:ok" not in about:
+            raise RedisUnavailable(
+                f"The cluster is down, as its node {connection.server.url} says; "
+                "repair it, then run the same command again."
+            )
+        slots: dict[str, set[int]] = {}
+        places: dict[str, tuple[Address, frozenset[str]]] = {}
+        for first, last, primary, *replicas in connection.execute(b"CLUSTER", b"SLOTS"):
+            node = primary[2].decode()
+            slots.setdefault(node, set()).update(range(first, last + 1))
+            places[node] = (
+                self._address(primary, asked),
+                frozenset(member[2].decode() for member in (primary, *replicas)),
+            )
+            for member in (primary, *replicas):
+                address = self._address(member, asked)
+                if address not in self._known:
+                    self._known.append(address)
+        return [Shard(node, *places[node], frozenset(numbers)) for node, numbers in slots.items()]
+
+    def _address(self, member: t.Sequence[t.Any], asked: Address) -> Address:
+        """Return where a node is; one that does not know its own address is the one that was asked."""
+        host, port = (member[0] or b"").decode(), int(member[1])
+        if host in ("", "?"):
+            return asked[0], port
+        return self._settings.reached_at((host, port))
+
+
+class ClusterShard:
+    """The primary of one shard, whichever of its nodes that is."""
+
+    can_fail_over = True
+
+    def __init__(self, settings: RedisSettings, cluster: ClusterMap, shard: Shard) -> None:
+        self._settings = settings
+        self._cluster = cluster
+        self.shard = shard
+
+    def locate(self) -> RedisSettings:
+        self.shard = self.find(self._cluster.refresh()) or self.shard
+        return self._settings.at(self.shard.address)
+
+    def find(self, shards: t.Iterable[Shard]) -> Shard | None:
+        """Return what has become of this shard: the same primary, or one that was its replica."""
+        by_node = {shard.node: shard for shard in shards}
+        return by_node.get(self.shard.node) or next(
+            (by_node[member] for member in sorted(self.shard.members) if member in by_node), None
+        )
+
+    def check_ready(self, connection: Connection) -> None:
+        if connection.server.role != "primary":
+            raise RedisUnavailable(
+                f"The node {connection.server.url} is a {connection.server.role} now, and no primary has taken its "
+                "slots yet; wait until the failover has ended, then run the same command again."
+            )
+
+
+def check_cluster_database(settings: RedisSettings) -> None:
+    database = settings.endpoint()[2]
+    if database:
+        raise InvalidInput(f"The URL names the database {database}; a cluster has only database 0: name that, or none.")
+
+
+def replica_addresses(settings: RedisSettings, replication: t.Mapping[str, str]) -> list[Address]:
+    """Return where the replicas are that a primary's INFO replication names and that are in sync."""
+    found = []
+    for name, value in replication.items():
+        if name.startswith("slave") and name[5:].isdigit():
+            about = dict(pair.split("=", 1) for pair in value.split(",") if "=" in pair)
+            if about.get("state") == "online":
+                found.append(settings.reached_at((about["ip"], int(about["port"]))))
+    return found
+
+
+def _fields(entry: t.Sequence[bytes]) -> dict[str, str]:
+    texts = [item.decode() for item in entry]
+    return dict(zip(texts[::2], texts[1::2]))
