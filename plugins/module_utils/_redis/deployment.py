@@ -143,13 +143,14 @@ class Deployment:
 
     # -- the cluster -------------------------------------------------------------------------------------------------
 
-    def refresh(self) -> list[Session]:
-        """Look at the cluster again; return the sessions of nodes that are new or that own other slots than before."""
-        if self._map is None:
-            return []
-        before = {id(session): _clustered(session).shard.slots for session in self.sessions}
-        self.sessions = self._clustered_sessions()
-        return [session for session in self.sessions if before.get(id(session)) != _clustered(session).shard.slots]
+    def refresh(self) -> None:
+        """Look at the cluster again: which primaries there are, and which slots they own."""
+        if self._map is not None:
+            self.sessions = self._clustered_sessions()
+
+    def slots_of(self, session: Session) -> frozenset[int] | None:
+        """Return the slots that a node owned when the cluster was last looked at; None without a cluster."""
+        return _clustered(session).shard.slots if self.clustered else None
 
     def serves(self, session: Session, pattern: bytes) -> bool:
         """Tell whether a node may hold keys that match: all may, unless the pattern's hash tag names one slot."""

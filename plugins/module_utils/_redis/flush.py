@@ -38,10 +38,12 @@ from .plan import FlushRequest, pending_keys
 from .scan import START, memory_usage, scan
 from .session import DATA, Session
 from .throttle import Pace
+from .topology import slot_of
 
 # A flight's copies are made in one turn of the server's event loop: half a MiB takes it two to three ms.
 _FLIGHT_BYTES = 512 * 1024
 _ATTEMPTS = 3
+_SIZED_AT_ONCE = 500
 _BIG_KEY_SYNC_BYTES = 8 * 1024 * 1024
 
 
@@ -57,14 +59,10 @@ class FlushCounts:
 
 @dataclass
 class _Flight:
-    """Keys on their way: copied, then saved (as ``member`` of the backup's part), then removed.
-
-    ``asking`` ones are in slots that this node of a cluster is about to take over.
-    """
+    """Keys on their way: copied, then saved (as ``member`` of the backup's part), then removed."""
 
     keys: list[bytes]
     sizes: list[int]
-    asking: bool = False
     records: list[Record] = field(default_factory=list)
     expiries: list[int] = field(default_factory=list)
     member: int = -1
@@ -74,7 +72,7 @@ class Flush:
     """Flushes patterns on one primary, into the folder of one run.
 
     ``unsettled`` tells that another pass is needed: keys were on their way between nodes, or another primary has
-    taken over, which may not know of all deletions.
+    taken over, which may not know of all deletions. ``stray`` keys lie on this node and belong to another one.
     """
 
     def __init__(
@@ -101,7 +99,9 @@ class Flush:
         self._part_number = 0
         self._cursor: bytes | None = START
         self._queue: deque[tuple[bytes, int]] = deque()
-        self._asking: deque[bytes] = deque()
+        self.slots: frozenset[int] | None = None
+        self._arriving: dict[CachePattern, list[bytes]] = {}
+        self._lead = b""
         self._attempts: dict[bytes, int] = {}
         self._copying: _Flight | None = None
         self._copied: _Flight | None = None
@@ -109,12 +109,59 @@ class Flush:
         self._quarantined: bytes | None = None
         self._quarantined_saved = False
         self.unsettled = False
+        self.stray = 0
         self.counts = FlushCounts()
         self.rdb_version = 0
+
+    def begin_pass(self, slots: frozenset[int] | None) -> None:
+        """Begin a pass over all patterns, in a part of its own; ``slots`` are those that the node owns in a cluster.
+
+        A key may move to another node, where it is saved again: its records are in the order of the parts' numbers
+        only if each part holds the keys of slots that no other node has at that time.
+        """
+        self.close()
+        self.unsettled = False
+        self.stray = 0
+        self.slots = slots
 
     def run(self, entry: CachePattern) -> None:
         """Flush one pattern; connections that drop are opened again, and what was under way is finished."""
         self._cursor = START
+        self._repeat(entry)
+
+    @property
+    def has_arriving(self) -> bool:
+        """Whether there are keys of slots that were on their way to this node when the pass began."""
+        return bool(self._arriving)
+
+    def run_arriving(self) -> None:
+        """Flush the keys of slots that were on their way here, after the node that had them has done its part.
+
+        Until a slot has arrived as a whole, its keys answer only to those who ask (ASKING) for them.
+        """
+        self.close()
+        arriving, self._arriving = self._arriving, {}
+        self._lead = ASKING
+        try:
+            for entry, keys in arriving.items():
+                self._cursor = None
+                self._queue.extend((key, 0) for key in keys)
+                self._session.retrying(self._size_queue)
+                self._repeat(entry)
+        finally:
+            self._lead = b""
+
+    def _size_queue(self) -> None:
+        keys = [key for key, _size in self._queue]
+        monitor = self._session.monitor()
+        for start in range(0, len(keys), _SIZED_AT_ONCE):
+            some = keys[start : start + _SIZED_AT_ONCE]
+            monitor.send(*(self._lead + command for command in memory_usage(some)))
+            sizes = self._receive(monitor, len(some))
+            for index, size in enumerate(sizes, start):
+                self._queue[index] = keys[index], 0 if is_error(size) else size or 0
+
+    def _repeat(self, entry: CachePattern) -> None:
         try:
             while True:
                 failovers = self._session.failovers
@@ -152,7 +199,6 @@ class Flush:
         self.unsettled = True
         self._cursor = START
         self._queue.clear()
-        self._asking.clear()
         self._session.retrying(lambda: self.recover_quarantined(bigkey.all_quarantines(self._folder.path)))
 
     def close(self) -> None:
@@ -169,20 +215,19 @@ class Flush:
             for page in scan(
                 self._session.scan, entry.pattern, self._pace.scan_count, cursor=self._cursor, sizes_per_page=sizes
             ):
-                keys = (
-                    set(pending_keys(self._session.monitor(), page.keys, self._request))
-                    if self._request.mode == "expire"
-                    else None
-                )
-                page_sizes = page.sizes or [0] * len(page.keys)
-                self._queue.extend(pair for pair in zip(page.keys, page_sizes) if keys is None or pair[0] in keys)
+                pairs = self._leave_arriving(entry, list(zip(page.keys, page.sizes or [0] * len(page.keys))))
+                if self._request.mode == "expire":
+                    keys = [key for key, _size in pairs]
+                    pending = set(pending_keys(self._session.monitor(), keys, self._request))
+                    pairs = [pair for pair in pairs if pair[0] in pending]
+                self._queue.extend(pairs)
                 self._cursor = None if page.cursor == START else page.cursor
                 while len(self._queue) >= self._pace.batch_size():
                     self._next(entry)
                 self._pace.pace(0)
                 self._between()
         # Keys that changed under way come back to the queue until their attempts are used up.
-        while self._queue or self._asking or self._copied or self._removing:
+        while self._queue or self._copied or self._removing:
             self._next(entry)
 
     def _next(self, entry: CachePattern) -> None:
@@ -203,8 +248,6 @@ class Flush:
         self._pace.pace(taken)
 
     def _take_flight(self) -> _Flight | None:
-        if not self._queue and self._asking:
-            return self._take_asking()
         flight = _Flight([], [])
         budget = _FLIGHT_BYTES
         limit = self._pace.batch_size()
@@ -218,23 +261,15 @@ class Flush:
             budget -= size
         return flight if flight.keys else None
 
-    def _take_asking(self) -> _Flight | None:
-        """Take keys that this node serves to nobody but those who ask, since their slot has not arrived as a whole."""
-        flight = _Flight([], [], asking=True)
-        while self._asking and len(flight.keys) < self._pace.batch_size():
-            flight.keys.append(self._asking.popleft())
-        monitor = self._session.monitor()
-        monitor.send(*(ASKING + command for command in memory_usage(flight.keys)))
-        sizes = _receive(monitor, flight, len(flight.keys))
-        # A big key cannot be renamed before the slot has arrived.
-        small = [
-            (key, size)
-            for key, size in zip(flight.keys, sizes)
-            if not is_error(size) and (size or 0) < self._request.big_key_bytes
-        ]
-        self.unsettled = self.unsettled or len(small) < len(flight.keys)
-        flight.keys, flight.sizes = [key for key, _size in small], [size or 0 for _key, size in small]
-        return flight if flight.keys else None
+    def _leave_arriving(self, entry: CachePattern, pairs: list[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
+        """Put keys aside that this node did not own when the pass began."""
+        if self.slots is None:
+            return pairs
+        own = [pair for pair in pairs if slot_of(pair[0]) in self.slots]
+        if len(own) < len(pairs):
+            taken = {key for key, _size in own}
+            self._arriving.setdefault(entry, []).extend(key for key, _size in pairs if key not in taken)
+        return own
 
     # -- keys in flight ----------------------------------------------------------------------------------------------
 
@@ -246,7 +281,7 @@ class Flush:
         data = self._session.data
         if flight:
             self._copying = flight
-            data.send(self._commands.copy(flight.keys, _lead(flight)))
+            data.send(self._commands.copy(flight.keys, self._lead))
         if self._copied:
             self._save(self._copied)
         self._settle_removing()
@@ -254,7 +289,7 @@ class Flush:
             self._removing, self._copied = self._copied, None
             data.send(self._removal(self._removing))
         if flight:
-            copies = _receive(data, flight, len(flight.keys) * self._commands.replies_per_copy)
+            copies = self._receive(data, len(flight.keys) * self._commands.replies_per_copy)
             if self._scripts_are_gone(copies):
                 self._queue.extendleft(zip(flight.keys, flight.sizes))
                 self._copying = None
@@ -276,7 +311,7 @@ class Flush:
         return True
 
     def _leave_redirected(self, flight: _Flight, replies: list[t.Any]) -> list[t.Any]:
-        """Take keys out of a flight that this node does not serve; named by its own SCAN, they may answer to ASKING."""
+        """Take keys out of a flight that have moved to another node since they were found here."""
         if first_error(replies) is None:
             return replies
         step = self._commands.replies_per_copy
@@ -284,20 +319,29 @@ class Flush:
         keys, sizes = [], []
         for index, (key, size) in enumerate(zip(flight.keys, flight.sizes)):
             own = replies[index * step : (index + 1) * step]
-            if not any(map(is_redirect, own)):
+            if any(map(is_redirect, own)):
+                self._note_redirected(own)
+            else:
                 keys.append(key)
                 sizes.append(size)
                 kept += own
-            elif flight.asking:
-                self.unsettled = True
-            else:
-                self._asking.append(key)
         flight.keys, flight.sizes = keys, sizes
         return kept
 
+    def _note_redirected(self, replies: t.Sequence[t.Any]) -> None:
+        """A key that not even ASKING finds was left behind by a move long ago, or has just gone back."""
+        if self._lead and any(is_error(reply) and str(reply).startswith("MOVED") for reply in replies):
+            self.stray += 1
+        else:
+            self.unsettled = True
+
+    def _receive(self, connection: Connection, count: int) -> list[t.Any]:
+        """Return the replies to ``count`` commands, without those to what leads each of them."""
+        return connection.receive(2 * count)[1::2] if self._lead else connection.receive(count)
+
     def _settle_removing(self, *, certain: bool = True) -> None:
         if self._removing:
-            outcomes = _receive(self._session.data, self._removing, len(self._removing.records))
+            outcomes = self._receive(self._session.data, len(self._removing.records))
             flight, self._removing = self._removing, None
             self._settle(flight, outcomes, certain=certain)
 
@@ -309,11 +353,11 @@ class Flush:
 
     def _removal(self, flight: _Flight) -> bytes:
         if self._request.mode == "delete":
-            return self._commands.remove(flight.records, flight.expiries, _lead(flight))
+            return self._commands.remove(flight.records, flight.expiries, self._lead)
         now = self._commands.server_time()
         moments = [now + self._random_life() for _record in flight.records]
         ends = [min(moment, expiry) if expiry > 0 else moment for moment, expiry in zip(moments, flight.expiries)]
-        return self._commands.shorten(flight.records, flight.expiries, ends, _lead(flight))
+        return self._commands.shorten(flight.records, flight.expiries, ends, self._lead)
 
     def _random_life(self) -> int:
         return int(random.uniform(0, self._request.expire_window) * 1000)
@@ -382,10 +426,7 @@ class Flush:
         for flight in (self._copying, self._copied):
             if flight:
                 self._record(flight, 0, list(range(len(flight.records))))
-                if flight.asking:
-                    self._asking.extend(flight.keys)
-                else:
-                    self._queue.extendleft(zip(flight.keys, flight.sizes))
+                self._queue.extendleft(zip(flight.keys, flight.sizes))
         self._copying = self._copied = None
 
     def _settle_and_leave(self) -> None:
@@ -400,22 +441,20 @@ class Flush:
     def _remove_unsaved(self, flight: _Flight) -> None:
         data = self._session.data
         if self._request.mode == "delete":
-            data.send(self._commands.remove_unsaved(flight.keys, _lead(flight)))
+            data.send(self._commands.remove_unsaved(flight.keys, self._lead))
         else:
             lives = [self._random_life() for _key in flight.keys]
-            data.send(self._commands.shorten_unsaved(flight.keys, lives, _lead(flight)))
-        outcomes = _receive(data, flight, len(flight.keys))
+            data.send(self._commands.shorten_unsaved(flight.keys, lives, self._lead))
+        outcomes = self._receive(data, len(flight.keys))
         error = next((outcome for outcome in outcomes if is_error(outcome) and not is_redirect(outcome)), None)
         if error is not None:
             raise refused("the deletion", error)
-        redirected = [key for key, outcome in zip(flight.keys, outcomes) if is_error(outcome)]
-        if flight.asking:
-            self.unsettled = self.unsettled or bool(redirected)
-        else:
-            self._asking.extend(redirected)
+        redirects = [outcome for outcome in outcomes if is_redirect(outcome)]
+        for redirect in redirects:
+            self._note_redirected([redirect])
         removed = outcomes.count(REMOVED)
         self.counts.removed += removed
-        self.counts.gone += len(outcomes) - removed - len(redirected)
+        self.counts.gone += len(outcomes) - removed - len(redirects)
         self._folder.record(removed=removed)
 
     # -- big keys ----------------------------------------------------------------------------------------------------
@@ -537,12 +576,3 @@ class Flush:
             self._part_number = next(self._part_numbers)
             self._part = PartWriter(self._folder.path / f"part-{self._part_number:04d}.resp.gz")
         return self._part
-
-
-def _lead(flight: _Flight) -> bytes:
-    return ASKING if flight.asking else b""
-
-
-def _receive(connection: Connection, flight: _Flight, count: int) -> list[t.Any]:
-    """Return the replies to a flight's commands, without those to ASKING."""
-    return connection.receive(2 * count)[1::2] if flight.asking else connection.receive(count)

@@ -30,9 +30,10 @@ from .._run import (
     unfinished_runs,
     utc_now,
 )
+from .._wait import wait_until
 from . import backup
 from .bigkey import QUARANTINED, pending_quarantines
-from .connection import RedisSettings, ServerInfo
+from .connection import RedisSettings, RedisUnavailable, ServerInfo
 from .deployment import Deployment, Tally
 from .flush import Flush, FlushCounts
 from .lock import KEY as LOCK_KEY
@@ -53,7 +54,7 @@ from .plan import (
 )
 from .recovery import measure_traffic, server_health, watch_recovery
 from .scan import scan
-from .session import SCAN, Session
+from .session import FAILOVER_SECONDS, SCAN, Session
 from .throttle import Throttle
 
 MANIFEST_FORMAT = "market_intel.runbooks/redis-backup/1"
@@ -86,6 +87,7 @@ _RIGHTS: dict[str, list[bytes]] = {
 _CLUSTER_RIGHTS: dict[str, list[bytes]] = {"ASKING": [b"ASKING"], "CLUSTER NODES": [b"CLUSTER", b"NODES"]}
 
 _PASSES = 20
+_PASSES_FOR_STRAYS = 3
 _PASS_PAUSE = 0.5
 _CURVE_SECONDS = 0.25
 
@@ -387,12 +389,11 @@ class _NodeFlushes:
         todo = list(self._deployment.sessions)
         for number in itertools.count(1):
             self._deployment.each(self._flush_node, todo)
-            changed = self._deployment.refresh()
-            todo = [
-                session
-                for session in self._deployment.sessions
-                if session in changed or self.flushes[session].unsettled
-            ]
+            arriving = [session for session in todo if self.flushes[session].has_arriving]
+            if arriving:
+                self._deployment.each(lambda session: self.flushes[session].run_arriving(), arriving)
+            self._refresh()
+            todo = [session for session in self._deployment.sessions if self._needs_a_pass(session, number)]
             if not todo:
                 break
             if number == _PASSES:
@@ -403,6 +404,12 @@ class _NodeFlushes:
                 break
             self._throttle.sleep(_PASS_PAUSE)
         self.close()
+        stray = sum(flush.stray for flush in self.flushes.values())
+        if stray:
+            self.notices.append(
+                f"{stray} keys lie on nodes of the cluster that do not own their slots, where nobody can reach them; "
+                "repair the cluster (redis-cli --cluster fix)."
+            )
         pending = pending_quarantines(self._folder.path)
         if pending:
             raise RunbookError(
@@ -410,11 +417,33 @@ class _NodeFlushes:
                 "run the same command again when slots are no longer moved: it finishes them."
             )
 
+    def _refresh(self) -> None:
+        """Wait for a cluster that is between two states, within the time that a failover may take."""
+
+        def attempt() -> bool | None:
+            try:
+                self._deployment.refresh()
+                return True
+            except RedisUnavailable:
+                return None
+
+        if wait_until(attempt, FAILOVER_SECONDS, max_interval=1.0, before_sleep=self._deployment.check) is None:
+            self._deployment.refresh()
+
+    def _needs_a_pass(self, session: Session, number: int) -> bool:
+        flush = self.flushes.get(session)
+        return (
+            flush is None
+            or flush.unsettled
+            or flush.slots != self._deployment.slots_of(session)
+            or (flush.stray > 0 and number < _PASSES_FOR_STRAYS)
+        )
+
     def _flush_node(self, session: Session) -> None:
         if session not in self.flushes:
             self.flushes[session] = session.retrying(lambda: self._make(session))
         flush = self.flushes[session]
-        flush.unsettled = False
+        flush.begin_pass(self._deployment.slots_of(session))
         session.retrying(lambda: flush.recover_quarantined(pending_quarantines(self._folder.path)))
         for entry in self._request.patterns:
             serves = functools.partial(self._deployment.serves, session, to_bytes(entry.pattern))

@@ -1,0 +1,150 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Three Sentinels, a primary and two replicas: the primary is found, and found again after each failover."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.ansible import run_module, run_playbook
+from support.topologies import SentinelSet
+
+from . import loss
+from .disturbed import Arena, arguments, connection
+
+SEEDS = range(20)
+
+
+@pytest.fixture(scope="module")
+def _sentinels() -> Iterator[SentinelSet]:
+    with SentinelSet() as topology:
+        yield topology
+
+
+@pytest.fixture
+def sentinels(_sentinels: SentinelSet) -> SentinelSet:
+    _sentinels.reset()
+    return _sentinels
+
+
+def fill(topology: SentinelSet, count: int = 500) -> None:
+    with topology.client() as client:
+        client.mset({b"market:data:%d" % number: b"value" for number in range(count)})
+        client.set("other", "stays")
+
+
+@pytest.mark.parametrize("given", ["service", "topology", "nothing"])
+def test_the_primary_is_found(sentinels: SentinelSet, tmp_path: Path, given: str) -> None:
+    fill(sentinels)
+    args = arguments(sentinels, tmp_path)
+    if given != "service":
+        del args["sentinel_service"]
+    if given == "topology":
+        args["topology"] = "sentinel"
+
+    planned = run_module("redis_flush", args, check=True)
+    assert planned["plan"]["topology"] == "sentinel"
+    assert [node["url"] for node in planned["plan"]["nodes"]] == [sentinels.primary().url]
+    assert sentinels.client().dbsize() == 501
+
+    done = run_module("redis_flush", args)
+    assert done["removed"] == 500
+    assert sentinels.client().keys() == [b"other"]
+    assert "Sentinel service cache" in done["report"]["summary"][0]
+
+    way = {name: value for name, value in args.items() if name in connection(sentinels)}
+    restored = run_module("redis_restore", {**way, "path": done["backup"]["path"]})
+    assert restored["restored"] == 500
+    assert sentinels.client().dbsize() == 501
+    looked = run_module("redis_cache_info", {**way, "patterns": ["market:data:*"]})
+    assert looked["caches"][0]["keys"] == 500
+
+
+def test_a_second_sentinel_is_asked_where_the_first_is_dead(sentinels: SentinelSet, tmp_path: Path) -> None:
+    fill(sentinels)
+    sentinels.kill_sentinel(0)
+    assert run_module("redis_flush", arguments(sentinels, tmp_path))["removed"] == 500
+
+
+def test_a_wrong_service_is_named_with_those_that_are_known(sentinels: SentinelSet, tmp_path: Path) -> None:
+    started = time.monotonic()
+    result = run_module("redis_flush", arguments(sentinels, tmp_path, sentinel_service="nonsense"))
+    assert time.monotonic() - started < 10
+    assert not loss.not_one_sentence(result)
+    assert "'nonsense'" in result["msg"] and "known are cache" in result["msg"]
+
+
+def test_no_sentinel_answers(tmp_path: Path) -> None:
+    args = {
+        "url": "redis://127.0.0.1:1",
+        "nodes": ["127.0.0.1:2"],
+        "sentinel_service": "cache",
+        "patterns": ["market:data:*"],
+        "backup_dir": str(tmp_path),
+    }
+    started = time.monotonic()
+    result = run_module("redis_flush", args)
+    assert time.monotonic() - started < 15
+    assert not loss.not_one_sentence(result)
+    assert "No Sentinel could be asked" in result["msg"]
+
+
+def test_sentinels_have_passwords_of_their_own(tmp_path: Path) -> None:
+    with SentinelSet(password="data-pass", sentinel_username="watcher", sentinel_password="watch-pass") as topology:
+        with topology.client() as client:
+            client.mset({b"market:data:%d" % number: b"value" for number in range(100)})
+        own = {"sentinel_username": "watcher", "sentinel_password": "watch-pass"}
+        args = arguments(topology, tmp_path, password="data-pass")
+
+        refused = run_module("redis_flush", args)
+        assert not loss.not_one_sentence(refused)
+        done = run_module("redis_flush", {**args, **own})
+        assert done["removed"] == 100
+        assert "watch-pass" not in str(done)
+        for file in tmp_path.rglob("*"):
+            assert not file.is_file() or b"-pass" not in file.read_bytes()
+
+
+def test_the_role_reaches_sentinels(sentinels: SentinelSet, tmp_path: Path) -> None:
+    fill(sentinels)
+    places = [f"{host}:{port}" for host, port in sentinels.sentinels]
+    variables: dict[str, Any] = {
+        "flush_redis_url": f"redis://{places[0]}",
+        "flush_redis_nodes": ",".join(places[1:]),
+        "flush_redis_sentinel_service": "cache",
+        "flush_redis_names": "market-data",
+        "flush_redis_max_share": "1",
+        "flush_redis_force": "true",
+        "flush_redis_accept_ephemeral_storage": "true",
+        "flush_redis_recovery_timeout": "0",
+        "flush_redis_backup_dir": str(tmp_path),
+        "flush_redis_reports_dir": str(tmp_path / "reports"),
+    }
+    assert run_playbook("flush_redis", variables).changed == 1
+    report = next((tmp_path / "reports").glob("*/*.md")).read_text()
+    assert "flush_redis_sentinel_service=cache" in report
+    again = run_playbook("flush_redis", variables)
+    assert (again.rc, again.changed) == (0, 0)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_is_lost_when_the_primary_is_killed(_sentinels: SentinelSet, tmp_path: Path, seed: int) -> None:
+    with Arena(_sentinels, tmp_path) as arena:
+        outcome = arena.play(seed, _sentinels.kill_primary)
+    assert not outcome.problems
+    assert outcome.during
+    assert outcome.result["failovers"] == 1
+    assert outcome.interruptions
+
+
+def test_nothing_is_lost_when_the_primary_becomes_a_replica(_sentinels: SentinelSet, tmp_path: Path) -> None:
+    with Arena(_sentinels, tmp_path) as arena:
+        outcome = arena.play(1, _sentinels.fail_over)
+    assert not outcome.problems
+    assert outcome.result["failovers"] == 1
