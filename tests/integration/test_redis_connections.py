@@ -31,20 +31,6 @@ def test_a_unix_socket_and_another_database(any_redis: RedisServer, tmp_path: Pa
     assert any_redis.client().get("market:data:1") == b"stays"
 
 
-def test_tls(fresh_redis: Callable[..., RedisServer], tmp_path: Path) -> None:
-    server = fresh_redis("redis-7.0", tls=True, tls_auth_clients="yes")
-    dataset.fill(server.admin(), 50)
-    certificates = server.certificates
-    tls = {
-        "url": server.tls_url,
-        "ca_cert": str(certificates.ca_cert),
-        "client_cert": str(certificates.client_cert),
-        "client_key": str(certificates.client_key),
-    }
-    assert "cannot be reached" in flush(server, tmp_path, **{**tls, "ca_cert": None})["msg"]
-    assert flush(server, tmp_path, **tls)["removed"] == 50
-
-
 @pytest.mark.parametrize("source", ["option", "environment"])
 def test_a_user_with_a_password(fresh_redis: Callable[..., RedisServer], tmp_path: Path, source: str) -> None:
     server = fresh_redis("redis-7.0", users=[f"operator on >{SECRET.replace(' ', '_')} ~* +@all"], requirepass="other")

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
 from redis.exceptions import AskError, AuthenticationError, MovedError
+from redis.retry import Retry
 
 from support.dataset import awkward_names
 from support.sequences import PREFIX, SequenceLog, SequenceWriter, lost, read_sequences, sequence_of
@@ -81,7 +83,7 @@ def test_passwords_of_servers_and_sentinels() -> None:
     with SentinelSet(password="of-data", sentinel_username="watch", sentinel_password="of-sentinels") as servers:
         host, port = servers.sentinels[0]
         with pytest.raises(AuthenticationError):
-            redis.Redis(host=host, port=port, password="of-sentinels", protocol=2).ping()
+            redis.Redis(host=host, port=port, password="of-sentinels", protocol=2, retry=Retry(NoBackoff(), 0)).ping()
         servers.revive(servers.kill_primary())
         servers.wait_healthy()
         with pytest.raises(AuthenticationError):

@@ -629,7 +629,9 @@ class RedisCluster:
                 # after that a key may be on both sides
                 admin.execute_command(*to, "REPLACE", *auth, "KEYS", *names)
         # the source has deleted them: if the target died now before its replicas know them, nobody would have them
-        wait_until(lambda: self._replicated(target), 20, "the replicas of the target")
+        offset = _replication(target)["master_repl_offset"]
+        followers = [node for node in _alive(self.shard_of(target)) if node is not target]
+        _wait_for(lambda: _behind(followers, offset), 20, "the replicas of the target")
         return len(names)
 
     def finish_migration(self, slot: int, target: RedisServer) -> None:
@@ -783,11 +785,6 @@ class RedisCluster:
                 _command(server, "CLUSTER", "REPLICATE", self.node_id(leader))
         return "it is a primary"
 
-    def _replicated(self, primary: RedisServer) -> bool:
-        offset = _replication(primary)["master_repl_offset"]
-        followers = [_replication(node) for node in _alive(self.shard_of(primary)) if node is not primary]
-        return all(info["role"] == "slave" and info["slave_repl_offset"] >= offset for info in followers)
-
     def _owner(self, slot: int) -> RedisServer:
         for node in self.primaries():
             if slot in self._self(node).slots:
@@ -902,6 +899,11 @@ def _role(server: RedisServer) -> str:
 
 def _link_problem(replica: RedisServer) -> str:
     return "" if _replication(replica).get("master_link_status") == "up" else "it is not linked to its primary"
+
+
+def _behind(replicas: Iterable[RedisServer], offset: int) -> str:
+    behind = [node.port for node in replicas if _replication(node).get("slave_repl_offset", -1) < offset]
+    return f"they have not got everything: {behind}" if behind else ""
 
 
 def _online(info: dict[str, Any]) -> int:

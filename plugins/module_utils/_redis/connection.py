@@ -11,6 +11,7 @@ as redis-py's pipeline, and nothing is retried or decoded behind our back.
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import time
@@ -268,8 +269,10 @@ class Connection:
         self._connection = _open(settings)
         self._socket: socket.socket = self._connection._sock
         self._reader = hiredis.Reader()
+        self._established = False
         self.execute(b"CLIENT", b"SETNAME", name.encode(), optional=True)
         self.server = self._introduce()
+        self._established = True
 
     def _introduce(self) -> ServerInfo:
         info = self.info("server")
@@ -346,9 +349,64 @@ class Connection:
     def close(self) -> None:
         self._connection.disconnect()
 
-    def _lost(self, cause: BaseException) -> ConnectionLost:
+    def _lost(self, cause: BaseException) -> RedisUnavailable:
+        # With TLS 1.3 a server says only after the handshake what it thinks of the client's certificate.
+        if not self._established and (refusal := _tls_refusal(self._settings.display_url, cause)):
+            return RedisUnavailable(refusal)
         what = f"no reply within {self._settings.timeout:g} s" if isinstance(cause, TimeoutError) else str(cause)
         return connection_lost(self._settings.display_url, what)
+
+
+def _check_files(settings: RedisSettings) -> None:
+    for name in ("ca_cert", "client_cert", "client_key"):
+        path = getattr(settings, name)
+        if path and not os.access(path, os.R_OK):
+            raise InvalidInput(
+                f"flush_redis_{name} names {path}, which cannot be read; allowed is the absolute path of a PEM file "
+                "on the machine where the runbook runs."
+            )
+
+
+# What OpenSSL says when the other side refuses, in part (SSL_R_* in ssl/ssl_err.c).
+_TLS_ALERTS = (
+    (
+        "certificate required",
+        "demands a client certificate; name it in flush_redis_client_cert and flush_redis_client_key",
+    ),
+    ("alert certificate expired", "refused the client certificate, which has expired; name a newer one"),
+    ("alert unknown ca", "refused the client certificate, whose authority it does not know; name one that it trusts"),
+    ("alert bad certificate", "refused the client certificate; name one that it trusts"),
+    ("alert protocol version", "speaks no version of TLS that is allowed here; lower flush_redis_tls_min_version"),
+    ("unsupported protocol", "speaks no version of TLS that is allowed here; lower flush_redis_tls_min_version"),
+    (
+        "wrong version number",
+        "does not speak TLS on this port; name its TLS port, or use redis:// instead of rediss://",
+    ),
+)
+
+
+def _tls_refusal(url: str, cause: BaseException | None) -> str:
+    """Return the sentence for a failure of TLS, or nothing if it is no such failure."""
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None:
+        return ""
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        if "mismatch" in cause.verify_message or "not valid for" in cause.verify_message:
+            advice = "use a URL with a name that it has, or set flush_redis_check_hostname=false"
+        else:
+            advice = "name the authority that issued it in flush_redis_ca_cert"
+        return f"The certificate of {url} is not accepted ({cause.verify_message.rstrip('.')}); {advice}."
+    text = str(cause).lower().replace("_", " ")
+    for words, meaning in _TLS_ALERTS:
+        if words in text:
+            return f"Redis at {url} {meaning}."
+    if isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return (
+            f"Redis at {url} ended the TLS connection without a word; as a rule it demands a client certificate or "
+            "does not accept this one: check flush_redis_client_cert and flush_redis_client_key."
+        )
+    return f"TLS with {url} failed ({cause.reason or cause}); check the TLS options."
 
 
 _TLS_VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
@@ -371,6 +429,7 @@ def _open(settings: RedisSettings) -> t.Any:
         kind = redis_connection.Connection
         arguments.update(socket_connect_timeout=settings.connect_timeout, socket_keepalive=True)
     if scheme == "rediss":
+        _check_files(settings)
         kind = redis_connection.SSLConnection
         arguments.update(
             ssl_ca_certs=settings.ca_cert,
@@ -389,9 +448,11 @@ def _open(settings: RedisSettings) -> t.Any:
             "(options username and password, or the environment variable REDISCLI_AUTH)."
         ) from exc
     except (redis_exceptions.ConnectionError, redis_exceptions.TimeoutError, OSError) as exc:
+        if refusal := _tls_refusal(settings.display_url, exc):
+            raise RedisUnavailable(refusal) from exc
         raise RedisUnavailable(
-            f"Redis at {settings.display_url} cannot be reached ({exc}); check the URL, the "
-            f"network and the TLS options."
+            f"Redis at {settings.display_url} cannot be reached ({str(exc).rstrip('.')}); check the URL"
+            f"{' (is it the TLS port?)' if scheme == 'rediss' else ''}, the network and the TLS options."
         ) from exc
     except redis_exceptions.RedisError as exc:
         if "AUTH" in str(exc) or "WRONGPASS" in str(exc):
