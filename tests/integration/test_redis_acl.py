@@ -15,10 +15,13 @@ import pytest
 from support import dataset
 from support.ansible import run_module
 from support.servers import RedisServer
+from support.topologies import RedisCluster, SentinelSet
 from tools.tree import ROOT
 
 GUIDE = (ROOT / "docs" / "guide_redis_acl.md").read_text(encoding="utf-8")
 LINES = dict(re.findall(r"^user (runbooks-\w+) (.+)$", GUIDE, re.MULTILINE))
+SENTINEL = LINES.pop("runbooks-sentinel").split()
+IN_A_CLUSTER = re.findall(r"^```rights\n(.+)$", GUIDE, re.MULTILINE)[0].split()
 FLUSH, STATS, RESTORE = "runbooks-flush", "runbooks-stats", "runbooks-restore"
 # What the guide's table says of other versions.
 WITHOUT = {"redis-6.2": {"+pexpiretime"}}
@@ -217,3 +220,59 @@ def named(right: str, text: str) -> bool:
     if right.startswith("+acl|"):
         return "not verified" in text
     return right.lstrip("+").replace("|", " ").upper() in text.replace("|", " ").upper()
+
+
+@pytest.mark.parametrize("flavour", ["redis-7.0", "valkey-9.1"])
+def test_the_documented_rights_are_enough_in_a_cluster(flavour: str, tmp_path: Path) -> None:
+    users = [" ".join([user, *rules(user, flavour), *IN_A_CLUSTER]) for user in LINES]
+    with RedisCluster(flavour, users=users) as cluster:
+        cluster.mset({b"market:data:%d" % number: b"x" * 2000 for number in range(300)})
+        # a slot that is half moved needs all of them
+        name = b"market:data:1"
+        target = next(node for node in cluster.primaries() if node is not cluster.owner(name))
+        cluster.begin_migration(cluster.slot(name), target)
+        cluster.migrate_keys(cluster.slot(name), target, 10)
+        way = {"password": PASSWORD, "url": f"redis://{cluster.seeds[0]}"}
+        login = {**way, "username": FLUSH, "patterns": ["market:data:*"], "backup_dir": str(tmp_path), "max_share": 1}
+        login["accept_ephemeral_storage"] = True
+        counted = run_module("redis_flush", {**login, "read_from": "replica"}, check=True)
+        assert counted["plan"]["matched"] == 300
+        assert not complaints(counted)
+        flushed = run_module("redis_flush", login)
+        assert (flushed.get("removed"), complaints(flushed)) == (300, "")
+        looked = run_module("redis_cache_info", {**way, "username": STATS, "patterns": ["market:data:*"]})
+        assert looked["caches"][0]["keys"] == 0
+        restored = run_module("redis_restore", {**way, "username": RESTORE, "path": flushed["backup"]["path"]})
+        assert restored.get("restored") == 300, restored
+        assert all(denied(node) == [] for node in cluster.nodes)
+
+
+@pytest.mark.parametrize("right", [right for right in IN_A_CLUSTER if right not in ("+readonly", "+cluster|info")])
+def test_a_flush_of_a_cluster_without_one_right_stops_before_it_deletes(right: str, tmp_path: Path) -> None:
+    others = [other for other in IN_A_CLUSTER if other != right]
+    with RedisCluster(replicas=0, users=[" ".join([FLUSH, *rules(FLUSH), *others])]) as cluster:
+        cluster.mset({b"market:data:%d" % number: b"x" for number in range(30)})
+        args = {"url": f"redis://{cluster.seeds[0]}", "username": FLUSH, "password": PASSWORD, "max_share": 1}
+        args |= {"patterns": ["market:data:*"], "backup_dir": str(tmp_path), "accept_ephemeral_storage": True}
+        result = run_module("redis_flush", args)
+        assert result["failed"]
+        assert named(right, result["msg"]), result["msg"]
+        assert cluster.dbsize() == 30
+
+
+def test_the_documented_rights_at_sentinels_are_enough(tmp_path: Path) -> None:
+    with SentinelSet() as topology:
+        for index in range(3):
+            with topology.sentinel_client(index) as client:
+                client.execute_command("ACL SETUSER", "runbooks-sentinel", "reset", *SENTINEL)
+        with topology.client() as client:
+            client.mset({b"market:data:%d" % number: b"x" for number in range(30)})
+        host, port = topology.sentinels[0]
+        args = {"url": f"redis://{host}:{port}", "topology": "sentinel", "patterns": ["market:data:*"], "max_share": 1}
+        args |= {"backup_dir": str(tmp_path), "accept_ephemeral_storage": True}
+        args |= {"sentinel_username": "runbooks-sentinel", "sentinel_password": PASSWORD}
+        assert run_module("redis_flush", args)["removed"] == 30
+        for index in range(3):
+            with topology.sentinel_client(index) as client:
+                client.response_callbacks.pop("ACL LOG", None)
+                assert client.execute_command("ACL LOG") == []
