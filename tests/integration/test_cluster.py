@@ -274,3 +274,10 @@ def test_nothing_is_lost_when_a_primary_is_killed(_cluster: RedisCluster, tmp_pa
     assert not outcome.problems
     assert outcome.during
     assert outcome.result["failovers"] >= 1
+
+
+def test_nothing_is_lost_when_a_primary_hands_over(_cluster: RedisCluster, tmp_path: Path) -> None:
+    with Arena(_cluster, tmp_path) as arena:
+        outcome = arena.play(1, lambda: [_cluster.fail_over(shard) for shard in range(3)])
+    assert not outcome.problems
+    assert outcome.result["failovers"] == 3

@@ -143,8 +143,9 @@ def test_nothing_is_lost_when_the_primary_is_killed(_sentinels: SentinelSet, tmp
     assert outcome.interruptions
 
 
-def test_nothing_is_lost_when_the_primary_becomes_a_replica(_sentinels: SentinelSet, tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_is_lost_when_the_primary_is_deposed(_sentinels: SentinelSet, tmp_path: Path, seed: int) -> None:
     with Arena(_sentinels, tmp_path) as arena:
-        outcome = arena.play(1, _sentinels.fail_over)
+        outcome = arena.play(seed, _sentinels.fail_over)
     assert not outcome.problems
     assert outcome.result["failovers"] == 1

@@ -210,9 +210,7 @@ class Deployment:
         for _attempt in range(_REDIRECTS):
             owner = self.session_of(key)
             try:
-                if id(owner) not in self._routed:
-                    self._routed[id(owner)] = Connection(owner.endpoint.locate(), self._name)
-                reply = self._routed[id(owner)].pipeline([pack(*words)])[0]
+                reply = self._routed_to(owner).pipeline([pack(*words)])[0]
             except RedisUnavailable:
                 if connection := self._routed.pop(id(owner), None):
                     connection.close()
@@ -224,6 +222,14 @@ class Deployment:
             time.sleep(_REDIRECT_PAUSE)
             self.check()
         return reply
+
+    def _routed_to(self, owner: Session) -> Connection:
+        connection = self._routed.get(id(owner))
+        if connection is None or connection.server.run_id != owner.server.run_id:
+            if connection is not None:
+                connection.close()
+            connection = self._routed[id(owner)] = Connection(owner.endpoint.locate(), self._name)
+        return connection
 
     def _follow(self, redirect: Reply, words: t.Sequence[bytes]) -> Reply:
         """Ask the node to which a key is being moved, or look at the cluster again; return the last reply."""

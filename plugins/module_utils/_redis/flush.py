@@ -108,6 +108,7 @@ class Flush:
         self._removing: _Flight | None = None
         self._quarantined: bytes | None = None
         self._quarantined_saved = False
+        self._failovers = session.failovers
         self.unsettled = False
         self.stray = 0
         self.counts = FlushCounts()
@@ -116,6 +117,8 @@ class Flush:
     def begin_pass(self, slots: frozenset[int] | None) -> None:
         """Begin a pass over all patterns, in a part of its own; ``slots`` are those that the node owns in a cluster.
 
+        Big keys that are renamed away, by an interrupted attempt too, are finished first.
+
         A key may move to another node, where it is saved again: its records are in the order of the parts' numbers
         only if each part holds the keys of slots that no other node has at that time.
         """
@@ -123,6 +126,12 @@ class Flush:
         self.unsettled = False
         self.stray = 0
         self.slots = slots
+        quarantines = bigkey.pending_quarantines
+        if self._session.failovers > self._failovers:
+            # Another primary may not know of what was finished last.
+            quarantines = bigkey.all_quarantines
+            self._failovers = self._session.failovers
+        self._session.retrying(lambda: self._recover_quarantined(quarantines(self._folder.path)))
 
     def run(self, entry: CachePattern) -> None:
         """Flush one pattern; connections that drop are opened again, and what was under way is finished."""
@@ -181,7 +190,7 @@ class Flush:
             self._settle_and_leave()
             raise
 
-    def recover_quarantined(self, quarantined: t.Mapping[bytes, bytes]) -> None:
+    def _recover_quarantined(self, quarantined: t.Mapping[bytes, bytes]) -> None:
         """Finish big keys that an interrupted attempt had renamed away (original name by quarantine name)."""
         for name, key in quarantined.items():
             exists = self._session.data.pipeline([pack(b"EXISTS", name)])[0]
@@ -199,7 +208,7 @@ class Flush:
         self.unsettled = True
         self._cursor = START
         self._queue.clear()
-        self._session.retrying(lambda: self.recover_quarantined(bigkey.all_quarantines(self._folder.path)))
+        self._session.retrying(lambda: self._recover_quarantined(bigkey.all_quarantines(self._folder.path)))
 
     def close(self) -> None:
         """Close the backup's part and put it on record."""

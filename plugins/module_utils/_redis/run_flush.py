@@ -55,7 +55,7 @@ from .plan import (
 from .recovery import measure_traffic, server_health, watch_recovery
 from .scan import scan
 from .session import FAILOVER_SECONDS, SCAN, Session
-from .throttle import Throttle
+from .throttle import Throttle, replica_offsets
 
 MANIFEST_FORMAT = "market_intel.runbooks/redis-backup/1"
 _SPACE_FACTOR = 1.2
@@ -89,6 +89,7 @@ _CLUSTER_RIGHTS: dict[str, list[bytes]] = {"ASKING": [b"ASKING"], "CLUSTER NODES
 _PASSES = 20
 _PASSES_FOR_STRAYS = 3
 _PASS_PAUSE = 0.5
+_CONFIRM_SECONDS = 5.0
 _CURVE_SECONDS = 0.25
 
 
@@ -381,6 +382,7 @@ class _NodeFlushes:
         self._part_numbers = itertools.count(1 + len(list(folder.path.glob("part-*.resp.gz"))))
         self._started = time.monotonic()
         self.curve: list[tuple[float, int]] = [(0.0, 0)]
+        self._replicas: dict[Session, int] = {}
         self.flushes: dict[Session, Flush] = {}
         self.notices: list[str] = []
 
@@ -392,6 +394,7 @@ class _NodeFlushes:
             arriving = [session for session in todo if self.flushes[session].has_arriving]
             if arriving:
                 self._deployment.each(lambda session: self.flushes[session].run_arriving(), arriving)
+            self._deployment.each(self._confirm_node, todo)
             self._refresh()
             todo = [session for session in self._deployment.sessions if self._needs_a_pass(session, number)]
             if not todo:
@@ -416,6 +419,26 @@ class _NodeFlushes:
                 f"{len(pending)} big keys were renamed away and are on their way between nodes of the cluster; "
                 "run the same command again when slots are no longer moved: it finishes them."
             )
+
+    def _confirm_node(self, session: Session) -> None:
+        """See that the replicas that were there have the deletions, or else whether one of them is the primary now."""
+        if not session.endpoint.can_fail_over:
+            return
+        failovers = session.failovers
+
+        def wait() -> bool | None:
+            written = int(session.monitor().info("replication").get("master_repl_offset", 0))
+
+            def confirmed() -> bool | None:
+                offsets = replica_offsets(session.monitor().info("replication"))
+                return sum(offset >= written for offset in offsets) >= self._replicas[session] or None
+
+            return wait_until(confirmed, _CONFIRM_SECONDS, before_sleep=self._deployment.check)
+
+        session.retrying(wait)
+        session.follow()
+        if session.failovers > failovers:
+            self.flushes[session].unsettled = True
 
     def _refresh(self) -> None:
         """Wait for a cluster that is between two states, within the time that a failover may take."""
@@ -444,13 +467,13 @@ class _NodeFlushes:
             self.flushes[session] = session.retrying(lambda: self._make(session))
         flush = self.flushes[session]
         flush.begin_pass(self._deployment.slots_of(session))
-        session.retrying(lambda: flush.recover_quarantined(pending_quarantines(self._folder.path)))
         for entry in self._request.patterns:
             serves = functools.partial(self._deployment.serves, session, to_bytes(entry.pattern))
             if session.retrying(serves):
                 flush.run(entry)
 
     def _make(self, session: Session) -> Flush:
+        self._replicas[session] = len(replica_offsets(session.monitor().info("replication")))
         return Flush(
             session,
             self._request,

@@ -140,6 +140,20 @@ class Session:
             raise cause
         self.reconnects += 1
 
+    def follow(self) -> None:
+        """Connect to another process if that is the primary by now: ``failovers`` tells.
+
+        One that was deposed may serve its connections for a while, and forgets what it was told meanwhile.
+        """
+        try:
+            connection = self._connect()
+        except ConnectionLost as exc:
+            self.reconnect(exc)
+            return
+        connection.close()
+        if connection.server.run_id != self._run_id:
+            self.reconnect(connection_lost(self.server.url, "another primary has taken its place"))
+
     def retrying(self, work: t.Callable[[], T]) -> T:
         """Run work that may be begun again after a lost connection or a failover, such as a pass that only reads."""
         while True:

@@ -136,10 +136,14 @@ class Pace:
 
 def replica_lag(replication: t.Mapping[str, str]) -> int | None:
     """Return by how many bytes the slowest connected replica is behind, or None without replicas."""
-    offset = int(replication.get("master_repl_offset", 0))
+    offsets = replica_offsets(replication)
+    return int(replication.get("master_repl_offset", 0)) - min(offsets) if offsets else None
+
+
+def replica_offsets(replication: t.Mapping[str, str]) -> list[int]:
+    """Return up to where each connected replica has what the primary has written (INFO replication)."""
     replicas = [value for name, value in replication.items() if name.startswith("slave") and name[5:].isdigit()]
-    behind = [offset - int(pairs["offset"]) for pairs in map(_pairs, replicas) if "offset" in pairs]
-    return max(behind) if behind else None
+    return [int(pairs["offset"]) for pairs in map(_pairs, replicas) if "offset" in pairs]
 
 
 def _pairs(text: str) -> dict[str, str]:
