@@ -34,6 +34,7 @@ from support.ansible import run_module, run_playbook, start_module  # noqa: E402
 from support.flush import flush_args  # noqa: E402
 from support.probe import LatencyProbe  # noqa: E402
 from support.servers import RedisServer, binaries  # noqa: E402
+from support.topologies import RedisCluster  # noqa: E402
 
 RESULTS = ROOT / ".cache" / "bench" / "bench.json"
 KEYS = 1_000_000
@@ -203,6 +204,47 @@ def memory(bench: Bench) -> None:
         bench.note(f"peak memory of the module at {matching:,} matching keys", peak / 1e6, "MB", "below 100")
 
 
+def cluster(bench: Bench) -> None:
+    """Three primaries on this machine against one server, alternating; both have the same keys."""
+    single, several, p99 = [], [], []
+    with RedisCluster(replicas=0) as topology:
+        for _round in range(ROUNDS):
+            bench.fill()
+            result, _seconds, _peak = bench.flush()
+            single.append(result["removed"] / result["phases"]["flush"])
+            bench.client.flushall()
+            topology.reset()
+            pool = os.urandom(1 << 20)
+            for prefix, count in ((b"market:data:", MATCHING), (b"other:", KEYS - MATCHING)):
+                for start in range(0, count, 50_000):
+                    values = {prefix + b"%d" % n: pool[n : n + 200] for n in range(start, start + 50_000)}
+                    topology.mset(values)
+            shutil.rmtree(bench.folder / "backups", ignore_errors=True)
+            args = flush_args(topology.nodes[0], bench.folder, url=f"redis://{topology.seeds[0]}", max_keys=10_000_000)
+            with LatencyProbe(topology.nodes[1]) as probe:
+                began = probe.now()
+                result = run_module("redis_flush", args)
+                p99.append(probe.since(began).p99_ms)
+            assert result["removed"] == MATCHING, result
+            several.append(result["removed"] / result["phases"]["flush"])
+    bench.note("backed-up deletes on three primaries, median", statistics.median(several), "keys/s")
+    bench.note("backed-up deletes on one server, median", statistics.median(single), "keys/s")
+    ratio = statistics.median(ours / one for ours, one in zip(several, single, strict=True))
+    bench.note("three primaries / one server", ratio, "x", "at least 1.0")
+    bench.note("p99 of another client of one primary, at full speed", min(p99), "ms", "see latency")
+
+
+def ten_millions(bench: Bench) -> None:
+    """Ten million small keys, which a server makes by itself."""
+    bench.client.flushall()
+    bench.client.execute_command("DEBUG", "POPULATE", 10_000_000, "market:data", 8)
+    result, seconds, peak = bench.flush()
+    assert result["removed"] == 10_000_000
+    assert result["remaining"] == 0
+    bench.note("10,000,000 small keys, the whole module", seconds, "s")
+    bench.note("peak memory of the module at 10,000,000 matching keys", peak / 1e6, "MB", "below 100")
+
+
 def restore(bench: Bench) -> None:
     bench.fill(MATCHING, MATCHING)
     flushed, _seconds, _peak = bench.flush()
@@ -245,7 +287,7 @@ def playbook(bench: Bench) -> None:
     bench.note("the whole playbook with nothing to do", median(once, 5), "s", "below 4")
 
 
-PARTS = {part.__name__: part for part in (speed, latency, memory, restore, playbook)}
+PARTS = {part.__name__: part for part in (speed, latency, memory, restore, cluster, playbook, ten_millions)}
 
 
 def main() -> None:
