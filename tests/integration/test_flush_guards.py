@@ -164,5 +164,5 @@ def test_a_replica_is_refused(fresh_redis: Callable[..., RedisServer], tmp_path:
 
     assert_one_sentence(refused)
     assert "is a replica" in refused["msg"]
-    assert "use the URL of its primary" in refused["msg"]
+    assert f"use its primary, {primary.host}:{primary.port}" in refused["msg"]
     assert primary.client().dbsize() == 10

@@ -27,8 +27,14 @@ KEYS = 20
 CONNECTION = {
     "username": ("ops", "ops"),
     "validate_certs": ("yes", True),
+    "check_hostname": ("no", False),
+    "tls_min_version": ("TLSv1.3", "TLSv1.3"),
     "connect_timeout": ("2.5", 2.5),
     "timeout": ("12", 12.0),
+    "topology": ("standalone", "standalone"),
+    "nodes": ("spare-1:6379,spare-2:6379", ["spare-1:6379", "spare-2:6379"]),
+    "sentinel_username": ("watcher", "watcher"),
+    "address_map": ('{"10.0.0.1:6379":"127.0.0.1:6379"}', {"10.0.0.1:6379": "127.0.0.1:6379"}),
 }
 FLUSH = {
     "names": ("market-data,quotes", ["market-data", "quotes"]),
@@ -38,6 +44,7 @@ FLUSH = {
     "backup": ("on", True),
     "backup_keep": ("3", 3),
     "accept_ephemeral_storage": ("true", True),
+    "read_from": ("replica", "replica"),
     "batch_size": ("500", 500),
     "rate_limit": ("100000", 100_000),
     "max_latency_ms": ("7.5", 7.5),
@@ -69,7 +76,7 @@ RESTORE = {
 # Their text depends on the test's own server and folders, or they are no option of a module.
 ELSEWHERE = {
     "url", "password", "ca_cert", "client_cert", "client_key", "caches", "backup_dir", "reports_dir", "reports_keep",
-    "expected_run_id", "confirm", "force", "restore_run",
+    "expected_run_id", "confirm", "force", "restore_run", "sentinel_service", "sentinel_password",
 }  # fmt: skip
 
 
