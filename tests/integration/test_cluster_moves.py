@@ -6,24 +6,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.catalogue import CachePattern
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.connection import RedisSettings
-from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.deployment import Deployment
-from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.flush import Flush
-from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.plan import FlushRequest
-from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.throttle import Throttle
-from ansible_collections.market_intel.runbooks.plugins.module_utils._run import RunFolder, new_run_id
 from support import resp
 from support.servers import RedisServer
 from support.topologies import RedisCluster
 
-CACHE = CachePattern("market:data:*")
+from .engine import CACHE, Engine
+
 KEY = b"market:data:1"
 
 
@@ -31,35 +26,6 @@ KEY = b"market:data:1"
 def _cluster() -> Iterator[RedisCluster]:
     with RedisCluster(replicas=0) as cluster:
         yield cluster
-
-
-class Engine:
-    """The flushes of a cluster's primaries, step by step."""
-
-    def __init__(self, cluster: RedisCluster, base: Path) -> None:
-        self._cluster = cluster
-        self.deployment = Deployment(RedisSettings(f"redis://{cluster.seeds[0]}"), "test")
-        self.folder = RunFolder.create(base, new_run_id("flush_redis"), {"parts": []})
-        self._numbers = itertools.count(1)
-        self.between: Callable[[], None] = lambda: None
-
-    def flush_of(self, server: RedisServer) -> Flush:
-        session = next(session for session in self.deployment.sessions if session.server.url == server.url)
-        flush = Flush(
-            session,
-            FlushRequest((CACHE,)),
-            Throttle().on(session.monitor),
-            self.folder,
-            self._numbers,
-            between=lambda: self.between(),
-            on_progress=lambda _removed: None,
-        )
-        flush.begin_pass(self.deployment.slots_of(session))
-        return flush
-
-    def close(self) -> None:
-        self.deployment.close()
-        self.folder.close()
 
 
 def on(cluster: RedisCluster, server: RedisServer, name: str) -> bytes:
@@ -74,8 +40,8 @@ def test_the_last_record_of_a_key_that_moved_is_its_last_state(_cluster: RedisCl
     source = _cluster.owner(KEY)
     target = next(node for node in _cluster.primaries() if node is not source)
     client = _cluster.client()
-    with closing(Engine(_cluster, tmp_path)) as engine:
-        to, fro = engine.flush_of(target), engine.flush_of(source)
+    with closing(Engine(RedisSettings(f"redis://{_cluster.seeds[0]}"), tmp_path)) as engine:
+        to, fro = (engine.flush_of(engine.session_of(node)) for node in (target, source))
         client.set(on(_cluster, target, "first"), "opens the part")
         to.run(CACHE)
         client.set(KEY, "old")
@@ -112,8 +78,8 @@ def test_a_key_that_was_away_for_a_moment_needs_another_pass(
         if next(calls) == (1 if moment == "before the copy" else 3):
             _cluster.migrate(_cluster.slot(KEY), target)
 
-    with closing(Engine(_cluster, tmp_path)) as engine:
-        flush = engine.flush_of(source)
+    with closing(Engine(RedisSettings(f"redis://{_cluster.seeds[0]}"), tmp_path)) as engine:
+        flush = engine.flush_of(engine.session_of(source))
         engine.between = between
         flush.run(CACHE)
         assert flush.unsettled
@@ -131,8 +97,8 @@ def test_a_big_key_in_a_slot_on_its_way_is_left_for_the_next_pass(_cluster: Redi
     target = next(node for node in _cluster.primaries() if node is not source)
     client = _cluster.client()
     client.set(KEY, b"x" * 2_000_000)
-    with closing(Engine(_cluster, tmp_path)) as engine:
-        flush = engine.flush_of(source)
+    with closing(Engine(RedisSettings(f"redis://{_cluster.seeds[0]}"), tmp_path)) as engine:
+        flush = engine.flush_of(engine.session_of(source))
         _cluster.begin_migration(_cluster.slot(KEY), target)
         flush.run(CACHE)
         assert flush.unsettled
@@ -140,7 +106,7 @@ def test_a_big_key_in_a_slot_on_its_way_is_left_for_the_next_pass(_cluster: Redi
         _cluster.migrate_keys(_cluster.slot(KEY), target, 1)
         _cluster.finish_migration(_cluster.slot(KEY), target)
         engine.deployment.refresh()
-        flush = engine.flush_of(target)
+        flush = engine.flush_of(engine.session_of(target))
         flush.run(CACHE)
         assert not flush.unsettled
         assert list(_cluster.scan_all()) == []

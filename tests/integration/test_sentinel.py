@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.bigkey import all_quarantines
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.connection import RedisSettings
 from support.ansible import run_module, run_playbook
 from support.topologies import SentinelSet
 
 from . import loss
 from .disturbed import Arena, arguments, connection
+from .engine import CACHE, Engine
 
 SEEDS = range(20)
 
@@ -149,3 +153,25 @@ def test_nothing_is_lost_when_the_primary_is_deposed(_sentinels: SentinelSet, tm
         outcome = arena.play(seed, _sentinels.fail_over)
     assert not outcome.problems
     assert outcome.result["failovers"] == 1
+
+
+def test_a_big_key_that_a_failover_brings_back_in_quarantine_is_finished(
+    sentinels: SentinelSet, tmp_path: Path
+) -> None:
+    """The old primary removed it, and died before the new one heard of that."""
+    host, port = sentinels.sentinels[0]
+    with sentinels.client() as client:
+        client.set("market:data:big", b"x" * 2_000_000)
+    with closing(Engine(RedisSettings(f"redis://{host}:{port}", topology="sentinel"), tmp_path)) as engine:
+        session = engine.deployment.sessions[0]
+        flush = engine.flush_of(session)
+        flush.run(CACHE)
+        sentinels.fail_over()
+        session.follow()
+        assert session.failovers == 1
+        with sentinels.client() as client:
+            assert client.keys() == []
+            name = next(iter(all_quarantines(engine.folder.path)))
+            client.set(name, b"x" * 2_000_000)
+            flush.begin_pass(None)
+            assert client.keys() == []
