@@ -42,11 +42,14 @@ class Engine:
             Throttle().on(session.monitor),
             self.folder,
             self._numbers,
-            between=lambda: self.between(),
+            between=self._between,
             on_progress=lambda _removed: None,
         )
         flush.begin_pass(self.deployment.slots_of(session))
         return flush
+
+    def _between(self) -> None:
+        self.between()
 
     def close(self) -> None:
         self.deployment.close()

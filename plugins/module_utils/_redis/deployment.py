@@ -81,7 +81,7 @@ class Deployment:
         if self.topology == CLUSTER:
             check_cluster_database(settings)
             self._map = ClusterMap(settings, name)
-            self.sessions = self._clustered_sessions()
+            self.sessions = self._clustered_sessions(self._map)
         else:
             endpoint: Endpoint = SentinelPrimary(settings, name) if self.topology == SENTINEL else FixedServer(settings)
             self.sessions = [Session(endpoint, name, self.check)]
@@ -146,7 +146,7 @@ class Deployment:
     def refresh(self) -> None:
         """Look at the cluster again: which primaries there are, and which slots they own."""
         if self._map is not None:
-            self.sessions = self._clustered_sessions()
+            self.sessions = self._clustered_sessions(self._map)
 
     def slots_of(self, session: Session) -> frozenset[int] | None:
         """Return the slots that a node owned when the cluster was last looked at; None without a cluster."""
@@ -264,17 +264,19 @@ class Deployment:
     # -- finding out -------------------------------------------------------------------------------------------------
 
     def _ask_for_topology(self) -> str:
-        failure: RedisUnavailable | None = None
-        places = [self.settings.at(address, database=0) for address in self.settings.seeds()] or [self.settings]
-        for place in places:
-            try:
-                with contextlib.closing(Connection(place, self._name)) as connection:
-                    mode = connection.server.mode
-                    return mode if mode in (SENTINEL, CLUSTER) else STANDALONE
-            except RedisUnavailable as exc:
-                failure = failure or exc
-        assert failure is not None
-        raise failure
+        first, *others = [self.settings.at(address, database=0) for address in self.settings.seeds()] or [self.settings]
+        try:
+            return self._topology_of(first)
+        except RedisUnavailable:
+            for place in others:
+                with contextlib.suppress(RedisUnavailable):
+                    return self._topology_of(place)
+            raise
+
+    def _topology_of(self, place: RedisSettings) -> str:
+        with contextlib.closing(Connection(place, self._name)) as connection:
+            mode = connection.server.mode
+            return mode if mode in (SENTINEL, CLUSTER) else STANDALONE
 
     def _refuse_other_modes(self, server: ServerInfo) -> None:
         if server.mode in (SENTINEL, CLUSTER):
@@ -284,9 +286,8 @@ class Deployment:
                 f"flush_redis_topology says standalone; set it to {server.mode} or auto."
             )
 
-    def _clustered_sessions(self) -> list[Session]:
-        assert self._map is not None
-        shards = self._map.refresh()
+    def _clustered_sessions(self, cluster: ClusterMap) -> list[Session]:
+        shards = cluster.refresh()
         known: dict[str, Session] = {}
         for session in self.sessions:
             endpoint = _clustered(session)
@@ -297,7 +298,7 @@ class Deployment:
                 endpoint.shard = shard
                 known[shard.node] = session
         return [
-            known.get(shard.node) or Session(ClusterShard(self.settings, self._map, shard), self._name, self.check)
+            known.get(shard.node) or Session(ClusterShard(self.settings, cluster, shard), self._name, self.check)
             for shard in sorted(shards, key=lambda shard: min(shard.slots))
         ]
 

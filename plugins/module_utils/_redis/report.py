@@ -164,14 +164,13 @@ def _flush_proofs(result: t.Mapping[str, t.Any], with_backup: bool) -> list[Fiel
         )
     recovery = result.get("recovery")
     if recovery:
+        number = len(recovery["nodes"])
+        slowest = f" on {recovery['url']}, the slowest of {number}" if number > 1 else ""
         proofs.append(
             {
                 "claim": "the cache is as useful as before",
                 "result": "proven" if recovery["state"] == RECOVERED else "unknown",
-                "evidence": f"{recovery['state']} after {recovery['seconds']:.0f} s"
-                + (
-                    f" on {recovery['url']}, the slowest of {len(nodes)}" if len(nodes := recovery["nodes"]) > 1 else ""
-                ),
+                "evidence": f"{recovery['state']} after {recovery['seconds']:.0f} s" + slowest,
             }
         )
     return proofs
