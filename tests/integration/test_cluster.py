@@ -153,7 +153,25 @@ def test_statistics_are_of_all_primaries(cluster: RedisCluster) -> None:
     assert looked["caches"][0]["keys"] == KEYS
     assert looked["health"]["database_keys"] == KEYS + 1_000
     assert len(looked["health"]["nodes"]) == len(looked["traffic"]["nodes"]) == 3
+    assert any("slowest of 3 primaries" in line for line in looked["report"]["summary"])
     assert looked["health"]["response_time_ms"] == max(node["response_time_ms"] for node in looked["health"]["nodes"])
+
+
+def test_keys_on_a_node_that_does_not_own_them_are_reported(cluster: RedisCluster, tmp_path: Path) -> None:
+    fill(cluster)
+    name = b"market:data:stray"
+    owner = cluster.owner(name)
+    other = next(node for node in cluster.primaries() if node is not owner)
+    cluster.begin_migration(cluster.slot(name), other)
+    with other.admin() as admin:
+        admin.execute_command("ASKING")
+        admin.execute_command("SET", name, "left behind")
+    for node in (owner, other):
+        with node.admin() as admin:
+            admin.execute_command("CLUSTER", "SETSLOT", cluster.slot(name), "STABLE")
+    done = run_module("redis_flush", arguments(cluster, tmp_path))
+    assert (done["removed"], done["remaining"]) == (KEYS, 1)
+    assert any("1 keys lie on nodes of the cluster that do not own their slots" in text for text in done["notices"])
 
 
 def test_recovery_is_watched_on_every_primary(cluster: RedisCluster, tmp_path: Path) -> None:

@@ -231,6 +231,12 @@ def stats_report(
             f"{cache['memory_bytes'] / 2**20:,.1f} MiB"
             for cache in result["caches"]
         ]
+        nodes = result["health"]["nodes"]
+        if len(nodes) > 1:
+            slowest = max(nodes, key=lambda node: float(node["response_time_ms"]))
+            report["summary"] += [
+                f"slowest of {len(nodes)} primaries: {slowest['url']}, {slowest['response_time_ms']:g} ms a response"
+            ]
         report["summary"] += [
             "hit ratio: " + (f"{ratio:.1%}" if ratio is not None else "unknown, no traffic") + _server(result)
         ]
