@@ -47,9 +47,8 @@ MUTATIONS: dict[str, Act] = {
 def attempt(server: RedisServer, mutation: Act | None) -> int:
     connection = Connection(RedisSettings(server.url))
     commands = KeyCommands(connection)
-    blob, count = commands.copy([KEY])
-    connection.send(blob)
-    records, expiries = commands.copies([KEY], connection.receive(count))
+    connection.send(commands.copy([KEY]))
+    records, expiries = commands.copies([KEY], connection.receive(commands.replies_per_copy))
     if mutation:
         mutation(server.client())
     connection.send(commands.remove(records, expiries))
