@@ -328,6 +328,12 @@ nodes:
   type: list
   elements: dict
   sample: [{url: 'redis://10.0.0.1:6379/0', removed: 200000, changed: 0, gone: 12, big: 1}]
+settled:
+  description:
+    - Whether nothing was on its way at the end, as keys of slots that are moved, or deletions to replicas.
+  returned: always
+  type: bool
+  sample: true
 failovers:
   description: How often another process took the place of a primary meanwhile.
   returned: always

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from support.ansible import run_module, run_playbook
-from support.topologies import RedisCluster
+from support.processes import wait_until
+from support.servers import RedisServer
+from support.topologies import RedisCluster, quiet_port
 
 from . import loss
 from .disturbed import BIG_KEY_BYTES, MOVED, Arena, Moving, arguments, connection
@@ -115,6 +117,13 @@ def test_a_literal_hash_tag_is_looked_for_on_its_owner_only(cluster: RedisCluste
     assert scanned == [cluster.owner(b"{cart}:1")]
 
 
+def test_a_literal_hash_tag_is_counted_on_a_replica(cluster: RedisCluster, tmp_path: Path) -> None:
+    cluster.mset({b"{cart}:%d" % number: b"x" for number in range(50)})
+    cluster.wait_healthy()
+    args = arguments(cluster, tmp_path, patterns=["{cart}:*"], read_from="replica")
+    assert run_module("redis_flush", args, check=True)["plan"]["matched"] == 50
+
+
 def test_a_rate_limit_holds_for_all_primaries_together(cluster: RedisCluster, tmp_path: Path) -> None:
     fill(cluster)
     done = run_module("redis_flush", arguments(cluster, tmp_path, rate_limit=1_500))
@@ -157,6 +166,29 @@ def test_statistics_are_of_all_primaries(cluster: RedisCluster) -> None:
     assert looked["health"]["response_time_ms"] == max(node["response_time_ms"] for node in looked["health"]["nodes"])
 
 
+def _newcomer() -> RedisServer:
+    return RedisServer(cluster_enabled=True, port=quiet_port(), cluster_port=quiet_port())
+
+
+def test_a_half_moved_slot_on_a_node_without_slots_is_flushed(tmp_path: Path) -> None:
+    with RedisCluster(replicas=0) as cluster, _newcomer() as newcomer:
+        names = [b"market:data:{half}:%d" % number for number in range(50)]
+        cluster.mset(dict.fromkeys(names, b"x"))
+        owner, slot = cluster.owner(names[0]), cluster.slot(names[0])
+        with newcomer.admin() as admin, owner.admin() as source:
+            source.execute_command("CLUSTER", "MEET", newcomer.host, newcomer.port, newcomer._config["cluster_port"])
+            wait_until(lambda: len(source.execute_command("CLUSTER", "NODES")) == 4, 20, "the newcomer")
+            here, there = admin.execute_command("CLUSTER", "MYID"), source.execute_command("CLUSTER", "MYID")
+            admin.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", there)
+            source.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", here)
+            login = newcomer.admin().get_connection_kwargs()
+            auth = ("AUTH2", login["username"], login["password"])
+            source.execute_command("MIGRATE", newcomer.host, newcomer.port, "", 0, 5000, *auth, "KEYS", *names[:20])
+            done = run_module("redis_flush", arguments(cluster, tmp_path))
+            assert (done["removed"], done["remaining"]) == (50, 0)
+            assert admin.dbsize() == 0
+
+
 def test_keys_on_a_node_that_does_not_own_them_are_reported(cluster: RedisCluster, tmp_path: Path) -> None:
     fill(cluster)
     name = b"market:data:stray"
@@ -171,6 +203,7 @@ def test_keys_on_a_node_that_does_not_own_them_are_reported(cluster: RedisCluste
             admin.execute_command("CLUSTER", "SETSLOT", cluster.slot(name), "STABLE")
     done = run_module("redis_flush", arguments(cluster, tmp_path))
     assert (done["removed"], done["remaining"]) == (KEYS, 1)
+    assert not done["settled"]
     assert any("1 keys lie on nodes of the cluster that do not own their slots" in text for text in done["notices"])
 
 

@@ -15,7 +15,8 @@ import pytest
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.bigkey import all_quarantines
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.connection import RedisSettings
-from support.ansible import run_module, run_playbook
+from support.ansible import run_module, run_playbook, start_module
+from support.processes import wait_until
 from support.topologies import SentinelSet
 
 from . import loss
@@ -108,11 +109,32 @@ def test_sentinels_have_passwords_of_their_own(tmp_path: Path) -> None:
 
         refused = run_module("redis_flush", args)
         assert not loss.not_one_sentence(refused)
+        assert "flush_redis_sentinel_password" in refused["msg"]
         done = run_module("redis_flush", {**args, **own})
         assert done["removed"] == 100
         assert "watch-pass" not in str(done)
         for file in tmp_path.rglob("*"):
             assert not file.is_file() or b"-pass" not in file.read_bytes()
+
+
+def test_sentinels_without_a_password_are_recognised_though_the_servers_have_one(tmp_path: Path) -> None:
+    with SentinelSet(password="data-pass") as topology:
+        args = arguments(topology, tmp_path, password="data-pass")
+        del args["sentinel_service"]
+        assert run_module("redis_flush", args)["plan"]["topology"] == "sentinel"
+
+
+def test_sentinels_that_die_meanwhile_leave_a_notice(sentinels: SentinelSet, tmp_path: Path) -> None:
+    fill(sentinels, 3_000)
+    args = arguments(sentinels, tmp_path, rate_limit=1_000)
+    with start_module("redis_flush", args) as module:
+        wait_until(lambda: sentinels.client().dbsize() < 2_900, 30, "the flush")
+        for index in range(3):
+            sentinels.kill_sentinel(index)
+        result = module.wait().result
+    assert (result["removed"], result["remaining"]) == (3_000, 0)
+    assert not result["settled"]
+    assert any("nobody could be asked" in text for text in result["notices"])
 
 
 def test_the_role_reaches_sentinels(sentinels: SentinelSet, tmp_path: Path) -> None:

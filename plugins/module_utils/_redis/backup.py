@@ -225,6 +225,11 @@ def _has_member(path: Path, start: int) -> bool:
         return content.find(beginning, start) >= 0
 
 
+def number_of(path: Path) -> int:
+    """Return the number of a part, ``part-0001.resp.gz``."""
+    return int(path.name.partition("-")[2].partition(".")[0])
+
+
 def describe_part(path: Path) -> dict[str, t.Any]:
     """Describe a part that was not closed, as PartWriter.close does."""
     sha256 = hashlib.sha256()

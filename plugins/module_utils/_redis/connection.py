@@ -30,6 +30,10 @@ class RedisUnavailable(RunbookError):
     """The server cannot be reached, or refuses to talk to us."""
 
 
+class LoginRefused(RedisUnavailable):
+    """The server does not accept user and password."""
+
+
 class ConnectionLost(RedisUnavailable):
     """An established connection broke; commands without a reply have an unknown outcome."""
 
@@ -179,6 +183,10 @@ class RedisSettings:
 
 def parse_address(text: str, option: str, *, default_port: int | None = None) -> Address:
     """Parse ``host:port``, or raise InvalidInput."""
+    if "@" in text:
+        raise InvalidInput(
+            f"{option} has an address with an @; allowed is host:port, and credentials only in the options for them."
+        )
     parts = urlsplit(f"//{text}")
     try:
         port = parts.port or default_port
@@ -443,7 +451,7 @@ def _open(settings: RedisSettings) -> t.Any:
     try:
         connection.connect()
     except redis_exceptions.AuthenticationError as exc:
-        raise RedisUnavailable(
+        raise LoginRefused(
             f"Redis at {settings.display_url} refused the login ({exc}); check username and password "
             "(options username and password, or the environment variable REDISCLI_AUTH)."
         ) from exc
@@ -456,7 +464,7 @@ def _open(settings: RedisSettings) -> t.Any:
         ) from exc
     except redis_exceptions.RedisError as exc:
         if "AUTH" in str(exc) or "WRONGPASS" in str(exc):
-            raise RedisUnavailable(
+            raise LoginRefused(
                 f"Redis at {settings.display_url} refused the login ({exc}); check username and password "
                 "(options username and password, or the environment variable REDISCLI_AUTH)."
             ) from exc

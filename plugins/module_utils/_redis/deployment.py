@@ -20,6 +20,7 @@ from .connection import (
     PASSING,
     CommandRefused,
     Connection,
+    LoginRefused,
     RedisSettings,
     RedisUnavailable,
     Reply,
@@ -27,13 +28,13 @@ from .connection import (
     is_error,
     is_redirect,
     pack,
-    parse_address,
     refused,
 )
 from .session import FAILOVER_SECONDS, RECONNECT_SECONDS, Session
 from .topology import (
     CLUSTER,
     SENTINEL,
+    SLOTS,
     STANDALONE,
     ClusterMap,
     ClusterReplica,
@@ -72,7 +73,7 @@ class Deployment:
         self._check_stop = check_stop
         self._abandoned = threading.Event()
         self._mutex = threading.Lock()
-        self._routed: dict[int, Connection] = {}
+        self._routed: dict[str, Connection] = {}
         self._map: ClusterMap | None = None
         self.sessions: list[Session] = []
         self.topology = settings.topology
@@ -148,6 +149,11 @@ class Deployment:
         if self._map is not None:
             self.sessions = self._clustered_sessions(self._map)
 
+    @property
+    def epoch(self) -> int:
+        """A number that grows whenever a slot or a shard changes hands; 0 without a cluster."""
+        return self._map.epoch if self._map else 0
+
     def slots_of(self, session: Session) -> frozenset[int] | None:
         """Return the slots that a node owned when the cluster was last looked at; None without a cluster."""
         return _clustered(session).shard.slots if self.clustered else None
@@ -163,11 +169,11 @@ class Deployment:
         if self._map is None:
             return self.sessions[0]
         slot = slot_of(key)
-        shards = self._map.shards
-        for session in self.sessions:
-            shard = _clustered(session).find(shards)
-            if shard and slot in shard.slots:
-                return session
+        for _attempt in range(2):
+            for session in self.sessions:
+                if slot in _clustered(session).shard.slots:
+                    return session
+            self.refresh()
         raise RedisUnavailable(f"No node of the cluster owns the slot {slot}; repair the cluster first.")
 
     def execute(self, key: bytes, *words: bytes, optional: bool = False, patient: bool = True) -> Reply:
@@ -208,12 +214,14 @@ class Deployment:
     def _on_owner(self, key: bytes, words: t.Sequence[bytes]) -> Reply:
         reply: Reply = None
         for _attempt in range(_REDIRECTS):
-            owner = self.session_of(key)
+            connection = self._connection_to_owner(key)
             try:
-                reply = self._routed_to(owner).pipeline([pack(*words)])[0]
+                reply = connection.pipeline([pack(*words)])[0]
             except RedisUnavailable:
-                if connection := self._routed.pop(id(owner), None):
-                    connection.close()
+                self._routed = {place: other for place, other in self._routed.items() if other is not connection}
+                connection.close()
+                if self._map is not None:
+                    self._map.refresh()
                 raise
             if is_redirect(reply) and self._map is not None:
                 reply = self._follow(reply, words)
@@ -223,19 +231,30 @@ class Deployment:
             self.check()
         return reply
 
-    def _routed_to(self, owner: Session) -> Connection:
-        connection = self._routed.get(id(owner))
-        if connection is None or connection.server.run_id != owner.server.run_id:
-            if connection is not None:
-                connection.close()
-            connection = self._routed[id(owner)] = Connection(owner.endpoint.locate(), self._name)
-        return connection
+    def _connection_to_owner(self, key: bytes) -> Connection:
+        if self._map is None:
+            session = self.sessions[0]
+            # While the connection is to the primary that we know, nobody has to be asked where that is.
+            if session.server.run_id not in self._routed:
+                self._routed[session.server.run_id] = Connection(session.endpoint.locate(), self._name)
+            return self._routed[session.server.run_id]
+        slot = slot_of(key)
+        shards = [shard for shard in self._map.shards if slot in shard.slots] or [
+            shard for shard in self._map.refresh() if slot in shard.slots
+        ]
+        if not shards:
+            raise RedisUnavailable(f"No node of the cluster owns the slot {slot}; repair the cluster first.")
+        place = self.settings.at(shards[0].address)
+        if place.url not in self._routed:
+            self._routed[place.url] = Connection(place, self._name)
+        return self._routed[place.url]
 
     def _follow(self, redirect: Reply, words: t.Sequence[bytes]) -> Reply:
         """Ask the node to which a key is being moved, or look at the cluster again; return the last reply."""
         code, _slot, place = [*str(redirect).split(" "), "", ""][:3]
         if code == "ASK":
-            address = self.settings.reached_at(parse_address(place, "a redirection"))
+            host, _colon, port = place.rpartition(":")
+            address = self.settings.reached_at((host or self.settings.seeds()[0][0], int(port)))
             with contextlib.closing(Connection(self.settings.at(address), self._name)) as target:
                 return target.pipeline([ASKING, pack(*words)])[1]
         if code == "MOVED" and self._map is not None:
@@ -250,9 +269,12 @@ class Deployment:
         for session in self.sessions:
             replication = session.data.info("replication")
             for address in replica_addresses(self.settings, replication):
-                kind = ClusterReplica if self.clustered else FixedServer
+                place = self.settings.at(address)
+                endpoint = (
+                    ClusterReplica(place, shard=_clustered(session).shard) if self.clustered else FixedServer(place)
+                )
                 try:
-                    sessions.append(Session(kind(self.settings.at(address)), self._name, self.check))
+                    sessions.append(Session(endpoint, self._name, self.check))
                     break
                 except (RedisUnavailable, CommandRefused) as exc:
                     notices.append(f"A replica could not be read: {exc}")
@@ -267,6 +289,12 @@ class Deployment:
         first, *others = [self.settings.at(address, database=0) for address in self.settings.seeds()] or [self.settings]
         try:
             return self._topology_of(first)
+        except LoginRefused:
+            # Sentinels have users and passwords of their own.
+            with contextlib.suppress(RedisUnavailable, CommandRefused):
+                if self._topology_of(replace(first, username=None, password=None)) == SENTINEL:
+                    return SENTINEL
+            raise
         except RedisUnavailable:
             for place in others:
                 with contextlib.suppress(RedisUnavailable):
@@ -297,10 +325,17 @@ class Deployment:
             else:
                 endpoint.shard = shard
                 known[shard.node] = session
-        return [
-            known.get(shard.node) or Session(ClusterShard(self.settings, cluster, shard), self._name, self.check)
-            for shard in sorted(shards, key=lambda shard: min(shard.slots))
-        ]
+        sessions = []
+        for shard in sorted(shards, key=lambda shard: min(shard.slots, default=SLOTS)):
+            if shard.node in known:
+                sessions.append(known[shard.node])
+                continue
+            try:
+                sessions.append(Session(ClusterShard(self.settings, cluster, shard), self._name, self.check))
+            except RedisUnavailable:
+                if shard.slots:
+                    raise
+        return sessions
 
 
 class Tally:

@@ -101,6 +101,7 @@ class Flush:
         self._queue: deque[tuple[bytes, int]] = deque()
         self.slots: frozenset[int] | None = None
         self._arriving: dict[CachePattern, list[bytes]] = {}
+        self._held: set[bytes] = set()
         self._lead = b""
         self._attempts: dict[bytes, int] = {}
         self._copying: _Flight | None = None
@@ -126,12 +127,24 @@ class Flush:
         self.unsettled = False
         self.stray = 0
         self.slots = slots
+        self._arriving.clear()
         quarantines = bigkey.pending_quarantines
         if self._session.failovers > self._failovers:
             # Another primary may not know of what was finished last.
             quarantines = bigkey.all_quarantines
             self._failovers = self._session.failovers
+            self._session.retrying(lambda: self._commands.load(self._session.data))
         self._session.retrying(lambda: self._recover_quarantined(quarantines(self._folder.path)))
+        self._note_held()
+
+    @property
+    def has_failed_over(self) -> bool:
+        """Whether another primary has taken over since the pass began."""
+        return self._session.failovers > self._failovers
+
+    def _note_held(self) -> None:
+        """Note which keys have an older value in quarantine, somewhere on its way: that has to be saved first."""
+        self._held = set(bigkey.pending_quarantines(self._folder.path).values())
 
     def run(self, entry: CachePattern) -> None:
         """Flush one pattern; connections that drop are opened again, and what was under way is finished."""
@@ -149,12 +162,13 @@ class Flush:
         Until a slot has arrived as a whole, its keys answer only to those who ask (ASKING) for them.
         """
         self.close()
+        self._note_held()
         arriving, self._arriving = self._arriving, {}
         self._lead = ASKING
         try:
             for entry, keys in arriving.items():
                 self._cursor = None
-                self._queue.extend((key, 0) for key in keys)
+                self._queue.extend(self._leave_held([(key, 0) for key in keys]))
                 self._session.retrying(self._size_queue)
                 self._repeat(entry)
         finally:
@@ -195,6 +209,8 @@ class Flush:
         for name, key in quarantined.items():
             exists = self._session.data.pipeline([pack(b"EXISTS", name)])[0]
             if is_redirect(exists):
+                # The owner of its slot takes care of it, unless it is on its way there.
+                self.unsettled = self.unsettled or not str(exists).startswith("MOVED")
                 continue
             if is_error(exists):
                 raise refused("EXISTS", exists)
@@ -224,7 +240,8 @@ class Flush:
             for page in scan(
                 self._session.scan, entry.pattern, self._pace.scan_count, cursor=self._cursor, sizes_per_page=sizes
             ):
-                pairs = self._leave_arriving(entry, list(zip(page.keys, page.sizes or [0] * len(page.keys))))
+                pairs = self._leave_held(list(zip(page.keys, page.sizes or [0] * len(page.keys))))
+                pairs = self._leave_arriving(entry, pairs)
                 if self._request.mode == "expire":
                     keys = [key for key, _size in pairs]
                     pending = set(pending_keys(self._session.monitor(), keys, self._request))
@@ -269,6 +286,13 @@ class Flush:
             flight.sizes.append(size)
             budget -= size
         return flight if flight.keys else None
+
+    def _leave_held(self, pairs: list[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
+        if not self._held:
+            return pairs
+        own = [pair for pair in pairs if pair[0] not in self._held]
+        self.unsettled = self.unsettled or len(own) < len(pairs)
+        return own
 
     def _leave_arriving(self, entry: CachePattern, pairs: list[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
         """Put keys aside that this node did not own when the pass began."""
@@ -455,6 +479,9 @@ class Flush:
             lives = [self._random_life() for _key in flight.keys]
             data.send(self._commands.shorten_unsaved(flight.keys, lives, self._lead))
         outcomes = self._receive(data, len(flight.keys))
+        if self._scripts_are_gone(outcomes):
+            self._queue.extendleft(zip(flight.keys, flight.sizes))
+            return
         error = next((outcome for outcome in outcomes if is_error(outcome) and not is_redirect(outcome)), None)
         if error is not None:
             raise refused("the deletion", error)
@@ -503,7 +530,8 @@ class Flush:
         except RunbookError as exc:
             if isinstance(exc, CommandRefused) and exc.code in REDIRECTS:
                 # It is on its way to another node under its name in quarantine, where the next pass finds it.
-                part.rewind(mark)
+                if not self._quarantined_saved:
+                    part.rewind(mark)
                 self._quarantined = None
                 self.unsettled = True
                 return
@@ -531,7 +559,13 @@ class Flush:
     def _finish_quarantined(self, key: bytes) -> None:
         """After a lost connection: the key has its own name still, or is in quarantine, or was removed."""
         name = bigkey.quarantine_name(key, self._folder.run_id)
-        if self._session.data.execute(b"EXISTS", name):
+        exists = self._session.data.pipeline([pack(b"EXISTS", name)])[0]
+        if is_redirect(exists):
+            self._quarantined = None
+            self.unsettled = True
+        elif is_error(exists):
+            raise refused("EXISTS", exists)
+        elif exists:
             self._save_big(key, name)
         elif self._quarantined_saved:
             self.counts.removed += 1
@@ -566,7 +600,7 @@ class Flush:
             return REMOVED
         moment = self._commands.server_time() + self._random_life()
         data.execute(b"PEXPIREAT", name, b"%d" % (min(moment, expires_at) if expires_at > 0 else moment))
-        if not data.execute(b"RENAMENX", name, key, optional=True):
+        if not data.execute(b"RENAMENX", name, key):
             data.execute(b"UNLINK", name)
         return REMOVED
 
@@ -583,5 +617,6 @@ class Flush:
     def _open_part(self) -> PartWriter:
         if self._part is None:
             self._part_number = next(self._part_numbers)
+            self._folder.record(opened=self._part_number, node=self._session.server.url)
             self._part = PartWriter(self._folder.path / f"part-{self._part_number:04d}.resp.gz")
         return self._part

@@ -18,7 +18,7 @@ from .connection import RedisSettings
 from .plan import FlushRequest
 from .recovery import RECOVERED
 from .restore import RestoreRequest
-from .topology import STANDALONE
+from .topology import CLUSTER, STANDALONE
 
 Fields = dict[str, t.Any]
 
@@ -99,7 +99,8 @@ def flush_report(
             "records": backup["records"],
             "bytes": backup["bytes"],
             "sha256": ", ".join(part["sha256"] for part in backup["parts"]),
-            "format": "gzip of RESP commands; stock restore: zcat part-*.resp.gz | redis-cli --pipe",
+            "format": "gzip of RESP commands; stock restore: zcat part-*.resp.gz | redis-cli --pipe"
+            + (" (in a cluster each part to its node, see manifest.json)" if plan["topology"] == CLUSTER else ""),
         }
         report["undo"] = {
             "command": "ansible-playbook market_intel.runbooks.restore_redis "
@@ -137,7 +138,7 @@ def _connection_variables(settings: RedisSettings) -> t.Iterator[tuple[str, str]
         value = getattr(settings, option.name)
         if option.name in ("url", "password", "sentinel_password") or value == getattr(usual, option.name):
             continue
-        text = json.dumps(value) if isinstance(value, dict) else value
+        text = json.dumps(value, separators=(",", ":")) if isinstance(value, dict) else value
         yield f"flush_redis_{option.name}", ",".join(text) if isinstance(text, tuple) else str(text)
 
 
@@ -157,7 +158,7 @@ def _flush_proofs(result: t.Mapping[str, t.Any], with_backup: bool) -> list[Fiel
         proofs.append(
             {
                 "claim": "every key that matched was handled",
-                "result": "unknown" if counts["changed"] else "proven",
+                "result": "proven" if result["settled"] and not counts["changed"] else "unknown",
                 "evidence": f"full second pass: {result['remaining']:,} keys match, written since the flush began; "
                 f"{counts['gone']:,} vanished and {counts['changed']:,} kept changing during it",
             }

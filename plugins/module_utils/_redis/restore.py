@@ -190,7 +190,7 @@ def _batches(path: Path, recorded: t.Mapping[str, int]) -> list[_Batch]:
             f"The backup {path} lacks {', '.join(missing)}; use another backup, or a copy of this one."
         )
     for part in sorted(path.glob("part-*.resp.gz")):
-        number = int(part.name[5:9])
+        number = backup.number_of(part)
         group: list[Member] = []
         whole = list(backup.members(part))
         if len(whole) != recorded.get(part.name, len(whole)):

@@ -142,6 +142,7 @@ def run_flush(options: FlushOptions, request: FlushRequest, stop: Stop, progress
             "backup": {"path": "", "parts": [], "records": 0, "bytes": 0},
             "curve": [],
             "nodes": [],
+            "settled": True,
             "notices": plan.notices,
             "phases": {},
             "reconnects": deployment.reconnects,
@@ -199,6 +200,7 @@ def _plan(
 
         pace = throttle.on(session.monitor)
         counts = session.retrying(lambda: count_matches(deployment, session, request, pace, on_counted))
+        pace.rest()
         return session.server.url, counts
 
     try:
@@ -316,6 +318,7 @@ def _apply(
             "counts": asdict(counts) if work.flushes else {},
             "curve": work.curve,
             "nodes": work.per_node(),
+            "settled": work.settled,
             "backup": _describe_backup(folder),
             "notices": [*plan.notices, *work.notices, *([lock.warning] if lock.warning else [])],
             "reconnects": deployment.reconnects,
@@ -379,27 +382,37 @@ class _NodeFlushes:
         self._progress = progress
         self._expected = expected
         self._removed = Tally(self._on_removed)
-        self._part_numbers = itertools.count(1 + len(list(folder.path.glob("part-*.resp.gz"))))
+        newest = max((backup.number_of(path) for path in folder.path.glob("part-*.resp.gz")), default=0)
+        self._part_numbers = itertools.count(newest + 1)
         self._started = time.monotonic()
         self.curve: list[tuple[float, int]] = [(0.0, 0)]
         self._replicas: dict[Session, int] = {}
+        self._unconfirmed: set[Session] = set()
+        self.settled = True
         self.flushes: dict[Session, Flush] = {}
         self.notices: list[str] = []
 
     def flush(self) -> None:
         """Flush on all nodes until none has seen a key on its way elsewhere."""
+        self._refresh()
         todo = list(self._deployment.sessions)
         for number in itertools.count(1):
-            self._deployment.each(self._flush_node, todo)
+            epoch = self._deployment.epoch
+            slots = {session: self._deployment.slots_of(session) for session in todo}
+            self._deployment.each(functools.partial(self._flush_node, slots), todo)
             arriving = [session for session in todo if self.flushes[session].has_arriving]
             if arriving:
                 self._deployment.each(lambda session: self.flushes[session].run_arriving(), arriving)
             self._deployment.each(self._confirm_node, todo)
             self._refresh()
             todo = [session for session in self._deployment.sessions if self._needs_a_pass(session, number)]
+            if self._deployment.epoch > epoch:
+                # A slot may have been somewhere else for a while.
+                todo = list(self._deployment.sessions)
             if not todo:
                 break
             if number == _PASSES:
+                self.settled = False
                 self.notices.append(
                     "Slots of the cluster were being moved all the time, so that keys on their way may be left; "
                     "run the same command again when that has ended."
@@ -409,9 +422,16 @@ class _NodeFlushes:
         self.close()
         stray = sum(flush.stray for flush in self.flushes.values())
         if stray:
+            self.settled = False
             self.notices.append(
                 f"{stray} keys lie on nodes of the cluster that do not own their slots, where nobody can reach them; "
                 "repair the cluster (redis-cli --cluster fix)."
+            )
+        for session in self._unconfirmed:
+            self.settled = False
+            self.notices.append(
+                f"The replicas of {session.server.url} have not confirmed the last deletions, or nobody could be asked "
+                "whether it is the primary still; after a failover keys may be there again."
             )
         pending = pending_quarantines(self._folder.path)
         if pending:
@@ -424,7 +444,7 @@ class _NodeFlushes:
         """See that the replicas that were there have the deletions, or else whether one of them is the primary now."""
         if not session.endpoint.can_fail_over:
             return
-        failovers = session.failovers
+        self._unconfirmed.discard(session)
 
         def wait() -> bool | None:
             written = int(session.monitor().info("replication").get("master_repl_offset", 0))
@@ -435,10 +455,13 @@ class _NodeFlushes:
 
             return wait_until(confirmed, _CONFIRM_SECONDS, before_sleep=self._deployment.check)
 
-        session.retrying(wait)
-        session.follow()
-        if session.failovers > failovers:
-            self.flushes[session].unsettled = True
+        confirmed_by_all = session.retrying(wait)
+        known = session.follow()
+        flush = self.flushes[session]
+        if flush.has_failed_over:
+            flush.unsettled = True
+        elif not confirmed_by_all or not known:
+            self._unconfirmed.add(session)
 
     def _refresh(self) -> None:
         """Wait for a cluster that is between two states, within the time that a failover may take."""
@@ -462,15 +485,16 @@ class _NodeFlushes:
             or (flush.stray > 0 and number < _PASSES_FOR_STRAYS)
         )
 
-    def _flush_node(self, session: Session) -> None:
+    def _flush_node(self, slots: t.Mapping[Session, frozenset[int] | None], session: Session) -> None:
         if session not in self.flushes:
             self.flushes[session] = session.retrying(lambda: self._make(session))
         flush = self.flushes[session]
-        flush.begin_pass(self._deployment.slots_of(session))
+        flush.begin_pass(slots[session])
         for entry in self._request.patterns:
             serves = functools.partial(self._deployment.serves, session, to_bytes(entry.pattern))
             if session.retrying(serves):
                 flush.run(entry)
+        self._throttle.on(session.monitor).rest()
 
     def _make(self, session: Session) -> Flush:
         self._replicas[session] = len(replica_offsets(session.monitor().info("replication")))
@@ -501,6 +525,7 @@ class _NodeFlushes:
                 pace.pace(0)
                 self._between()
                 found.set(session, remaining)
+        pace.rest()
         return remaining
 
     def close(self) -> None:
@@ -576,13 +601,15 @@ def _open_folder(
         }
         return RunFolder.create(base, options.run_id, manifest), False
     closed = {part["file"] for part in folder.manifest["parts"]}
+    nodes = {entry["opened"]: entry["node"] for entry in read_journal(folder.path) if "opened" in entry}
     for path in sorted(folder.path.glob("part-*.resp.gz")):
         if path.name not in closed:
             backup.cut_torn_tail(path)
             if not path.stat().st_size:
                 path.unlink()
                 continue
-            folder.manifest["parts"].append(backup.describe_part(path))
+            part = {**backup.describe_part(path), "node": nodes.get(backup.number_of(path), server.url)}
+            folder.manifest["parts"].append(part)
     folder.save(state="running", server=asdict(server))
     return folder, True
 

@@ -16,6 +16,7 @@ from .connection import (
     CommandRefused,
     Connection,
     ConnectionLost,
+    RedisSettings,
     RedisUnavailable,
     ServerInfo,
     connection_lost,
@@ -48,6 +49,7 @@ class Session:
         self._open: dict[str, Connection] = {}
         self._run_id = ""
         self._lineage: set[str] = set()
+        self._place: RedisSettings | None = None
         self.reconnects = 0
         self.failovers = 0
         self.server: ServerInfo = self.connection(DATA).server
@@ -63,10 +65,12 @@ class Session:
             self._open[purpose] = connection
         return self._open[purpose]
 
-    def _connect(self) -> Connection:
+    def _connect(self, *, anew: bool = False) -> Connection:
+        """Connect to where the other connections lead or, without one or ``anew``, to where the primary is now."""
         try:
-            settings = self.endpoint.locate()
-            connection = Connection(settings, self._name)
+            if anew or not self._open or self._place is None:
+                self._place = self.endpoint.locate()
+            connection = Connection(self._place, self._name)
             try:
                 self.endpoint.check_ready(connection)
             except RunbookError:
@@ -140,19 +144,24 @@ class Session:
             raise cause
         self.reconnects += 1
 
-    def follow(self) -> None:
-        """Connect to another process if that is the primary by now: ``failovers`` tells.
+    def follow(self) -> bool:
+        """Connect to another process if that is the primary by now; return False if nobody knows who it is.
 
         One that was deposed may serve its connections for a while, and forgets what it was told meanwhile.
         """
         try:
-            connection = self._connect()
+            self.endpoint.locate()
+        except RedisUnavailable:
+            return False
+        try:
+            connection = self._connect(anew=True)
         except ConnectionLost as exc:
             self.reconnect(exc)
-            return
+            return True
         connection.close()
         if connection.server.run_id != self._run_id:
             self.reconnect(connection_lost(self.server.url, "another primary has taken its place"))
+        return True
 
     def retrying(self, work: t.Callable[[], T]) -> T:
         """Run work that may be begun again after a lost connection or a failover, such as a pass that only reads."""

@@ -44,11 +44,12 @@ class Throttle:
         self._mutex = threading.Lock()
         self._tokens_at = time.monotonic()
         self._shares: dict[object, float] = {}
+        self._paces: dict[t.Callable[[], Connection], Pace] = {}
         self.back_offs = 0
 
     def on(self, monitor: t.Callable[[], Connection]) -> Pace:
-        """Return the pace of the work on one node, which one thread does."""
-        return Pace(self, monitor)
+        """Return the pace of the work on one node, which one thread does at a time."""
+        return self._paces.setdefault(monitor, Pace(self, monitor))
 
     @property
     def share(self) -> float:
@@ -59,6 +60,10 @@ class Throttle:
         with self._mutex:
             self.back_offs += share < self._shares.get(node, 1.0)
             self._shares[node] = share
+
+    def forget(self, node: object) -> None:
+        with self._mutex:
+            self._shares.pop(node, None)
 
     def take_tokens(self, keys: int) -> float:
         """Return for how many seconds to wait before these keys fit into the rate."""
@@ -102,6 +107,10 @@ class Pace:
         if self._throttle.rate_limit:
             count = min(count, max(self._throttle.rate_limit // 100, 100))
         return max(int(count * self._throttle.share), 10)
+
+    def rest(self) -> None:
+        """The work on this node has ended for now: its share holds back no other node."""
+        self._throttle.forget(self)
 
     def pace(self, keys: int) -> None:
         """Wait as long as the work since the last call demands, which was on ``keys`` keys that count for the rate."""

@@ -11,15 +11,18 @@ import threading
 import typing as t
 from dataclasses import dataclass
 
-from .._errors import InvalidInput, Refused
+from .._errors import InvalidInput, Refused, RunbookError
 from .connection import (
     Address,
     CommandRefused,
     Connection,
+    LoginRefused,
     RedisSettings,
     RedisUnavailable,
+    parse_info,
 )
 
+_LOGIN_CODES = ("NOAUTH", "WRONGPASS", "NOPERM")
 STANDALONE = "standalone"
 SENTINEL = "sentinel"
 CLUSTER = "cluster"
@@ -75,6 +78,8 @@ class FixedServer:
 class ClusterReplica(FixedServer):
     """A replica in a cluster, which is read from."""
 
+    shard: Shard | None = None
+
     def check_ready(self, connection: Connection) -> None:
         connection.execute(b"READONLY")
 
@@ -91,7 +96,7 @@ class SentinelPrimary:
         self.service = settings.sentinel_service
 
     def locate(self) -> RedisSettings:
-        failure: RedisUnavailable | None = None
+        failure: RunbookError | None = None
         for address in list(self._sentinels):
             try:
                 connection = Connection(self._settings.sentinel_at(address), self._name)
@@ -99,7 +104,7 @@ class SentinelPrimary:
                     return self._settings.at(self._settings.reached_at(self._ask(connection)))
                 finally:
                     connection.close()
-            except RedisUnavailable as exc:
+            except (RedisUnavailable, CommandRefused, InvalidInput) as exc:
                 failure = failure or exc
                 # The next attempt begins with another one.
                 self._sentinels.append(self._sentinels.pop(0))
@@ -107,6 +112,14 @@ class SentinelPrimary:
             raise InvalidInput(
                 "There is no Sentinel to ask; name one in flush_redis_url, or several in flush_redis_nodes."
             )
+        if isinstance(failure, InvalidInput):
+            raise failure
+        if isinstance(failure, LoginRefused) or (isinstance(failure, CommandRefused) and failure.code in _LOGIN_CODES):
+            reason = str(failure).partition("; ")[0]
+            raise LoginRefused(
+                f"The Sentinels refuse the login ({reason}); check flush_redis_sentinel_username and "
+                "flush_redis_sentinel_password, or the environment variable REDIS_SENTINEL_PASSWORD."
+            ) from failure
         raise RedisUnavailable(f"No Sentinel could be asked for the primary: {failure}") from failure
 
     def check_ready(self, connection: Connection) -> None:
@@ -174,6 +187,7 @@ class ClusterMap:
         self._known = settings.seeds()
         self._mutex = threading.Lock()
         self.shards: list[Shard] = []
+        self.epoch = 0
 
     def refresh(self) -> list[Shard]:
         """Ask a node that answers and that sees the cluster as working; raise RedisUnavailable if there is none."""
@@ -217,7 +231,28 @@ class ClusterMap:
                 address = self._address(member, asked)
                 if address not in self._known:
                     self._known.append(address)
-        return [Shard(node, *places[node], frozenset(numbers)) for node, numbers in slots.items()]
+        if about is not None:
+            self.epoch = int(parse_info(about).get("cluster_current_epoch", 0))
+        shards = [Shard(node, *places[node], frozenset(numbers)) for node, numbers in slots.items()]
+        return shards + self._empty_shards(connection, asked, set(slots))
+
+    def _empty_shards(self, connection: Connection, asked: Address, known: set[str]) -> list[Shard]:
+        """Return the primaries without slots: their first ones may be on their way."""
+        nodes = connection.execute(b"CLUSTER", b"NODES", optional=True) or b""
+        shards = []
+        for words in (line.split(" ") for line in nodes.decode().splitlines()):
+            flags = words[2].split(",")
+            if (
+                "master" in flags
+                and words[0] not in known
+                and not {"fail", "fail?", "handshake", "noaddr"} & set(flags)
+            ):
+                place, _separator, names = words[1].partition("@")
+                host, _colon, port = place.rpartition(":")
+                host = names.partition(",")[2].partition(",")[0] or host
+                address = self._address((host.encode(), int(port)), asked)
+                shards.append(Shard(words[0], address, frozenset([words[0]]), frozenset()))
+        return shards
 
     def _address(self, member: t.Sequence[t.Any], asked: Address) -> Address:
         """Return where a node is; one that does not know its own address is the one that was asked."""
@@ -244,9 +279,14 @@ class ClusterShard:
     def find(self, shards: t.Iterable[Shard]) -> Shard | None:
         """Return what has become of this shard: the same primary, or one that was its replica."""
         by_node = {shard.node: shard for shard in shards}
-        return by_node.get(self.shard.node) or next(
-            (by_node[member] for member in sorted(self.shard.members) if member in by_node), None
-        )
+        found = by_node.get(self.shard.node)
+        if found is None:
+            found = next((by_node[member] for member in sorted(self.shard.members) if member in by_node), None)
+        if found is None and self.shard.slots:
+            # A replica that has come from elsewhere meanwhile.
+            most = max(by_node.values(), key=lambda shard: len(shard.slots & self.shard.slots), default=None)
+            found = most if most and 2 * len(most.slots & self.shard.slots) > len(self.shard.slots) else None
+        return found
 
     def check_ready(self, connection: Connection) -> None:
         if connection.server.role != "primary":

@@ -137,6 +137,19 @@ def test_the_slowest_node_holds_back_all(clock: Clock) -> None:
     assert on_fast.batch_size() == on_slow.batch_size() == 250
 
 
+def test_a_node_that_rests_holds_back_nobody(clock: Clock) -> None:
+    slow, fast = Server(), Server()
+    shared = subject.Throttle(max_latency=0.01)
+    to_slow, to_fast = (lambda: slow), (lambda: fast)
+    slow.latency = 0.05
+    for _batch in range(5):
+        clock.now += 0.1
+        shared.on(to_slow).pace(1_000)  # type: ignore[arg-type,return-value]
+    assert shared.on(to_fast).batch_size() < 100  # type: ignore[arg-type,return-value]
+    shared.on(to_slow).rest()  # type: ignore[arg-type,return-value]
+    assert shared.on(to_fast).batch_size() == 1_000  # type: ignore[arg-type,return-value]
+
+
 def test_all_nodes_share_one_rate(clock: Clock) -> None:
     shared = subject.Throttle(rate_limit=1_000)
     nodes = [shared.on(Server) for _node in range(3)]  # type: ignore[arg-type]
