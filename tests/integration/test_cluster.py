@@ -177,7 +177,13 @@ def test_a_half_moved_slot_on_a_node_without_slots_is_flushed(tmp_path: Path) ->
         owner, slot = cluster.owner(names[0]), cluster.slot(names[0])
         with newcomer.admin() as admin, owner.admin() as source:
             source.execute_command("CLUSTER", "MEET", newcomer.host, newcomer.port, newcomer._config["cluster_port"])
-            wait_until(lambda: len(source.execute_command("CLUSTER", "NODES")) == 4, 20, "the newcomer")
+
+            def met() -> bool:
+                seen = [node.execute_command("CLUSTER", "NODES") for node in (admin, source)]
+                known = all(len(nodes.splitlines()) == 4 and b"handshake" not in nodes for nodes in seen)
+                return known and b"cluster_state:ok" in admin.execute_command("CLUSTER", "INFO")
+
+            wait_until(met, 20, "the newcomer")
             here, there = admin.execute_command("CLUSTER", "MYID"), source.execute_command("CLUSTER", "MYID")
             admin.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", there)
             source.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", here)

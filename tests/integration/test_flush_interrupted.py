@@ -108,3 +108,26 @@ def test_a_playbook_whose_module_is_killed_fails_and_can_be_repeated(redis70: Re
     assert repeated.rc == 0
     assert f"{run.name} did not finish; this command continues it" in " ".join(repeated.output.split())
     assert cache.left() == []
+
+
+def test_what_is_saved_after_a_kill_has_a_higher_number(redis70: RedisServer, tmp_path: Path) -> None:
+    """Nodes of a cluster open their parts together, so that the first may be empty when all are killed."""
+    client = redis70.client()
+    client.mset({b"market:data:%d" % number: b"old" for number in range(3_000)})
+    options = {**arguments(redis70.url, tmp_path), "rate_limit": 1_000, "max_share": 1.0}
+    with start_module("redis_flush", options) as module:
+        wait_until(lambda: client.dbsize() < 2_500, 30, "the first keys to be removed")
+        module.signal(signal.SIGKILL)
+        module.wait()
+    (run,) = loss.runs_in(tmp_path)
+    (run / "part-0001.resp.gz").rename(run / "part-0003.resp.gz")
+    (run / "part-0001.resp.gz").touch(mode=0o600)
+    client.mset({b"market:data:%d" % number: b"new" for number in range(3_000)})
+    done = run_module("redis_flush", options)
+    assert done["resumed"], done
+    assert [part.name for part in loss.parts([run])] == ["part-0003.resp.gz", "part-0004.resp.gz"]
+    assert all(part["node"] == redis70.url for part in done["backup"]["parts"])
+    with RedisServer() as scratch:
+        saved = loss.saved([run], scratch)
+        assert len(saved) == 3_000
+        assert {scratch.client().get(name) for name in saved} == {b"new"}
