@@ -140,12 +140,18 @@ def test_the_slowest_node_holds_back_all(clock: Clock) -> None:
 def test_a_node_that_rests_holds_back_nobody(clock: Clock) -> None:
     slow, fast = Server(), Server()
     shared = subject.Throttle(max_latency=0.01)
-    to_slow, to_fast = (lambda: slow), (lambda: fast)
+
+    def to_slow() -> Server:
+        return slow
+
+    def to_fast() -> Server:
+        return fast
+
     slow.latency = 0.05
     for _batch in range(5):
         clock.now += 0.1
-        shared.on(to_slow).pace(1_000)  # type: ignore[arg-type,return-value]
-    assert shared.on(to_fast).batch_size() < 100  # type: ignore[arg-type,return-value]
+        shared.on(to_slow).pace(1_000)  # type: ignore[arg-type]
+    assert shared.on(to_fast).batch_size() < 100  # type: ignore[arg-type]
     shared.on(to_slow).rest()  # type: ignore[arg-type,return-value]
     assert shared.on(to_fast).batch_size() == 1_000  # type: ignore[arg-type,return-value]
 
