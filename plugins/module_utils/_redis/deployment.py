@@ -331,7 +331,9 @@ class Deployment:
                 sessions.append(known[shard.node])
                 continue
             try:
-                sessions.append(Session(ClusterShard(self.settings, cluster, shard), self._name, self.check))
+                endpoint = ClusterShard(self.settings, cluster, shard)
+                place = self.settings.at(shard.address)
+                sessions.append(Session(endpoint, self._name, self.check, place=place))
             except RedisUnavailable:
                 if shard.slots:
                     raise

@@ -15,6 +15,7 @@ import random
 import typing as t
 from collections import deque
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from .._errors import RunbookError
 from .._run import RunFolder
@@ -27,7 +28,6 @@ from .connection import (
     REDIRECTS,
     CommandRefused,
     Connection,
-    ConnectionLost,
     first_error,
     is_error,
     is_redirect,
@@ -128,18 +128,16 @@ class Flush:
         self.stray = 0
         self.slots = slots
         self._arriving.clear()
-        quarantines = bigkey.pending_quarantines
-        if self._session.failovers > self._failovers:
-            # Another primary may not know of what was finished last.
-            quarantines = bigkey.all_quarantines
-            self._failovers = self._session.failovers
+        if self.has_failed_over:
             self._session.retrying(lambda: self._commands.load(self._session.data))
-        self._session.retrying(lambda: self._recover_quarantined(quarantines(self._folder.path)))
+            self._heed_failover()
+        else:
+            self._recover_quarantined(bigkey.pending_quarantines)
         self._note_held()
 
     @property
     def has_failed_over(self) -> bool:
-        """Whether another primary has taken over since the pass began."""
+        """Whether another primary has taken over of which no notice was taken yet."""
         return self._session.failovers > self._failovers
 
     def _note_held(self) -> None:
@@ -187,25 +185,27 @@ class Flush:
     def _repeat(self, entry: CachePattern) -> None:
         try:
             while True:
-                failovers = self._session.failovers
                 try:
                     self._finish_interrupted()
                     self._walk(entry)
                     return
-                except (ConnectionLost, CommandRefused) as exc:
-                    refusal_passes = self._session.passes(exc)
-                    if isinstance(exc, CommandRefused) and not refusal_passes:
+                except RunbookError as exc:
+                    if not self._session.is_passing(exc):
                         raise
                     self._session.reconnect(exc)
                     self._session.retrying(lambda: self._commands.load(self._session.data))
-                    if refusal_passes or self._session.failovers > failovers:
+                    # Keys that were refused have left the queue.
+                    if isinstance(exc, CommandRefused) or self.has_failed_over:
                         self._begin_again()
         except (RunbookError, OSError):
             self._settle_and_leave()
             raise
 
-    def _recover_quarantined(self, quarantined: t.Mapping[bytes, bytes]) -> None:
-        """Finish big keys that an interrupted attempt had renamed away (original name by quarantine name)."""
+    def _recover_quarantined(self, which: t.Callable[[Path], dict[bytes, bytes]]) -> None:
+        """Finish big keys of this run that are still, or again, renamed away."""
+        self._session.retrying(lambda: self._finish_all(which(self._folder.path)))
+
+    def _finish_all(self, quarantined: t.Mapping[bytes, bytes]) -> None:
         for name, key in quarantined.items():
             exists = self._session.data.pipeline([pack(b"EXISTS", name)])[0]
             if is_redirect(exists):
@@ -224,7 +224,12 @@ class Flush:
         self.unsettled = True
         self._cursor = START
         self._queue.clear()
-        self._session.retrying(lambda: self._recover_quarantined(bigkey.all_quarantines(self._folder.path)))
+        self._heed_failover()
+
+    def _heed_failover(self) -> None:
+        """Finish all big keys again: another primary may not know of what was finished last."""
+        self._failovers = self._session.failovers
+        self._recover_quarantined(bigkey.all_quarantines)
 
     def close(self) -> None:
         """Close the backup's part and put it on record."""
@@ -298,10 +303,12 @@ class Flush:
         """Put keys aside that this node did not own when the pass began."""
         if self.slots is None:
             return pairs
-        own = [pair for pair in pairs if slot_of(pair[0]) in self.slots]
-        if len(own) < len(pairs):
-            taken = {key for key, _size in own}
-            self._arriving.setdefault(entry, []).extend(key for key, _size in pairs if key not in taken)
+        own: list[tuple[bytes, int]] = []
+        for key, size in pairs:
+            if slot_of(key) in self.slots:
+                own.append((key, size))
+            else:
+                self._arriving.setdefault(entry, []).append(key)
         return own
 
     # -- keys in flight ----------------------------------------------------------------------------------------------
@@ -523,23 +530,18 @@ class Flush:
         mark = part.mark()
         try:
             outcome = self._save_chunks(part, key, name)
-        except ConnectionLost:
-            if not self._quarantined_saved:
-                part.rewind(mark)
-            raise
         except RunbookError as exc:
-            if isinstance(exc, CommandRefused) and exc.code in REDIRECTS:
-                # It is on its way to another node under its name in quarantine, where the next pass finds it.
-                if not self._quarantined_saved:
-                    part.rewind(mark)
+            on_its_way = isinstance(exc, CommandRefused) and exc.code in REDIRECTS
+            goes_on = on_its_way or self._session.is_passing(exc)
+            if not (goes_on and self._quarantined_saved):
+                part.rewind(mark)
+            if on_its_way:
+                # To another node under its name in quarantine, where the next pass finds it.
                 self._quarantined = None
                 self.unsettled = True
                 return
-            if self._session.passes(exc):
-                if not self._quarantined_saved:
-                    part.rewind(mark)
+            if goes_on:
                 raise
-            part.rewind(mark)
             self._session.reset(DATA)
             if self._session.data.execute(b"RENAMENX", name, key, optional=True):
                 self._release(name, removed=0)

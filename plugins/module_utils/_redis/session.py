@@ -42,21 +42,29 @@ class ServerChanged(RunbookError):
 class Session:
     """The connections of one run to one primary, each for a purpose of its own."""
 
-    def __init__(self, endpoint: Endpoint, name: str, check_stop: t.Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        name: str,
+        check_stop: t.Callable[[], None] = lambda: None,
+        *,
+        place: RedisSettings | None = None,
+    ) -> None:
+        """``place`` is where the endpoint is known to be, if somebody has just been asked."""
         self.endpoint = endpoint
         self._name = name
         self._check_stop = check_stop
         self._open: dict[str, Connection] = {}
         self._run_id = ""
         self._lineage: set[str] = set()
-        self._place: RedisSettings | None = None
+        self._place = place
         self.reconnects = 0
         self.failovers = 0
         self.server: ServerInfo = self.connection(DATA).server
 
     def connection(self, purpose: str) -> Connection:
         if purpose not in self._open:
-            connection = self._connect()
+            connection = self._connect(self._where)
             try:
                 self._identify(connection)
             except RunbookError:
@@ -65,12 +73,15 @@ class Session:
             self._open[purpose] = connection
         return self._open[purpose]
 
-    def _connect(self, *, anew: bool = False) -> Connection:
-        """Connect to where the other connections lead or, without one or ``anew``, to where the primary is now."""
+    def _where(self) -> RedisSettings:
+        """Return where the other connections lead or, without one, where the primary is now."""
+        if self._place is None or (self._run_id and not self._open):
+            self._place = self.endpoint.locate()
+        return self._place
+
+    def _connect(self, where: t.Callable[[], RedisSettings]) -> Connection:
         try:
-            if anew or not self._open or self._place is None:
-                self._place = self.endpoint.locate()
-            connection = Connection(self._place, self._name)
+            connection = Connection(where(), self._name)
             try:
                 self.endpoint.check_ready(connection)
             except RunbookError:
@@ -120,9 +131,11 @@ class Session:
         if connection is not None:
             connection.close()
 
-    def passes(self, cause: RunbookError) -> bool:
-        """Tell whether a refusal is one of the moment, until another primary has taken over."""
-        return self.endpoint.can_fail_over and isinstance(cause, CommandRefused) and cause.code in PASSING
+    def is_passing(self, cause: RunbookError) -> bool:
+        """Tell whether ``reconnect`` may mend it: a lost connection, or a refusal while primaries change."""
+        if isinstance(cause, CommandRefused):
+            return self.endpoint.can_fail_over and cause.code in PASSING
+        return isinstance(cause, ConnectionLost)
 
     def reconnect(self, cause: RunbookError) -> None:
         """Open the connections again within a bounded time, or raise ``cause``.
@@ -150,11 +163,11 @@ class Session:
         One that was deposed may serve its connections for a while, and forgets what it was told meanwhile.
         """
         try:
-            self.endpoint.locate()
+            place = self.endpoint.locate()
         except RedisUnavailable:
             return False
         try:
-            connection = self._connect(anew=True)
+            connection = self._connect(lambda: place)
         except ConnectionLost as exc:
             self.reconnect(exc)
             return True
@@ -168,10 +181,8 @@ class Session:
         while True:
             try:
                 return work()
-            except ConnectionLost as exc:
-                self.reconnect(exc)
-            except CommandRefused as exc:
-                if not self.passes(exc):
+            except RunbookError as exc:
+                if not self.is_passing(exc):
                     raise
                 self.reconnect(exc)
 
