@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The only wait loop of the collection. PRIVATE to the collection."""
+"""The only wait loops of the collection. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -10,6 +10,17 @@ import time
 import typing as t
 
 T = t.TypeVar("T")
+
+
+_PIECE_SECONDS = 0.2
+
+
+def pause(seconds: float, check_stop: t.Callable[[], None]) -> None:
+    """Sleep, but call ``check_stop`` before each fifth of a second: it may raise to leave."""
+    deadline = time.monotonic() + seconds
+    while (remaining := deadline - time.monotonic()) > 0:
+        check_stop()
+        time.sleep(min(remaining, _PIECE_SECONDS))
 
 
 def wait_until(

@@ -172,7 +172,7 @@ class RedisSettings:
         scheme, address, database = self.endpoint()
         if scheme == "unix":
             return f"unix://{address['path']}?db={database}"
-        return f"{scheme}://{address['host']}:{address['port']}/{database}"
+        return url_of(scheme, (address["host"], address["port"]), database)
 
     @property
     def display_url(self) -> str:
@@ -237,6 +237,12 @@ def parse_info(text: bytes) -> dict[str, str]:
     return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
 
 
+def parse_replicas(replication: t.Mapping[str, str]) -> list[dict[str, str]]:
+    """Return what a primary's INFO replication says of each replica: ip, port, state, offset and lag."""
+    lines = [value for name, value in replication.items() if name.startswith("slave") and name[5:].isdigit()]
+    return [dict(pair.split("=", 1) for pair in line.split(",") if "=" in pair) for line in lines]
+
+
 def is_error(reply: Reply) -> bool:
     return isinstance(reply, hiredis.ReplyError)
 
@@ -260,6 +266,15 @@ def refused(command: str, reply: Reply) -> CommandRefused:
     code = "NOPERM" if _SCRIPT_MAY_NOT in text else text.split(" ", 1)[0].rstrip(",")
     advice = _ADVICE.get(code, "see the server's log")
     return CommandRefused(f"Redis refused {command}: {text.rstrip('.')}; {advice}.", code)
+
+
+def checked(words: t.Sequence[bytes], reply: Reply, *, optional: bool = False) -> Reply:
+    """Return the reply to a command; raise CommandRefused if it is an error, or return None for it if ``optional``."""
+    if not is_error(reply):
+        return reply
+    if optional:
+        return None
+    raise refused(words[0].decode(), reply)
 
 
 def connection_lost(url: str, cause: str) -> ConnectionLost:
@@ -338,12 +353,7 @@ class Connection:
 
     def execute(self, *args: bytes, optional: bool = False) -> Reply:
         """Run one command; raise CommandRefused on an error reply, or return None for it if ``optional``."""
-        reply = self.pipeline([pack(*args)])[0]
-        if not is_error(reply):
-            return reply
-        if optional:
-            return None
-        raise refused(args[0].decode(), reply)
+        return checked(args, self.pipeline([pack(*args)])[0], optional=optional)
 
     def info(self, section: str) -> dict[str, str]:
         return parse_info(self.execute(b"INFO", section.encode()))
@@ -417,6 +427,13 @@ def _tls_refusal(url: str, cause: BaseException | None) -> str:
     return f"TLS with {url} failed ({cause.reason or cause}); check the TLS options."
 
 
+def _login_refused(settings: RedisSettings, cause: BaseException) -> LoginRefused:
+    return LoginRefused(
+        f"Redis at {settings.display_url} refused the login ({cause}); check username and password "
+        "(options username and password, or the environment variable REDISCLI_AUTH)."
+    )
+
+
 _TLS_VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 
 
@@ -451,10 +468,7 @@ def _open(settings: RedisSettings) -> t.Any:
     try:
         connection.connect()
     except redis_exceptions.AuthenticationError as exc:
-        raise LoginRefused(
-            f"Redis at {settings.display_url} refused the login ({exc}); check username and password "
-            "(options username and password, or the environment variable REDISCLI_AUTH)."
-        ) from exc
+        raise _login_refused(settings, exc) from exc
     except (redis_exceptions.ConnectionError, redis_exceptions.TimeoutError, OSError) as exc:
         if refusal := _tls_refusal(settings.display_url, exc):
             raise RedisUnavailable(refusal) from exc
@@ -464,10 +478,7 @@ def _open(settings: RedisSettings) -> t.Any:
         ) from exc
     except redis_exceptions.RedisError as exc:
         if "AUTH" in str(exc) or "WRONGPASS" in str(exc):
-            raise LoginRefused(
-                f"Redis at {settings.display_url} refused the login ({exc}); check username and password "
-                "(options username and password, or the environment variable REDISCLI_AUTH)."
-            ) from exc
+            raise _login_refused(settings, exc) from exc
         raise RedisUnavailable(
             f"Redis at {settings.display_url} refused the connection ({exc}); check the URL."
         ) from exc

@@ -9,12 +9,11 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import threading
-import time
 import typing as t
 from dataclasses import replace
 
 from .._errors import Interrupted, InvalidInput, RunbookError
-from .._wait import wait_until
+from .._wait import pause, wait_until
 from .connection import (
     ASKING,
     PASSING,
@@ -25,6 +24,7 @@ from .connection import (
     RedisUnavailable,
     Reply,
     ServerInfo,
+    checked,
     is_error,
     is_redirect,
     pack,
@@ -43,6 +43,8 @@ from .topology import (
     FixedServer,
     SentinelPrimary,
     check_cluster_database,
+    importing_slots,
+    no_owner,
     pattern_slot,
     replica_addresses,
     slot_of,
@@ -162,7 +164,7 @@ class Deployment:
         """Tell whether a node may hold keys that match: all may, unless the pattern's hash tag names one slot."""
         if self._map is None or (slot := pattern_slot(pattern)) is None:
             return True
-        return slot in _clustered(session).shard.slots or slot in _importing(session.data)
+        return slot in _clustered(session).shard.slots or slot in importing_slots(session.data)
 
     def session_of(self, key: bytes) -> Session:
         """Return the session of the primary that owns a key."""
@@ -174,7 +176,7 @@ class Deployment:
                 if slot in _clustered(session).shard.slots:
                     return session
             self.refresh()
-        raise RedisUnavailable(f"No node of the cluster owns the slot {slot}; repair the cluster first.")
+        raise no_owner(slot)
 
     def execute(self, key: bytes, *words: bytes, optional: bool = False, patient: bool = True) -> Reply:
         """Run one command on the owner of a key, wherever a cluster has moved it; raise as Connection.execute does.
@@ -183,6 +185,7 @@ class Deployment:
         none of the sessions'.
         """
         last: list[RunbookError] = []
+        can_fail_over = self.sessions[0].endpoint.can_fail_over
 
         def attempt() -> tuple[Reply] | None:
             try:
@@ -190,26 +193,17 @@ class Deployment:
             except RedisUnavailable as exc:
                 last[:] = [exc]
                 return None
-            if is_error(reply) and str(reply).split(" ", 1)[0] in (PASSING if self._can_fail_over else ()):
-                last[:] = [refused(words[0].decode(), reply)]
+            if is_error(reply) and can_fail_over and (refusal := refused(words[0].decode(), reply)).code in PASSING:
+                last[:] = [refusal]
                 return None
             return (reply,)
 
         with self._mutex:
-            limit = FAILOVER_SECONDS if self._can_fail_over else RECONNECT_SECONDS
+            limit = FAILOVER_SECONDS if can_fail_over else RECONNECT_SECONDS
             found = wait_until(attempt, limit if patient else 0.0, max_interval=1.0, before_sleep=self.check)
         if found is None:
             raise last[0]
-        reply = found[0]
-        if not is_error(reply):
-            return reply
-        if optional:
-            return None
-        raise refused(words[0].decode(), reply)
-
-    @property
-    def _can_fail_over(self) -> bool:
-        return self.sessions[0].endpoint.can_fail_over
+        return checked(words, found[0], optional=optional)
 
     def _on_owner(self, key: bytes, words: t.Sequence[bytes]) -> Reply:
         reply: Reply = None
@@ -227,8 +221,7 @@ class Deployment:
                 reply = self._follow(reply, words)
             if not is_redirect(reply):
                 break
-            time.sleep(_REDIRECT_PAUSE)
-            self.check()
+            pause(_REDIRECT_PAUSE, self.check)
         return reply
 
     def _connection_to_owner(self, key: bytes) -> Connection:
@@ -238,13 +231,7 @@ class Deployment:
             if session.server.run_id not in self._routed:
                 self._routed[session.server.run_id] = Connection(session.endpoint.locate(), self._name)
             return self._routed[session.server.run_id]
-        slot = slot_of(key)
-        shards = [shard for shard in self._map.shards if slot in shard.slots] or [
-            shard for shard in self._map.refresh() if slot in shard.slots
-        ]
-        if not shards:
-            raise RedisUnavailable(f"No node of the cluster owns the slot {slot}; repair the cluster first.")
-        place = self.settings.at(shards[0].address)
+        place = self.settings.at(self._map.owner(slot_of(key)).address)
         if place.url not in self._routed:
             self._routed[place.url] = Connection(place, self._name)
         return self._routed[place.url]
@@ -356,10 +343,3 @@ class Tally:
 
 def _clustered(session: Session) -> ClusterShard:
     return t.cast(ClusterShard, session.endpoint)
-
-
-def _importing(connection: Connection) -> set[int]:
-    """Return the slots that are on their way to a node; its keys of these answer only to ASKING."""
-    nodes = connection.execute(b"CLUSTER", b"NODES", optional=True) or b""
-    own = next((line for line in nodes.decode().splitlines() if "myself" in line.split(" ")[2]), "")
-    return {int(word[1:].partition("-<-")[0]) for word in own.split(" ")[8:] if "-<-" in word}

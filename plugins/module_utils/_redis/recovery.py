@@ -10,6 +10,7 @@ import time
 import typing as t
 from dataclasses import asdict, dataclass, field
 
+from .._wait import pause
 from .deployment import Deployment
 from .session import Session
 from .throttle import replica_lag
@@ -17,6 +18,8 @@ from .throttle import replica_lag
 RECOVERED = "recovered"
 NOT_RECOVERED = "not recovered"
 NO_TRAFFIC = "unknown: no traffic"
+_BEST_FIRST = (RECOVERED, NO_TRAFFIC, NOT_RECOVERED)
+_WORST_IS_HIGHEST = ("response_time_ms", "replica_lag_bytes", "mem_fragmentation_ratio")
 
 _SAMPLE_SECONDS = 1.0
 _SAMPLES_IN_A_ROW = 2
@@ -40,6 +43,10 @@ def hit_ratio_between(before: t.Mapping[str, str], after: t.Mapping[str, str], s
     """Return hits, misses and ratio between two INFO stats; the ratio is None without any traffic."""
     hits = int(after.get("keyspace_hits", 0)) - int(before.get("keyspace_hits", 0))
     misses = int(after.get("keyspace_misses", 0)) - int(before.get("keyspace_misses", 0))
+    return _traffic(hits, misses, seconds)
+
+
+def _traffic(hits: int, misses: int, seconds: float) -> dict[str, t.Any]:
     total = hits + misses
     return {
         "seconds": round(seconds, 3),
@@ -53,16 +60,13 @@ def measure_traffic(deployment: Deployment, seconds: float = 1.0) -> dict[str, t
     """Return hits and misses of the clients over a time in which we ourselves ask for no key, in all and per node."""
 
     def measure(session: Session) -> dict[str, t.Any]:
-        before, deadline = session.monitor().info("stats"), time.monotonic() + seconds
-        while (remaining := deadline - time.monotonic()) > 0:
-            deployment.check()
-            time.sleep(min(remaining, 0.2))
+        before = session.monitor().info("stats")
+        pause(seconds, deployment.check)
         return hit_ratio_between(before, session.monitor().info("stats"), seconds)
 
     nodes = _of_each(deployment, measure)
     hits, misses = sum(node["hits"] for node in nodes), sum(node["misses"] for node in nodes)
-    ratio = round(hits / (hits + misses), 4) if hits + misses > 0 else None
-    return {"seconds": nodes[0]["seconds"], "hits": hits, "misses": misses, "hit_ratio": ratio, "nodes": nodes}
+    return {**_traffic(hits, misses, nodes[0]["seconds"]), "nodes": nodes}
 
 
 def server_health(deployment: Deployment) -> dict[str, t.Any]:
@@ -85,16 +89,13 @@ def _combined(name: str, values: list[t.Any]) -> t.Any:
     known = [value for value in values if value is not None]
     if not known:
         return None
-    if name in _WORST_LAST:
+    if name in _WORST_IS_HIGHEST:
         return max(known)
     if name == "uptime_in_seconds":
         return min(known)
     if all(isinstance(value, int) for value in known):
         return sum(known)
     return known[0]
-
-
-_WORST_LAST = ("response_time_ms", "replica_lag_bytes", "mem_fragmentation_ratio")
 
 
 def _node_health(session: Session) -> dict[str, t.Any]:
@@ -160,11 +161,8 @@ def watch_recovery(
         return asdict(_watch_node(session, ratios.get(url), latency, share, timeout, deployment.check))
 
     nodes = _of_each(deployment, watch)
-    worst = max(nodes, key=lambda node: (_WORST_STATE.index(node["state"]), node["seconds"]))
+    worst = max(nodes, key=lambda node: (_BEST_FIRST.index(node["state"]), node["seconds"]))
     return {**worst, "nodes": nodes}
-
-
-_WORST_STATE = (RECOVERED, NO_TRAFFIC, NOT_RECOVERED)
 
 
 def _watch_node(

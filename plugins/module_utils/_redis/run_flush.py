@@ -198,9 +198,8 @@ def _plan(
             deployment.check()
             found.set(session, number)
 
-        pace = throttle.on(session.monitor)
-        counts = session.retrying(lambda: count_matches(deployment, session, request, pace, on_counted))
-        pace.rest()
+        with throttle.on(session.monitor) as pace:
+            counts = session.retrying(lambda: count_matches(deployment, session, request, pace, on_counted))
         return session.server.url, counts
 
     try:
@@ -402,7 +401,7 @@ class _NodeFlushes:
             self._deployment.each(functools.partial(self._flush_node, slots), todo)
             arriving = [session for session in todo if self.flushes[session].has_arriving]
             if arriving:
-                self._deployment.each(lambda session: self.flushes[session].run_arriving(), arriving)
+                self._deployment.each(self._flush_arriving, arriving)
             self._deployment.each(self._confirm_node, todo)
             self._refresh()
             todo = [session for session in self._deployment.sessions if self._needs_a_pass(session, number)]
@@ -489,12 +488,16 @@ class _NodeFlushes:
         if session not in self.flushes:
             self.flushes[session] = session.retrying(lambda: self._make(session))
         flush = self.flushes[session]
-        flush.begin_pass(slots[session])
-        for entry in self._request.patterns:
-            serves = functools.partial(self._deployment.serves, session, to_bytes(entry.pattern))
-            if session.retrying(serves):
-                flush.run(entry)
-        self._throttle.on(session.monitor).rest()
+        with self._throttle.on(session.monitor):
+            flush.begin_pass(slots[session])
+            for entry in self._request.patterns:
+                serves = functools.partial(self._deployment.serves, session, to_bytes(entry.pattern))
+                if session.retrying(serves):
+                    flush.run(entry)
+
+    def _flush_arriving(self, session: Session) -> None:
+        with self._throttle.on(session.monitor):
+            self.flushes[session].run_arriving()
 
     def _make(self, session: Session) -> Flush:
         self._replicas[session] = len(replica_offsets(session.monitor().info("replication")))
@@ -515,17 +518,16 @@ class _NodeFlushes:
 
     def _count_node(self, session: Session, found: Tally) -> int:
         session.reset(SCAN)
-        pace = self._throttle.on(session.monitor)
         remaining = 0
-        for entry in self._request.patterns:
-            if not self._deployment.serves(session, to_bytes(entry.pattern)):
-                continue
-            for page in scan(session.scan, entry.pattern, pace.scan_count):
-                remaining += len(pending_keys(session.data, page.keys, self._request))
-                pace.pace(0)
-                self._between()
-                found.set(session, remaining)
-        pace.rest()
+        with self._throttle.on(session.monitor) as pace:
+            for entry in self._request.patterns:
+                if not self._deployment.serves(session, to_bytes(entry.pattern)):
+                    continue
+                for page in scan(session.scan, entry.pattern, pace.scan_count):
+                    remaining += len(pending_keys(session.data, page.keys, self._request))
+                    pace.pace(0)
+                    self._between()
+                    found.set(session, remaining)
         return remaining
 
     def close(self) -> None:

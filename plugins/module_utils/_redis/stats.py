@@ -67,12 +67,11 @@ def run_stats(
         found = Tally(lambda total: progress.report("looking at caches", total, None))
 
         def look(session: Session) -> list[_NodeStats]:
-            pace = throttle.on(session.monitor)
-
-            def walk(cache: CachePattern) -> _NodeStats:
+            def walk(cache: CachePattern, pace: Pace) -> _NodeStats:
                 return _node_stats(deployment, session, cache, pace, found, sample, largest)
 
-            return [session.retrying(functools.partial(walk, cache)) for cache in caches]
+            with throttle.on(session.monitor) as pace:
+                return [session.retrying(functools.partial(walk, cache, pace)) for cache in caches]
 
         nodes = deployment.each(look)
         return {

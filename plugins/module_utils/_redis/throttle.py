@@ -10,7 +10,8 @@ import threading
 import time
 import typing as t
 
-from .connection import Connection
+from .._wait import pause
+from .connection import Connection, parse_replicas
 
 _SECONDS_BETWEEN_PINGS = 0.05
 _SECONDS_BETWEEN_INFOS = 1.0
@@ -76,14 +77,11 @@ class Throttle:
             return self._tokens_at - now
 
     def sleep(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while (remaining := deadline - time.monotonic()) > 0:
-            self._check_stop()
-            time.sleep(min(remaining, 0.2))
+        pause(seconds, self._check_stop)
 
 
 class Pace:
-    """How fast one node is worked on."""
+    """How fast one node is worked on, which is entered while that is done: a node at rest holds back no other."""
 
     def __init__(self, throttle: Throttle, monitor: t.Callable[[], Connection]) -> None:
         self._throttle = throttle
@@ -108,8 +106,10 @@ class Pace:
             count = min(count, max(self._throttle.rate_limit // 100, 100))
         return max(int(count * self._throttle.share), 10)
 
-    def rest(self) -> None:
-        """The work on this node has ended for now: its share holds back no other node."""
+    def __enter__(self) -> Pace:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
         self._throttle.forget(self)
 
     def pace(self, keys: int) -> None:
@@ -151,9 +151,4 @@ def replica_lag(replication: t.Mapping[str, str]) -> int | None:
 
 def replica_offsets(replication: t.Mapping[str, str]) -> list[int]:
     """Return up to where each connected replica has what the primary has written (INFO replication)."""
-    replicas = [value for name, value in replication.items() if name.startswith("slave") and name[5:].isdigit()]
-    return [int(pairs["offset"]) for pairs in map(_pairs, replicas) if "offset" in pairs]
-
-
-def _pairs(text: str) -> dict[str, str]:
-    return dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
+    return [int(replica["offset"]) for replica in parse_replicas(replication) if "offset" in replica]

@@ -20,6 +20,7 @@ from .connection import (
     RedisSettings,
     RedisUnavailable,
     parse_info,
+    parse_replicas,
 )
 
 _LOGIN_CODES = ("NOAUTH", "WRONGPASS", "NOPERM")
@@ -27,6 +28,7 @@ STANDALONE = "standalone"
 SENTINEL = "sentinel"
 CLUSTER = "cluster"
 SLOTS = 16384
+_GONE = frozenset({"fail", "fail?", "handshake", "noaddr"})
 
 
 def slot_of(key: bytes) -> int:
@@ -206,6 +208,14 @@ class ClusterMap:
                     self._known.append(self._known.pop(0))
             raise RedisUnavailable(f"No node of the cluster could be asked for its slots: {failure}") from failure
 
+    def owner(self, slot: int) -> Shard:
+        """Return the shard that has a slot; raise RedisUnavailable if there is none."""
+        found = next((shard for shard in self.shards if slot in shard.slots), None)
+        found = found or next((shard for shard in self.refresh() if slot in shard.slots), None)
+        if found is None:
+            raise no_owner(slot)
+        return found
+
     def _read(self, connection: Connection, asked: Address) -> list[Shard]:
         if connection.server.mode != CLUSTER:
             raise InvalidInput(
@@ -220,17 +230,12 @@ class ClusterMap:
             )
         slots: dict[str, set[int]] = {}
         places: dict[str, tuple[Address, frozenset[str]]] = {}
-        for first, last, primary, *replicas in connection.execute(b"CLUSTER", b"SLOTS"):
-            node = primary[2].decode()
-            slots.setdefault(node, set()).update(range(first, last + 1))
-            places[node] = (
-                self._address(primary, asked),
-                frozenset(member[2].decode() for member in (primary, *replicas)),
-            )
-            for member in (primary, *replicas):
-                address = self._address(member, asked)
-                if address not in self._known:
-                    self._known.append(address)
+        for first, last, *members in connection.execute(b"CLUSTER", b"SLOTS"):
+            names = [member[2].decode() for member in members]
+            addresses = [self._address((member[0] or b"").decode(), int(member[1]), asked) for member in members]
+            slots.setdefault(names[0], set()).update(range(first, last + 1))
+            places[names[0]] = addresses[0], frozenset(names)
+            self._known += [address for address in addresses if address not in self._known]
         if about is not None:
             self.epoch = int(parse_info(about).get("cluster_current_epoch", 0))
         shards = [Shard(node, *places[node], frozenset(numbers)) for node, numbers in slots.items()]
@@ -238,28 +243,41 @@ class ClusterMap:
 
     def _empty_shards(self, connection: Connection, asked: Address, known: set[str]) -> list[Shard]:
         """Return the primaries without slots: their first ones may be on their way."""
-        nodes = connection.execute(b"CLUSTER", b"NODES", optional=True) or b""
-        shards = []
-        for words in (line.split(" ") for line in nodes.decode().splitlines()):
-            flags = words[2].split(",")
-            if (
-                "master" in flags
-                and words[0] not in known
-                and not {"fail", "fail?", "handshake", "noaddr"} & set(flags)
-            ):
-                place, _separator, names = words[1].partition("@")
-                host, _colon, port = place.rpartition(":")
-                host = names.partition(",")[2].partition(",")[0] or host
-                address = self._address((host.encode(), int(port)), asked)
-                shards.append(Shard(words[0], address, frozenset([words[0]]), frozenset()))
-        return shards
+        return [
+            Shard(node.name, self._address(node.host, node.port, asked), frozenset([node.name]), frozenset())
+            for node in _nodes(connection)
+            if "master" in node.flags and node.name not in known and not _GONE & node.flags
+        ]
 
-    def _address(self, member: t.Sequence[t.Any], asked: Address) -> Address:
+    def _address(self, host: str, port: int, asked: Address) -> Address:
         """Return where a node is; one that does not know its own address is the one that was asked."""
-        host, port = (member[0] or b"").decode(), int(member[1])
-        if host in ("", "?"):
-            return asked[0], port
-        return self._settings.reached_at((host, port))
+        return (asked[0], port) if host in ("", "?") else self._settings.reached_at((host, port))
+
+
+class _Node(t.NamedTuple):
+    """A line of CLUSTER NODES. ``moves`` are the slots on their way, which only a node's own line has."""
+
+    name: str
+    host: str
+    port: int
+    flags: frozenset[str]
+    moves: list[str]
+
+
+def _nodes(connection: Connection) -> t.Iterator[_Node]:
+    for line in (connection.execute(b"CLUSTER", b"NODES", optional=True) or b"").decode().splitlines():
+        name, place, flags, _primary, _ping, _pong, _epoch, _link, *slots = line.split(" ")
+        address, _at, more = place.partition("@")
+        host, _colon, port = address.rpartition(":")
+        announced = more.partition(",")[2].partition(",")[0]
+        moves = [word[1:-1] for word in slots if word.startswith("[")]
+        yield _Node(name, announced or host, int(port), frozenset(flags.split(",")), moves)
+
+
+def importing_slots(connection: Connection) -> set[int]:
+    """Return the slots that are on their way to a node; its keys of these answer only to ASKING."""
+    own = next((node for node in _nodes(connection) if "myself" in node.flags), None)
+    return {int(move.partition("-<-")[0]) for move in own.moves if "-<-" in move} if own else set()
 
 
 class ClusterShard:
@@ -296,6 +314,10 @@ class ClusterShard:
             )
 
 
+def no_owner(slot: int) -> RedisUnavailable:
+    return RedisUnavailable(f"No node of the cluster owns the slot {slot}; repair the cluster first.")
+
+
 def check_cluster_database(settings: RedisSettings) -> None:
     database = settings.endpoint()[2]
     if database:
@@ -304,13 +326,11 @@ def check_cluster_database(settings: RedisSettings) -> None:
 
 def replica_addresses(settings: RedisSettings, replication: t.Mapping[str, str]) -> list[Address]:
     """Return where the replicas are that a primary's INFO replication names and that are in sync."""
-    found = []
-    for name, value in replication.items():
-        if name.startswith("slave") and name[5:].isdigit():
-            about = dict(pair.split("=", 1) for pair in value.split(",") if "=" in pair)
-            if about.get("state") == "online":
-                found.append(settings.reached_at((about["ip"], int(about["port"]))))
-    return found
+    return [
+        settings.reached_at((replica["ip"], int(replica["port"])))
+        for replica in parse_replicas(replication)
+        if replica.get("state") == "online"
+    ]
 
 
 def _fields(entry: t.Sequence[bytes]) -> dict[str, str]:

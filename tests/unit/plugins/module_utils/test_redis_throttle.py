@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.market_intel.runbooks.plugins.module_utils import _wait
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis import throttle as subject
 
 
@@ -49,7 +50,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(subject, "time", clock)
+    for module in (subject, _wait):
+        monkeypatch.setattr(module, "time", clock)
     return clock
 
 
@@ -148,11 +150,11 @@ def test_a_node_that_rests_holds_back_nobody(clock: Clock) -> None:
         return fast
 
     slow.latency = 0.05
-    for _batch in range(5):
-        clock.now += 0.1
-        shared.on(to_slow).pace(1_000)  # type: ignore[arg-type]
-    assert shared.on(to_fast).batch_size() < 100  # type: ignore[arg-type]
-    shared.on(to_slow).rest()  # type: ignore[arg-type,return-value]
+    with shared.on(to_slow) as pace:  # type: ignore[arg-type]
+        for _batch in range(5):
+            clock.now += 0.1
+            pace.pace(1_000)
+        assert shared.on(to_fast).batch_size() < 100  # type: ignore[arg-type]
     assert shared.on(to_fast).batch_size() == 1_000  # type: ignore[arg-type,return-value]
 
 
