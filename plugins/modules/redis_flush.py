@@ -376,17 +376,17 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import RunbookError
 from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
-from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.catalogue import select_caches
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.options import (
     LIBRARIES,
     caches_argument_spec,
+    flush_argument_spec,
+    flush_request,
     progress_argument_spec,
     redis_argument_spec,
     redis_settings,
     stop_and_progress,
 )
-from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.plan import FlushRequest
-from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.report import flush_report
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.report import flush_diff, flush_report
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.run_flush import FlushOptions, run_flush
 from ansible_collections.market_intel.runbooks.plugins.module_utils._run import (
     absolute_directory,
@@ -394,24 +394,6 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._run import 
     new_run_id,
     utc_now,
 )
-
-REQUEST_OPTIONS = {
-    "mode": {"type": "str", "choices": ["delete", "expire"], "default": "delete"},
-    "expire_window": {"type": "int", "default": 300},
-    "batch_size": {"type": "int", "default": 1000},
-    "rate_limit": {"type": "int", "default": 0},
-    "max_latency_ms": {"type": "float", "default": 20.0},
-    "max_replica_lag_bytes": {"type": "int", "default": 67108864},
-    "big_key_bytes": {"type": "int", "default": 1048576, "no_log": False},
-    "max_keys": {"type": "int", "default": 1000000, "no_log": False},
-    "max_share": {"type": "float", "default": 0.5},
-    "allow_broad": {"type": "bool", "default": False},
-    "allow_sensitive": {"type": "list", "elements": "str", "default": [], "no_log": False},
-    "environment": {"type": "str", "default": ""},
-    "confirm": {"type": "str", "default": ""},
-    "expected_run_id": {"type": "str", "default": ""},
-    "recovery_timeout": {"type": "float", "default": 0.0},
-}
 
 OPTIONS = {
     "backup": {"type": "bool", "default": True},
@@ -427,16 +409,7 @@ def body(module: AnsibleModule) -> dict:
     params = module.params
     settings = redis_settings(params)
     stop, progress = stop_and_progress(params)
-    request = FlushRequest(
-        patterns=select_caches(
-            params["caches"],
-            params["names"],
-            params["patterns"],
-            backup=params["backup"],
-            environment=params["environment"],
-        ),
-        **{**{name: params[name] for name in REQUEST_OPTIONS}, "allow_sensitive": tuple(params["allow_sensitive"])},
-    )
+    request = flush_request(params)
     options = FlushOptions(
         settings=settings,
         backup_dir=absolute_directory(params["backup_dir"], "backup_dir"),
@@ -456,29 +429,13 @@ def body(module: AnsibleModule) -> dict:
         raise
     result["report"] = flush_report(settings, request, options.run_id, started, module.check_mode, result)
     if module._diff:
-        result["diff"] = diff(result["plan"])
+        result["diff"] = flush_diff(result["plan"])
     return result
 
 
-def diff(plan: dict) -> dict:
-    """Show what matches before, and that nothing of it is to be changed afterwards."""
-    header = [
-        f"{entry['pattern']}: {entry['to_change']} of {entry['matched']} keys to {plan['mode']}"
-        for entry in plan["patterns"]
-    ]
-    names = [*plan["sample"], *(["..."] if plan["matched"] > len(plan["sample"]) else [])]
-    after = [f"{entry['pattern']}: 0 of {entry['matched']} keys to {plan['mode']}" for entry in plan["patterns"]]
-    return {
-        "before": "\n".join([*header, *(names if plan["to_change"] else [])]) + "\n",
-        "after": "\n".join(after if plan["to_change"] else header) + "\n",
-        "before_header": plan["server"]["url"],
-        "after_header": plan["server"]["url"],
-    }
-
-
 def main() -> None:
-    spec = ArgumentSpec({**REQUEST_OPTIONS, **OPTIONS})
-    for part in (redis_argument_spec(), caches_argument_spec(), progress_argument_spec()):
+    spec = ArgumentSpec(OPTIONS)
+    for part in (redis_argument_spec(), caches_argument_spec(), flush_argument_spec(), progress_argument_spec()):
         spec = spec.merge(part)
     run_module(spec, body, LIBRARIES)
 

@@ -13,7 +13,9 @@ from ansible.module_utils.basic import env_fallback
 from .._deps import HIREDIS, REDIS
 from .._module import ArgumentSpec
 from .._run import Progress, Stop
+from .catalogue import select_caches
 from .connection import RedisSettings
+from .plan import FlushRequest
 
 LIBRARIES = (REDIS, HIREDIS)
 
@@ -65,6 +67,44 @@ def caches_argument_spec() -> ArgumentSpec:
             "names": {"type": "list", "elements": "str", "default": []},
             "patterns": {"type": "list", "elements": "str", "default": []},
         }
+    )
+
+
+def flush_argument_spec() -> ArgumentSpec:
+    """The options that say what a flush does and what it may not do; the fields of FlushRequest."""
+    return ArgumentSpec(
+        {
+            "mode": {"type": "str", "choices": ["delete", "expire"], "default": "delete"},
+            "expire_window": {"type": "int", "default": 300},
+            "batch_size": {"type": "int", "default": 1000},
+            "rate_limit": {"type": "int", "default": 0},
+            "max_latency_ms": {"type": "float", "default": 20.0},
+            "max_replica_lag_bytes": {"type": "int", "default": 67108864},
+            "big_key_bytes": {"type": "int", "default": 1048576, "no_log": False},
+            "max_keys": {"type": "int", "default": 1000000, "no_log": False},
+            "max_share": {"type": "float", "default": 0.5},
+            "allow_broad": {"type": "bool", "default": False},
+            "allow_sensitive": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            "environment": {"type": "str", "default": ""},
+            "confirm": {"type": "str", "default": ""},
+            "expected_run_id": {"type": "str", "default": ""},
+            "recovery_timeout": {"type": "float", "default": 0.0},
+        }
+    )
+
+
+def flush_request(params: t.Mapping[str, t.Any]) -> FlushRequest:
+    """Return what the operator asked for; raise InvalidInput or Refused where the catalogue does not have it."""
+    given = {name: params[name] for name in flush_argument_spec().argument_spec}
+    return FlushRequest(
+        patterns=select_caches(
+            params["caches"],
+            params["names"],
+            params["patterns"],
+            backup=params["backup"],
+            environment=params["environment"],
+        ),
+        **{**given, "allow_sensitive": tuple(given["allow_sensitive"])},
     )
 
 

@@ -130,6 +130,22 @@ def flush_report(
     return report
 
 
+def flush_diff(plan: t.Mapping[str, t.Any]) -> Fields:
+    """Show what matches before, and that nothing of it is to be changed afterwards."""
+    header = [
+        f"{entry['pattern']}: {entry['to_change']} of {entry['matched']} keys to {plan['mode']}"
+        for entry in plan["patterns"]
+    ]
+    names = [*plan["sample"], *(["..."] if plan["matched"] > len(plan["sample"]) else [])]
+    after = [f"{entry['pattern']}: 0 of {entry['matched']} keys to {plan['mode']}" for entry in plan["patterns"]]
+    return {
+        "before": "\n".join([*header, *(names if plan["to_change"] else [])]) + "\n",
+        "after": "\n".join(after if plan["to_change"] else header) + "\n",
+        "before_header": plan["server"]["url"],
+        "after_header": plan["server"]["url"],
+    }
+
+
 def _connection_variables(settings: RedisSettings) -> t.Iterator[tuple[str, str]]:
     """Yield the role's variables that reach the same servers; secrets are left out."""
     yield "flush_redis_url", settings.display_url
