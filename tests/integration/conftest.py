@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from support.servers import FLAVOURS, RedisServer
+from support.topologies import RedisCluster, SentinelSet
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +50,31 @@ def fresh_redis() -> Iterator[Callable[..., RedisServer]]:
             return stack.enter_context(RedisServer(flavour, **options))
 
         yield start
+
+
+@pytest.fixture(scope="module", params=["redis-7.0", "valkey-9.1"])
+def any_cluster(request: pytest.FixtureRequest) -> Iterator[RedisCluster]:
+    """Return a cluster as the last test left it; a module's tests run once on each flavour."""
+    with RedisCluster(request.param) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(any_cluster: RedisCluster) -> RedisCluster:
+    """Return an empty, healthy cluster."""
+    any_cluster.reset()
+    return any_cluster
+
+
+@pytest.fixture(scope="module")
+def any_sentinels() -> Iterator[SentinelSet]:
+    """Return a primary, replicas and Sentinels as the last test left them."""
+    with SentinelSet() as topology:
+        yield topology
+
+
+@pytest.fixture
+def sentinels(any_sentinels: SentinelSet) -> SentinelSet:
+    """Return an empty, healthy set."""
+    any_sentinels.reset()
+    return any_sentinels

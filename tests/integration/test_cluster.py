@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from support.ansible import run_module, run_playbook
+from support.flush import role_variables
 from support.processes import wait_until
 from support.servers import RedisServer
 from support.topologies import RedisCluster, quiet_port
@@ -22,20 +21,7 @@ from support.topologies import RedisCluster, quiet_port
 from . import loss
 from .disturbed import BIG_KEY_BYTES, MOVED, Arena, Moving, arguments, connection
 
-FLAVOURS = ("redis-7.0", "valkey-9.1")
 KEYS = 3_000
-
-
-@pytest.fixture(scope="module", params=FLAVOURS)
-def _cluster(request: pytest.FixtureRequest) -> Iterator[RedisCluster]:
-    with RedisCluster(request.param) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def cluster(_cluster: RedisCluster) -> RedisCluster:
-    _cluster.reset()
-    return _cluster
 
 
 def fill(cluster: RedisCluster) -> None:
@@ -229,17 +215,7 @@ def test_a_seed_that_is_dead_and_one_that_is_a_replica(cluster: RedisCluster, tm
 
 def test_the_role_reaches_a_cluster(cluster: RedisCluster, tmp_path: Path) -> None:
     fill(cluster)
-    variables: dict[str, Any] = {
-        "flush_redis_url": f"redis://{cluster.seeds[0]}",
-        "flush_redis_topology": "cluster",
-        "flush_redis_names": "market-data",
-        "flush_redis_max_share": "1",
-        "flush_redis_force": "true",
-        "flush_redis_accept_ephemeral_storage": "true",
-        "flush_redis_recovery_timeout": "0",
-        "flush_redis_backup_dir": str(tmp_path),
-        "flush_redis_reports_dir": str(tmp_path / "reports"),
-    }
+    variables = role_variables(f"redis://{cluster.seeds[0]}", tmp_path, topology="cluster")
     assert run_playbook("flush_redis", variables).changed == 1
     report = next((tmp_path / "reports").glob("*/*.md")).read_text()
     assert "per primary:" in report and "flush_redis_topology=cluster" in report
@@ -287,13 +263,13 @@ def test_addresses_are_translated(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_nothing_is_lost_while_slots_move_to_and_fro(_cluster: RedisCluster, tmp_path: Path, seed: int) -> None:
-    _cluster.reset()
-    with Arena(_cluster, tmp_path) as arena:
+def test_nothing_is_lost_while_slots_move_to_and_fro(any_cluster: RedisCluster, tmp_path: Path, seed: int) -> None:
+    any_cluster.reset()
+    with Arena(any_cluster, tmp_path) as arena:
         movers: list[Moving] = []
 
         def move() -> None:
-            movers.append(Moving(_cluster, MOVED[seed:][:4]))
+            movers.append(Moving(any_cluster, MOVED[seed:][:4]))
             movers[0].__enter__()
             time.sleep(1)
             movers[0].stop()
@@ -324,17 +300,17 @@ def test_a_slot_that_stays_half_moved_is_flushed_on_both_sides(cluster: RedisClu
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_nothing_is_lost_when_a_primary_is_killed(_cluster: RedisCluster, tmp_path: Path, seed: int) -> None:
+def test_nothing_is_lost_when_a_primary_is_killed(any_cluster: RedisCluster, tmp_path: Path, seed: int) -> None:
     victim = random.Random(seed).randrange(3)
-    with Arena(_cluster, tmp_path) as arena:
-        outcome = arena.play(seed, lambda: _cluster.kill(_cluster.primaries()[victim]))
+    with Arena(any_cluster, tmp_path) as arena:
+        outcome = arena.play(seed, lambda: any_cluster.kill(any_cluster.primaries()[victim]))
     assert not outcome.problems
     assert outcome.during
     assert outcome.result["failovers"] >= 1
 
 
-def test_nothing_is_lost_when_a_primary_hands_over(_cluster: RedisCluster, tmp_path: Path) -> None:
-    with Arena(_cluster, tmp_path) as arena:
-        outcome = arena.play(1, lambda: [_cluster.fail_over(shard) for shard in range(3)])
+def test_nothing_is_lost_when_a_primary_hands_over(any_cluster: RedisCluster, tmp_path: Path) -> None:
+    with Arena(any_cluster, tmp_path) as arena:
+        outcome = arena.play(1, lambda: [any_cluster.fail_over(shard) for shard in range(3)])
     assert not outcome.problems
     assert outcome.result["failovers"] == 3

@@ -6,16 +6,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.bigkey import all_quarantines
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.connection import RedisSettings
 from support.ansible import run_module, run_playbook, start_module
+from support.flush import role_variables
 from support.processes import wait_until
 from support.topologies import SentinelSet
 
@@ -24,18 +23,6 @@ from .disturbed import Arena, arguments, connection
 from .engine import CACHE, Engine
 
 SEEDS = range(20)
-
-
-@pytest.fixture(scope="module")
-def _sentinels() -> Iterator[SentinelSet]:
-    with SentinelSet() as topology:
-        yield topology
-
-
-@pytest.fixture
-def sentinels(_sentinels: SentinelSet) -> SentinelSet:
-    _sentinels.reset()
-    return _sentinels
 
 
 def fill(topology: SentinelSet, count: int = 500) -> None:
@@ -140,18 +127,8 @@ def test_sentinels_that_die_meanwhile_leave_a_notice(sentinels: SentinelSet, tmp
 def test_the_role_reaches_sentinels(sentinels: SentinelSet, tmp_path: Path) -> None:
     fill(sentinels)
     places = [f"{host}:{port}" for host, port in sentinels.sentinels]
-    variables: dict[str, Any] = {
-        "flush_redis_url": f"redis://{places[0]}",
-        "flush_redis_nodes": ",".join(places[1:]),
-        "flush_redis_sentinel_service": "cache",
-        "flush_redis_names": "market-data",
-        "flush_redis_max_share": "1",
-        "flush_redis_force": "true",
-        "flush_redis_accept_ephemeral_storage": "true",
-        "flush_redis_recovery_timeout": "0",
-        "flush_redis_backup_dir": str(tmp_path),
-        "flush_redis_reports_dir": str(tmp_path / "reports"),
-    }
+    more = {"nodes": ",".join(places[1:]), "sentinel_service": "cache"}
+    variables = role_variables(f"redis://{places[0]}", tmp_path, **more)
     assert run_playbook("flush_redis", variables).changed == 1
     report = next((tmp_path / "reports").glob("*/*.md")).read_text()
     assert "flush_redis_sentinel_service=cache" in report
@@ -160,9 +137,9 @@ def test_the_role_reaches_sentinels(sentinels: SentinelSet, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_nothing_is_lost_when_the_primary_is_killed(_sentinels: SentinelSet, tmp_path: Path, seed: int) -> None:
-    with Arena(_sentinels, tmp_path) as arena:
-        outcome = arena.play(seed, _sentinels.kill_primary)
+def test_nothing_is_lost_when_the_primary_is_killed(any_sentinels: SentinelSet, tmp_path: Path, seed: int) -> None:
+    with Arena(any_sentinels, tmp_path) as arena:
+        outcome = arena.play(seed, any_sentinels.kill_primary)
     assert not outcome.problems
     assert outcome.during
     assert outcome.result["failovers"] == 1
@@ -170,9 +147,9 @@ def test_nothing_is_lost_when_the_primary_is_killed(_sentinels: SentinelSet, tmp
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_nothing_is_lost_when_the_primary_is_deposed(_sentinels: SentinelSet, tmp_path: Path, seed: int) -> None:
-    with Arena(_sentinels, tmp_path) as arena:
-        outcome = arena.play(seed, _sentinels.fail_over)
+def test_nothing_is_lost_when_the_primary_is_deposed(any_sentinels: SentinelSet, tmp_path: Path, seed: int) -> None:
+    with Arena(any_sentinels, tmp_path) as arena:
+        outcome = arena.play(seed, any_sentinels.fail_over)
     assert not outcome.problems
     assert outcome.result["failovers"] == 1
 

@@ -14,7 +14,7 @@ import pytest
 
 from support import dataset
 from support.ansible import run_module, run_playbook
-from support.flush import flush_args
+from support.flush import flush_args, role_variables
 from support.servers import RedisServer
 from support.tls import make_certificates
 from support.topologies import RedisCluster
@@ -109,18 +109,8 @@ def test_a_port_without_tls_is_named(server: RedisServer, tmp_path: Path) -> Non
 def test_the_role_speaks_tls_with_a_cluster(tmp_path: Path) -> None:
     with RedisCluster(replicas=0, tls=True) as cluster:
         cluster.mset({b"market:data:%d" % number: b"x" for number in range(100)})
-        node = cluster.nodes[0]
-        variables = {
-            "flush_redis_url": node.tls_url,
-            "flush_redis_ca_cert": str(cluster.certificates.ca_cert),
-            "flush_redis_names": "market-data",
-            "flush_redis_max_share": "1",
-            "flush_redis_force": "true",
-            "flush_redis_accept_ephemeral_storage": "true",
-            "flush_redis_recovery_timeout": "0",
-            "flush_redis_backup_dir": str(tmp_path),
-            "flush_redis_reports_dir": str(tmp_path / "reports"),
-        }
+        authority = str(cluster.certificates.ca_cert)
+        variables = role_variables(cluster.nodes[0].tls_url, tmp_path, ca_cert=authority)
         result = run_playbook("flush_redis", variables)
         assert (result.rc, result.changed) == (0, 1), result.output
         assert cluster.dbsize() == 0

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import redis
 from redis.backoff import NoBackoff
@@ -17,66 +15,39 @@ from support.dataset import awkward_names
 from support.sequences import PREFIX, SequenceLog, SequenceWriter, lost, read_sequences, sequence_of
 from support.topologies import SLOTS, RedisCluster, SentinelSet
 
-
-@pytest.fixture(scope="module")
-def _sentinel_set() -> Iterator[SentinelSet]:
-    with SentinelSet() as servers:
-        yield servers
-
-
-@pytest.fixture
-def sentinel_set(_sentinel_set: SentinelSet) -> SentinelSet:
-    """Return an empty, healthy set."""
-    _sentinel_set.reset()
-    return _sentinel_set
-
-
-@pytest.fixture(scope="module", params=["redis-7.0", "valkey-9.1"])
-def _cluster(request: pytest.FixtureRequest) -> Iterator[RedisCluster]:
-    with RedisCluster(request.param) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def cluster(_cluster: RedisCluster) -> RedisCluster:
-    """Return an empty, healthy cluster; the test runs once on each flavour."""
-    _cluster.reset()
-    return _cluster
-
-
 # -- Sentinel --------------------------------------------------------------------------------------------------------
 
 
-def test_a_killed_primary_is_replaced_and_comes_back_as_a_replica(sentinel_set: SentinelSet) -> None:
-    sentinel_set.client().set("a", 1)
-    killed = sentinel_set.kill_primary()
-    promoted = sentinel_set.primary()
-    sentinel_set.revive(killed)
-    sentinel_set.wait_healthy()
-    assert sentinel_set.primary() is promoted is not killed
-    assert killed in sentinel_set.replicas()
-    assert [server.client().get("a") for server in sentinel_set.servers] == [b"1"] * 3
+def test_a_killed_primary_is_replaced_and_comes_back_as_a_replica(sentinels: SentinelSet) -> None:
+    sentinels.client().set("a", 1)
+    killed = sentinels.kill_primary()
+    promoted = sentinels.primary()
+    sentinels.revive(killed)
+    sentinels.wait_healthy()
+    assert sentinels.primary() is promoted is not killed
+    assert killed in sentinels.replicas()
+    assert [server.client().get("a") for server in sentinels.servers] == [b"1"] * 3
 
 
-def test_an_orderly_failover_leaves_the_old_primary_alive(sentinel_set: SentinelSet) -> None:
-    old = sentinel_set.primary()
-    new = sentinel_set.fail_over()
+def test_an_orderly_failover_leaves_the_old_primary_alive(sentinels: SentinelSet) -> None:
+    old = sentinels.primary()
+    new = sentinels.fail_over()
     assert new is not old and old.running
-    sentinel_set.wait_healthy()
-    assert sentinel_set.primary() is new
+    sentinels.wait_healthy()
+    assert sentinels.primary() is new
 
 
-def test_reset_revives_everybody_and_leaves_no_key(sentinel_set: SentinelSet) -> None:
-    client = sentinel_set.client()
+def test_reset_revives_everybody_and_leaves_no_key(sentinels: SentinelSet) -> None:
+    client = sentinels.client()
     client.set("a", 1)
     client.config_set("maxmemory", "20mb")
-    sentinel_set.kill_sentinel(0)
-    for server in sentinel_set.servers:
+    sentinels.kill_sentinel(0)
+    for server in sentinels.servers:
         server.kill()
-    sentinel_set.reset()
-    assert [server.client().dbsize() for server in sentinel_set.servers] == [0] * 3
-    assert sentinel_set.client().config_get("maxmemory") == {"maxmemory": "0"}
-    assert sentinel_set.write_commands_called() == []
+    sentinels.reset()
+    assert [server.client().dbsize() for server in sentinels.servers] == [0] * 3
+    assert sentinels.client().config_get("maxmemory") == {"maxmemory": "0"}
+    assert sentinels.write_commands_called() == []
 
 
 def test_passwords_of_servers_and_sentinels() -> None:
@@ -205,37 +176,37 @@ def test_confirmed_writes_survive_a_failover_and_moving_slots_of_a_cluster(clust
     assert lost(log, read_sequences(cluster), {}) == []
 
 
-def test_confirmed_writes_survive_failovers_behind_sentinel(sentinel_set: SentinelSet) -> None:
-    with SequenceWriter(sentinel_set, seed=4) as writer:
+def test_confirmed_writes_survive_failovers_behind_sentinel(sentinels: SentinelSet) -> None:
+    with SequenceWriter(sentinels, seed=4) as writer:
         writer.wait_for_round()
-        sentinel_set.revive(sentinel_set.kill_primary())
-        sentinel_set.wait_healthy()
+        sentinels.revive(sentinels.kill_primary())
+        sentinels.wait_healthy()
         writer.wait_for_round()
-        sentinel_set.fail_over()
-        sentinel_set.wait_healthy()
+        sentinels.fail_over()
+        sentinels.wait_healthy()
         writer.wait_for_round()
         log = writer.stop()
     assert log.interruptions >= 2
     assert len(log.confirmed) == 300
-    assert lost(log, read_sequences(sentinel_set), {}) == []
+    assert lost(log, read_sequences(sentinels), {}) == []
 
 
-def test_what_is_lost_is_told(sentinel_set: SentinelSet) -> None:
-    with SequenceWriter(sentinel_set, keys=6) as writer:
+def test_what_is_lost_is_told(sentinels: SentinelSet) -> None:
+    with SequenceWriter(sentinels, keys=6) as writer:
         writer.wait_for_round()
         log = writer.stop()
     gone, stale, same = (PREFIX + b"%d" % number for number in (0, 1, 2))
-    client = sentinel_set.client()
+    client = sentinels.client()
     client.delete(gone)
     client.set(stale, b"%d:older" % (log.confirmed[stale] - 1))
-    present = read_sequences(sentinel_set)
+    present = read_sequences(sentinels)
     assert [line.split(": ")[0].encode() for line in lost(log, present, {})] == [gone, stale]
     assert lost(log, present, {gone: log.confirmed[gone], stale: log.last[stale]}) == []
     assert present[same] >= log.confirmed[same]
 
 
-def test_values_of_others_have_no_number(sentinel_set: SentinelSet) -> None:
-    client = sentinel_set.client()
+def test_values_of_others_have_no_number(sentinels: SentinelSet) -> None:
+    client = sentinels.client()
     client.set(PREFIX + b"a", "3")
     client.rpush(PREFIX + b"b", "3:x")
     client.hset(PREFIX + b"c", "other", "3:x")

@@ -40,3 +40,18 @@ def restore(
 ) -> dict[str, Any]:
     args = {"url": server.url, "path": flushed["backup"]["path"], **options}
     return run_module("redis_restore", args, check=check, diff=diff)
+
+
+def role_variables(url: str, folder: Path, **more: str) -> dict[str, str]:
+    """Return variables, as text, for a playbook that flushes the cache of a test and asks nobody."""
+    variables = {
+        "url": url,
+        "names": "market-data",
+        "max_share": "1",
+        "force": "true",
+        "accept_ephemeral_storage": "true",
+        "recovery_timeout": "0",
+        "backup_dir": str(folder),
+        "reports_dir": str(folder / "reports"),
+    }
+    return {f"flush_redis_{name}": value for name, value in {**variables, **more}.items()}

@@ -5,12 +5,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import json
 import os
 import signal
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
+_TESTS = Path(__file__).resolve().parents[1]
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -37,3 +45,64 @@ def wait_until(condition: Callable[[], bool], timeout: float, what: str, interva
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {timeout:g} s for {what}")
         time.sleep(interval)
+
+
+class LoggingChild:
+    """`python -m MODULE` of the harness: it gets `options` as JSON, with its `log` in them, and works until ended."""
+
+    def __init__(self, module: str, options: Mapping[str, Any]) -> None:
+        handle, name = tempfile.mkstemp(prefix=f"{module.rpartition('.')[2]}-")
+        os.close(handle)
+        self.log = Path(name)
+        self._module = module
+        self._options = {**options, "log": name}
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, begun: Callable[[], bool], what: str) -> None:
+        """Start it and wait until it has `begun` to do `what`; if it does not, nothing of it is left."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", self._module],
+            cwd=_TESTS,
+            stdin=subprocess.PIPE,
+            stderr=self._errors,
+            preexec_fn=die_with_parent(),
+        )
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(self._options).encode())
+        self._process.stdin.close()
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.close)
+            wait_until(lambda: begun() or not self.running, 60, what)
+            self.check()
+            stack.pop_all()
+
+    @property
+    def running(self) -> bool:
+        """Whether it still works."""
+        return self._process is not None and self._process.poll() is None
+
+    def check(self) -> None:
+        """Raise `RuntimeError` with what it said if it has ended by itself."""
+        if not self.running:
+            self._fail()
+
+    def end(self) -> None:
+        """Have it finish what it is at; a second time does nothing."""
+        assert self._process is not None
+        if self.running:
+            self._process.terminate()
+        if self._process.wait(60):
+            self._fail()
+
+    def close(self) -> None:
+        """Kill it, and remove its log."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._errors.close()
+        self.log.unlink(missing_ok=True)
+
+    def _fail(self) -> None:
+        self._errors.seek(0)
+        raise RuntimeError(f"{self._module} ended early:\n{self._errors.read().decode(errors='replace')}")

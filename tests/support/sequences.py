@@ -25,13 +25,10 @@ import re
 import signal
 import socket
 import struct
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple, Union
 
 import hiredis
@@ -39,14 +36,13 @@ import redis
 from redis.crc import key_slot
 
 from . import dataset
-from .processes import die_with_parent, wait_until
+from .processes import LoggingChild, wait_until
 from .topologies import SLOTS, RedisCluster, SentinelSet
 
 Topology = Union[RedisCluster, SentinelSet]
 
 PREFIX = b"market:data:live:"
 
-_TESTS = Path(__file__).resolve().parents[1]
 _FIELD = b"seq"
 _RECORD = struct.Struct("<cIQ")
 _SENT, _ACKNOWLEDGED, _CONFIRMED, _RECONNECTED = b"s", b"a", b"c", b"r"
@@ -82,67 +78,38 @@ class SequenceWriter:
         seed: int = 1,
         replicas: int | None = None,
     ) -> None:
-        handle, name = tempfile.mkstemp(prefix="sequences-")
-        os.close(handle)
-        self._path = Path(name)
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         self._keys = _key_names(prefix, keys)
         self._log = SequenceLog()
         self._read_bytes = 0
-        self._process: subprocess.Popen[bytes] | None = None
-        self._options = {
-            "log": name,
+        options = {
             "prefix": prefix.hex(),
             "keys": keys,
             "rate": rate,
             "seed": seed,
             **_way_to(topology, replicas),
         }
+        self._child = LoggingChild("support.sequences", options)
 
     def __enter__(self) -> SequenceWriter:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "support.sequences"],
-            cwd=_TESTS,
-            stdin=subprocess.PIPE,
-            stderr=self._errors,
-            preexec_fn=die_with_parent(),
-        )
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(self._options).encode())
-        self._process.stdin.close()
-        try:
-            wait_until(lambda: self.read().writes > 0 or not self.running, 60, "the writer's first write")
-            if not self.running:
-                self._fail()
-        except BaseException:
-            self.__exit__()
-            raise
+        self._child.start(lambda: self.read().writes > 0, "the writer's first write")
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        self._errors.close()
-        self._path.unlink(missing_ok=True)
+        self._child.close()
 
     @property
     def running(self) -> bool:
         """Whether it still writes."""
-        return self._process is not None and self._process.poll() is None
+        return self._child.running
 
     def stop(self) -> SequenceLog:
         """End it after the writes it is in, and return what it wrote."""
-        assert self._process is not None
-        if self.running:
-            self._process.terminate()
-        if self._process.wait(60):
-            self._fail()
+        self._child.end()
         return self.read()
 
     def read(self) -> SequenceLog:
         """Return what it has written up to now; the object is brought up to date by the next call."""
-        with self._path.open("rb") as handle:
+        with self._child.log.open("rb") as handle:
             handle.seek(self._read_bytes)
             data = handle.read()
         data = data[: len(data) - len(data) % _RECORD.size]
@@ -164,16 +131,11 @@ class SequenceWriter:
         before = dict(self.read().last)
 
         def confirmed() -> bool:
-            if not self.running:
-                self._fail()
+            self._child.check()
             now = self.read().confirmed
             return all(now.get(key, -1) > before.get(key, -1) for key in self._keys)
 
         wait_until(confirmed, timeout, "a confirmed write to every key", 0.05)
-
-    def _fail(self) -> None:
-        self._errors.seek(0)
-        raise RuntimeError(f"the writer ended early:\n{self._errors.read().decode(errors='replace')}")
 
 
 # -- what has survived -----------------------------------------------------------------------------------------------

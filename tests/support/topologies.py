@@ -75,7 +75,30 @@ def quiet_port() -> int:
             return port
 
 
-class SentinelSet:
+class _Members:
+    """Several servers as one: what they were asked for altogether."""
+
+    def _members(self) -> Sequence[RedisServer]:
+        raise NotImplementedError
+
+    def reset_stats(self) -> None:
+        """Forget which commands were called."""
+        for server in _alive(self._members()):
+            server.reset_stats()
+
+    def commandstats(self) -> dict[str, int]:
+        """Return how often each command was asked for, summed over the living servers, replicated writes included."""
+        total: Counter[str] = Counter()
+        for server in _alive(self._members()):
+            total.update(server.commandstats())
+        return dict(total)
+
+    def write_commands_called(self) -> list[str]:
+        """Return the names of the write commands that any living server was asked for."""
+        return sorted({name for server in _alive(self._members()) for name in server.write_commands_called()})
+
+
+class SentinelSet(_Members):
     """A primary and two replicas of Redis 7.0, and three Sentinels that watch them as `service`.
 
     `password` is that of the three servers, `sentinel_password` that of the Sentinels; with `sentinel_username` it is
@@ -229,22 +252,10 @@ class SentinelSet:
             _restore_settings(server)
             server.reset_stats()
 
-    # -- what they were asked --------------------------------------------------------------------------------------
-
-    def reset_stats(self) -> None:
-        """Forget which commands were called."""
-        for server in _alive(self.servers):
-            server.reset_stats()
-
-    def commandstats(self) -> dict[str, int]:
-        """Return how often each command was asked for, summed over the living servers, replicated writes included."""
-        return _commandstats(self.servers)
-
-    def write_commands_called(self) -> list[str]:
-        """Return the names of the write commands that any living server was asked for."""
-        return _write_commands(self.servers)
-
     # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _members(self) -> Sequence[RedisServer]:
+        return self.servers
 
     def _server(self) -> RedisServer:
         first = self.servers[0] if self.servers else None
@@ -411,7 +422,7 @@ class _Sentinel:
         wait_until(answers, 30, "a Sentinel's first answer")
 
 
-class RedisCluster:
+class RedisCluster(_Members):
     """A cluster of `primaries` shards with all slots assigned; each shard has `replicas` further nodes.
 
     `nodes` are first the primaries of the start, then the replicas. With `tls` clients, bus and replication can or do
@@ -673,22 +684,10 @@ class RedisCluster:
             _restore_settings(node)
             node.reset_stats()
 
-    # -- what they were asked --------------------------------------------------------------------------------------
-
-    def reset_stats(self) -> None:
-        """Forget which commands were called."""
-        for node in _alive(self.nodes):
-            node.reset_stats()
-
-    def commandstats(self) -> dict[str, int]:
-        """Return how often each command was asked for, summed over the living nodes, replicated writes included."""
-        return _commandstats(self.nodes)
-
-    def write_commands_called(self) -> list[str]:
-        """Return the names of the write commands that any living node was asked for."""
-        return _write_commands(self.nodes)
-
     # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _members(self) -> Sequence[RedisServer]:
+        return self.nodes
 
     def _node(self, number: int) -> RedisServer:
         config: dict[str, Any] = {**self._config, "port": quiet_port(), "cluster_port": quiet_port()}
@@ -933,14 +932,3 @@ def _restore_settings(server: RedisServer) -> None:
                 admin.execute_command("CONFIG SET", name, server._baseline[name])
         if server._read_acl() != server._acl:
             server._restore_acl(admin)
-
-
-def _commandstats(servers: Iterable[RedisServer]) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for server in _alive(servers):
-        total.update(server.commandstats())
-    return dict(total)
-
-
-def _write_commands(servers: Iterable[RedisServer]) -> list[str]:
-    return sorted({name for server in _alive(servers) for name in server.write_commands_called()})

@@ -26,9 +26,7 @@ import pickle
 import random
 import re
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -40,12 +38,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from . import dataset
-from .processes import die_with_parent, wait_until
+from .processes import LoggingChild
 
 if TYPE_CHECKING:
     from .servers import RedisServer
 
-_TESTS = Path(__file__).resolve().parents[1]
 _RECONNECT_SECONDS = 10.0
 _KEYS_PER_TYPE_OF_OWN = 50
 
@@ -91,57 +88,33 @@ class Writer:
         seed: int = 1,
         create_share: float = 0.1,
     ) -> None:
-        handle, name = tempfile.mkstemp(prefix="writes-")
-        os.close(handle)
-        self._log = Path(name)
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         self._result: WriteLog | None = None
-        self._process: subprocess.Popen[bytes] | None = None
         known = server.admin().get_connection_kwargs()
-        self._options = {
-            "log": name,
+        options = {
             "prefix": prefix.hex(),
             "rate": rate,
             "seed": seed,
             "create_share": create_share,
             "connection": {name: known[name] for name in ("host", "port", "username", "password") if name in known},
         }
+        self._child = LoggingChild("support.writer", options)
 
     def __enter__(self) -> Writer:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "support.writer"],
-            cwd=_TESTS,
-            stdin=subprocess.PIPE,
-            stderr=self._errors,
-            preexec_fn=die_with_parent(),
-        )
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(self._options).encode())
-        self._process.stdin.close()
-        wait_until(lambda: self.read().writes > 0 or not self.running, 60, "the writer's first write")
-        if not self.running:
-            self._fail()
+        self._child.start(lambda: self.read().writes > 0, "the writer's first write")
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        self._errors.close()
-        self._log.unlink(missing_ok=True)
+        self._child.close()
 
     @property
     def running(self) -> bool:
         """Whether it still writes."""
-        return self._process is not None and self._process.poll() is None
+        return self._child.running
 
     def stop(self) -> WriteLog:
         """End it after the write it is in, and return what it wrote."""
-        assert self._process is not None
         if self._result is None:
-            self._process.terminate()
-            if self._process.wait(60):
-                self._fail()
+            self._child.end()
             self._result = self.read()
         return self._result
 
@@ -150,7 +123,7 @@ class Writer:
         last: dict[bytes, WriteState] = {}
         uncertain: set[bytes] = set()
         writes = 0
-        for kind, key, state in _records(self._log):
+        for kind, key, state in _records(self._child.log):
             if kind == "sent":
                 uncertain.add(key)
                 continue
@@ -159,10 +132,6 @@ class Writer:
                 last[key] = state
                 writes += 1
         return WriteLog(last, uncertain, writes)
-
-    def _fail(self) -> None:
-        self._errors.seek(0)
-        raise RuntimeError(f"the writer ended early:\n{self._errors.read().decode(errors='replace')}")
 
 
 def _records(log: Path) -> Iterator[tuple[str, bytes, WriteState | None]]:
