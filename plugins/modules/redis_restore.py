@@ -128,6 +128,12 @@ restored:
   returned: always
   type: int
   sample: 199000
+notices:
+  description: What an operator should know, such as replicas that have not confirmed what was restored.
+  returned: always
+  type: list
+  elements: str
+  sample: []
 phases:
   description: How long each phase took, in seconds.
   returned: always

@@ -213,6 +213,26 @@ def test_a_seed_that_is_dead_and_one_that_is_a_replica(cluster: RedisCluster, tm
     assert run_module("redis_flush", args)["removed"] == KEYS
 
 
+def test_big_keys_of_an_unfinished_run_are_noticed_through_another_seed(cluster: RedisCluster, tmp_path: Path) -> None:
+    fill(cluster)
+    args = arguments(cluster, tmp_path)
+    path = Path(run_module("redis_flush", args)["backup"]["path"])
+    manifest = json.loads((path / "manifest.json").read_text())
+    (path / "manifest.json").write_text(json.dumps({**manifest, "state": "interrupted"}))
+    with (path / "journal.jsonl").open("a") as journal:
+        journal.write(json.dumps({"quarantine": b"away".hex(), "key": b"market:data:big".hex()}) + "\n")
+    planned = run_module("redis_flush", {**args, "url": f"redis://{cluster.seeds[2]}"}, check=True)
+    (notice,) = (text for text in planned["notices"] if path.name in text)
+    assert "renamed big keys away" in notice and args["url"] in notice
+
+
+def test_a_socket_of_one_node_is_refused(cluster: RedisCluster, tmp_path: Path) -> None:
+    args = arguments(cluster, tmp_path, url=cluster.primaries()[0].unix_url, nodes=[])
+    refused = run_module("redis_flush", args)
+    assert not loss.not_one_sentence(refused)
+    assert "name a node as host:port" in refused["msg"]
+
+
 def test_the_role_reaches_a_cluster(cluster: RedisCluster, tmp_path: Path) -> None:
     fill(cluster)
     variables = role_variables(f"redis://{cluster.seeds[0]}", tmp_path, topology="cluster")

@@ -177,6 +177,16 @@ def test_a_connection_that_is_cut_once_does_not_stop_the_flush(
     assert result["removed"] == len(scene.before) - len(scene.cache.now())
 
 
+@pytest.mark.parametrize("reply", ["irrelevant", "lost"], ids=["before", "executed"])
+def test_a_connection_that_is_cut_leaves_no_key_behind_without_a_backup(scene: Scene, proxy: Proxy, reply: Any) -> None:
+    fault = proxy.cut(match=beginning("2 UNLINK"), occurrence=1, reply=reply)
+    result = scene.flush(url=proxy.url, backup=False)
+    assert fault.fired
+    assert not result.get("failed"), result["msg"]
+    assert result["remaining"] == 0
+    assert scene.cache.left() == []
+
+
 def test_a_connection_that_is_cut_again_and_again_ends_the_flush(scene: Scene, proxy: Proxy) -> None:
     """As by a server whose output buffer limit is below the size of a flight."""
     over = threading.Event()

@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import RunbookError
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.bigkey import all_quarantines
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.connection import RedisSettings
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.restore import RestoreRequest, run_restore
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run import Progress, Stop
 from support.ansible import run_module, run_playbook, start_module
 from support.flush import role_variables
 from support.processes import wait_until
@@ -152,6 +156,45 @@ def test_nothing_is_lost_when_the_primary_is_deposed(any_sentinels: SentinelSet,
         outcome = arena.play(seed, any_sentinels.fail_over)
     assert not outcome.problems
     assert outcome.result["failovers"] == 1
+
+
+class _AtTheEnd(Progress):
+    """Does something when the last key has been sent."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        super().__init__(None)
+        self._action = action
+
+    def report(self, phase: str, done: int, total: int | None, unit: str = "keys", *, force: bool = False) -> None:
+        if phase == "restoring" and force:
+            self._action()
+
+
+def test_a_restore_to_a_primary_that_is_deposed_at_its_end_is_to_be_repeated(
+    sentinels: SentinelSet, tmp_path: Path
+) -> None:
+    fill(sentinels)
+    done = run_module("redis_flush", arguments(sentinels, tmp_path))
+    host, port = sentinels.sentinels[0]
+    settings = RedisSettings(f"redis://{host}:{port}", topology="sentinel")
+    request = RestoreRequest(Path(done["backup"]["path"]))
+    with pytest.raises(RunbookError, match=r"Another primary .* run the same command again"):
+        run_restore(settings, request, Stop(), _AtTheEnd(sentinels.fail_over))
+    again = run_restore(settings, request, Stop(), Progress(None))
+    assert again["notices"] == []
+    assert sentinels.client().dbsize() == 501
+
+
+def test_a_restore_says_that_its_replicas_do_not_follow(sentinels: SentinelSet, tmp_path: Path) -> None:
+    fill(sentinels)
+    done = run_module("redis_flush", arguments(sentinels, tmp_path))
+    replica = next(server for server in sentinels.servers if server is not sentinels.primary())
+    host, port = sentinels.sentinels[0]
+    settings = RedisSettings(f"redis://{host}:{port}", topology="sentinel")
+    request = RestoreRequest(Path(done["backup"]["path"]))
+    result = run_restore(settings, request, Stop(), _AtTheEnd(replica.kill))
+    assert result["restored"] == 500
+    assert any("have not confirmed" in notice for notice in result["notices"])
 
 
 def test_a_big_key_that_a_failover_brings_back_in_quarantine_is_finished(

@@ -243,6 +243,11 @@ def parse_replicas(replication: t.Mapping[str, str]) -> list[dict[str, str]]:
     return [dict(pair.split("=", 1) for pair in line.split(",") if "=" in pair) for line in lines]
 
 
+def replica_offsets(replication: t.Mapping[str, str]) -> list[int]:
+    """Return up to where each connected replica has what the primary has written (INFO replication)."""
+    return [int(replica["offset"]) for replica in parse_replicas(replication) if "offset" in replica]
+
+
 def is_error(reply: Reply) -> bool:
     return isinstance(reply, hiredis.ReplyError)
 

@@ -107,6 +107,7 @@ class Flush:
         self._copying: _Flight | None = None
         self._copied: _Flight | None = None
         self._removing: _Flight | None = None
+        self._unsaved: _Flight | None = None
         self._quarantined: bytes | None = None
         self._quarantined_saved = False
         self._failovers = session.failovers
@@ -457,7 +458,7 @@ class Flush:
             self._queue.append((record.key, len(record.payload)))
 
     def _finish_interrupted(self) -> None:
-        """After a lost connection: remove again what may be left, and queue again what was only copied."""
+        """After a lost connection: remove again what may be left, and queue again what was only copied or asked for."""
         if self._quarantined is not None:
             self._finish_quarantined(self._quarantined)
         if self._removing:
@@ -467,7 +468,9 @@ class Flush:
             if flight:
                 self._record(flight, 0, list(range(len(flight.records))))
                 self._queue.extendleft(zip(flight.keys, flight.sizes))
-        self._copying = self._copied = None
+        if self._unsaved:
+            self._queue.extendleft(zip(self._unsaved.keys, self._unsaved.sizes))
+        self._copying = self._copied = self._unsaved = None
 
     def _settle_and_leave(self) -> None:
         """Before an error leaves: read the outcomes that are on their way, and drop what was only copied."""
@@ -480,12 +483,14 @@ class Flush:
 
     def _remove_unsaved(self, flight: _Flight) -> None:
         data = self._session.data
+        self._unsaved = flight
         if self._request.mode == "delete":
             data.send(self._commands.remove_unsaved(flight.keys, self._lead))
         else:
             lives = [self._random_life() for _key in flight.keys]
             data.send(self._commands.shorten_unsaved(flight.keys, lives, self._lead))
         outcomes = self._receive(data, len(flight.keys))
+        self._unsaved = None
         if self._scripts_are_gone(outcomes):
             self._queue.extendleft(zip(flight.keys, flight.sizes))
             return

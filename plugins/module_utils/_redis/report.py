@@ -217,7 +217,10 @@ def restore_report(
             "figures": {name: plan[name] for name in ("records", "to_restore", "existing", "expired", "payload_bytes")},
             "sample": plan["sample"],
         }
-        report["degraded"] = [f"not verified: {what}" for what in plan["not_verified"]]
+        report["degraded"] = [
+            *result.get("notices", []),
+            *(f"not verified: {what}" for what in plan["not_verified"]),
+        ]
         report["summary"] += [
             f"{plan['to_restore']:,} of {plan['records']:,} records are to be restored, {plan['existing']:,} exist, "
             f"{plan['expired']:,} have expired" + _server(plan)

@@ -141,11 +141,13 @@ def run_restore(settings: RedisSettings, request: RestoreRequest, stop: Stop, pr
             "changed": plan.to_restore > 0,
             "plan": asdict(plan),
             "restored": 0,
+            "notices": [],
             "phases": {"plan": round(planned - started, 3), "restore": 0.0},
         }
         if not request.check_mode and plan.to_restore:
             restore.apply(batches, plan)
             result["restored"] = restore.restored
+            result["notices"] = restore.confirm()
             result["phases"]["restore"] = round(time.monotonic() - planned, 3)
             result["changed"] = restore.restored > 0
         return result
@@ -227,6 +229,7 @@ class _Restore:
         self._now = server_time(deployment.sessions[0].data)
         self._hidden: set[bytes] = set()
         self.restored = 0
+        self._replicas = {session: session.replicas() for session in deployment.sessions}
         self._shift = self._now - _unix_ms(manifest) if request.expiry == "remaining" else 0
 
     def plan(self, batches: list[_Batch]) -> RestorePlan:
@@ -295,6 +298,22 @@ class _Restore:
             self._progress.report("restoring", self.restored, plan.to_restore)
         self._settle()
         self._progress.report("restoring", self.restored, plan.to_restore, force=True)
+
+    def confirm(self) -> list[str]:
+        """See that the replicas have the keys, so that a failover takes none back; return notices for people."""
+        sessions = list(self._replicas)
+        confirmed = self._deployment.each(lambda session: session.confirm(self._replicas[session]), sessions)
+        if any(session.failovers for session in sessions):
+            raise RunbookError(
+                "Another primary has taken over during the restore, which may lack the last keys; "
+                "run the same command again: it restores what is missing."
+            )
+        return [
+            f"The replicas of {session.server.url} have not confirmed the last keys, or nobody could be asked whether "
+            "it is the primary still; after a failover they may be missing: run the same command again then."
+            for session, known in zip(sessions, confirmed)
+            if not known
+        ]
 
     def _by_owner(self, entries: list[_Entry]) -> list[tuple[Connection, list[_Entry]]]:
         """Split entries by the primaries that own their keys."""

@@ -55,7 +55,7 @@ from .plan import (
 from .recovery import measure_traffic, server_health, watch_recovery
 from .scan import scan
 from .session import FAILOVER_SECONDS, SCAN, Session
-from .throttle import Throttle, replica_offsets
+from .throttle import Throttle
 
 MANIFEST_FORMAT = "market_intel.runbooks/redis-backup/1"
 _SPACE_FACTOR = 1.2
@@ -89,7 +89,6 @@ _CLUSTER_RIGHTS: dict[str, list[bytes]] = {"ASKING": [b"ASKING"], "CLUSTER NODES
 _PASSES = 20
 _PASSES_FOR_STRAYS = 3
 _PASS_PAUSE = 0.5
-_CONFIRM_SECONDS = 5.0
 _CURVE_SECONDS = 0.25
 
 
@@ -256,14 +255,18 @@ def _complete_plan(deployment: Deployment, request: FlushRequest, base: Path, pl
         ):
             plan.notices.append(
                 f"The run {run.path.name} did not finish and has renamed big keys away: repeat its command "
-                f"(patterns {', '.join(entry['pattern'] for entry in run.manifest['patterns'])}), or restore it."
+                f"(patterns {', '.join(entry['pattern'] for entry in run.manifest['patterns'])}, "
+                f"URL {run.manifest['server']['url']}), or restore it."
             )
 
 
 def _is_of(manifest: t.Mapping[str, t.Any], server: ServerInfo) -> bool:
-    """Tell whether a run was on the same database, whichever process serves it."""
+    """Tell whether a run was on the same database: at the same URL, or with a process of it that still serves it."""
     saved = manifest.get("server") or {}
-    return bool((saved.get("url"), saved.get("database")) == (server.url, server.database))
+    if saved.get("database") != server.database:
+        return False
+    processes = set(str(saved.get("run_id")).split("+")) & set(server.run_id.split("+"))
+    return bool(saved.get("url") == server.url or processes)
 
 
 def _check_storage(request: FlushRequest, options: FlushOptions, base: Path) -> None:
@@ -441,25 +444,12 @@ class _NodeFlushes:
 
     def _confirm_node(self, session: Session) -> None:
         """See that the replicas that were there have the deletions, or else whether one of them is the primary now."""
-        if not session.endpoint.can_fail_over:
-            return
         self._unconfirmed.discard(session)
-
-        def wait() -> bool | None:
-            written = int(session.monitor().info("replication").get("master_repl_offset", 0))
-
-            def confirmed() -> bool | None:
-                offsets = replica_offsets(session.monitor().info("replication"))
-                return sum(offset >= written for offset in offsets) >= self._replicas[session] or None
-
-            return wait_until(confirmed, _CONFIRM_SECONDS, before_sleep=self._deployment.check)
-
-        confirmed_by_all = session.retrying(wait)
-        known = session.follow()
+        confirmed = session.confirm(self._replicas[session])
         flush = self.flushes[session]
         if flush.has_failed_over:
             flush.unsettled = True
-        elif not confirmed_by_all or not known:
+        elif not confirmed:
             self._unconfirmed.add(session)
 
     def _refresh(self) -> None:
@@ -500,7 +490,7 @@ class _NodeFlushes:
             self.flushes[session].run_arriving()
 
     def _make(self, session: Session) -> Flush:
-        self._replicas[session] = len(replica_offsets(session.monitor().info("replication")))
+        self._replicas[session] = session.replicas()
         return Flush(
             session,
             self._request,

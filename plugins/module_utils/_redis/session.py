@@ -20,6 +20,7 @@ from .connection import (
     RedisUnavailable,
     ServerInfo,
     connection_lost,
+    replica_offsets,
 )
 from .topology import Endpoint
 
@@ -31,6 +32,7 @@ RECONNECT_SECONDS = 20.0
 # Sentinels wait for half a minute as a rule before they act, and clusters for a quarter.
 FAILOVER_SECONDS = 120.0
 _MAX_RECONNECTS = 100
+_CONFIRM_SECONDS = 5.0
 
 T = t.TypeVar("T")
 
@@ -175,6 +177,31 @@ class Session:
         if connection.server.run_id != self._run_id:
             self.reconnect(connection_lost(self.server.url, "another primary has taken its place"))
         return True
+
+    def replicas(self) -> int:
+        """Return how many replicas are connected to the primary."""
+        return len(replica_offsets(self.monitor().info("replication")))
+
+    def confirm(self, replicas: int) -> bool:
+        """See that as many replicas have what was written until now, and that no other process is the primary.
+
+        Returns False if either could not be found out. A primary that was deposed meanwhile is left for its successor:
+        ``failovers`` tells so, and what was written last may be gone.
+        """
+        if not self.endpoint.can_fail_over:
+            return True
+
+        def wait() -> bool | None:
+            written = int(self.monitor().info("replication").get("master_repl_offset", 0))
+
+            def confirmed() -> bool | None:
+                offsets = replica_offsets(self.monitor().info("replication"))
+                return sum(offset >= written for offset in offsets) >= replicas or None
+
+            return wait_until(confirmed, _CONFIRM_SECONDS, before_sleep=self._check_stop)
+
+        confirmed_by_all = self.retrying(wait)
+        return self.follow() and bool(confirmed_by_all)
 
     def retrying(self, work: t.Callable[[], T]) -> T:
         """Run work that may be begun again after a lost connection or a failover, such as a pass that only reads."""

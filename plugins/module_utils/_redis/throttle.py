@@ -11,7 +11,7 @@ import time
 import typing as t
 
 from .._wait import pause
-from .connection import Connection, parse_replicas
+from .connection import Connection, replica_offsets
 
 _SECONDS_BETWEEN_PINGS = 0.05
 _SECONDS_BETWEEN_INFOS = 1.0
@@ -147,8 +147,3 @@ def replica_lag(replication: t.Mapping[str, str]) -> int | None:
     """Return by how many bytes the slowest connected replica is behind, or None without replicas."""
     offsets = replica_offsets(replication)
     return int(replication.get("master_repl_offset", 0)) - min(offsets) if offsets else None
-
-
-def replica_offsets(replication: t.Mapping[str, str]) -> list[int]:
-    """Return up to where each connected replica has what the primary has written (INFO replication)."""
-    return [int(replica["offset"]) for replica in parse_replicas(replication) if "offset" in replica]

@@ -187,6 +187,11 @@ class ClusterMap:
         self._settings = settings
         self._name = name
         self._known = settings.seeds()
+        if not self._known:
+            raise InvalidInput(
+                f"{settings.normal_url} is the socket of one node of a cluster, whose other nodes are reached by TCP; "
+                "name a node as host:port in flush_redis_url or flush_redis_nodes."
+            )
         self._mutex = threading.Lock()
         self.shards: list[Shard] = []
         self.epoch = 0
