@@ -72,7 +72,7 @@ unit: venv ## tests without a server, in seconds                             [T=
 	@$(BIN)/python -m pytest $(or $(T),tests/unit)
 
 integration: venv servers ## tests on private real servers                                [T=file]
-	@$(BIN)/python -m pytest $(or $(T),tests/integration)
+	@$(BIN)/python -m pytest $(or $(T),-n 2 --dist loadfile tests/integration)
 
 molecule: venv servers ## one scenario per runbook: check, converge, idempotence, verify [T=scenario]
 	@$(BIN)/molecule test $(if $(T),-s $(T),--all)

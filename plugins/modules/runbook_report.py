@@ -47,6 +47,10 @@ options:
       - Unknown fields are refused.
     type: dict
     required: true
+  show:
+    description: Print the summary on the screen, each line as it is. Callbacks would fold or escape the long ones.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -79,11 +83,7 @@ EXAMPLES = r"""
           before: 1000000
           after: 800000
           unit: keys
-  register: __flush_redis_report
-
-- name: Show where it is
-  ansible.builtin.debug:
-    msg: "{{ __flush_redis_report.summary }}"
+    show: true
 """
 
 RETURN = r"""
@@ -163,6 +163,7 @@ def main() -> t.NoReturn:
     spec = ArgumentSpec(
         {
             "report": {"type": "dict", "required": True},
+            "show": {"type": "bool", "default": False},
             "directory": {"type": "path", "required": True},
             "formats": {"type": "list", "elements": "str", "choices": list(FORMATS), "default": list(FORMATS)},
             "keep": {"type": "int", "default": 0},

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 from integration import loss
 
-from support.ansible import RunningModule, run_playbook, start_module
+from support.ansible import RunningModule, run_module, run_playbook, start_module
 from support.dataset import Snapshot
 from support.flush import flush_args, restore
 from support.processes import wait_until
@@ -565,6 +565,8 @@ def test_without_rights_on_the_lock_the_same_command_is_still_refused(scene: Sce
     login = {"username": "flusher", "password": "secret"}
     with scene.server.admin() as admin:
         admin.execute_command("ACL SETUSER", "flusher", "on", ">secret", "~market:data:*", "+@all")
+    planned = run_module("redis_flush", {**scene.options, **login}, check=True)
+    assert any("no rights on the lock" in notice for notice in planned["notices"])
     with scene.start(**login, **SLOWLY) as first:
         scene.wait_for('"part":1')
         second = scene.flush(**login)

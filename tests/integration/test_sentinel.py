@@ -101,7 +101,10 @@ def test_sentinels_have_passwords_of_their_own(tmp_path: Path) -> None:
         refused = run_module("redis_flush", args)
         assert not loss.not_one_sentence(refused)
         assert "flush_redis_sentinel_password" in refused["msg"]
+        del args["sentinel_service"]
+        args["url"], args["nodes"] = "redis://127.0.0.1:1", [f"{host}:{port}" for host, port in topology.sentinels]
         done = run_module("redis_flush", {**args, **own})
+        assert done["plan"]["topology"] == "sentinel"
         assert done["removed"] == 100
         assert "watch-pass" not in str(done)
         for file in tmp_path.rglob("*"):
@@ -133,9 +136,12 @@ def test_the_role_reaches_sentinels(sentinels: SentinelSet, tmp_path: Path) -> N
     places = [f"{host}:{port}" for host, port in sentinels.sentinels]
     more = {"nodes": ",".join(places[1:]), "sentinel_service": "cache"}
     variables = role_variables(f"redis://{places[0]}", tmp_path, **more)
-    assert run_playbook("flush_redis", variables).changed == 1
-    report = next((tmp_path / "reports").glob("*/*.md")).read_text()
-    assert "flush_redis_sentinel_service=cache" in report
+    done = run_playbook("flush_redis", variables)
+    assert done.changed == 1
+    undo = done.by_action("redis_flush")[-1].result["report"]["undo"]["command"]
+    assert "flush_redis_sentinel_service=cache" in undo
+    # The line can be pasted from the screen.
+    assert f"undo: {undo} -e runbooks_hosts=localhost" in done.output.splitlines()
     again = run_playbook("flush_redis", variables)
     assert (again.rc, again.changed) == (0, 0)
 
@@ -147,6 +153,7 @@ def test_nothing_is_lost_when_the_primary_is_killed(any_sentinels: SentinelSet, 
     assert not outcome.problems
     assert outcome.during
     assert outcome.result["failovers"] == 1
+    assert any(any_sentinels.primary().url in text for text in outcome.result["report"]["degraded"])
     assert outcome.interruptions
 
 

@@ -47,7 +47,8 @@ class CommandRefused(RunbookError):
 
 
 _ADVICE = {
-    "NOPERM": "grant it in the user's ACL (docs/guide_redis_acl.md has the complete line) or use another user",
+    "NOPERM": "grant the command and the keys in the user's ACL (docs/guide_redis_acl.md has the complete line), "
+    "or use another user",
     "NOAUTH": "check username and password (options username and password, or the environment variable REDISCLI_AUTH)",
     "READONLY": "this server is a replica: use the URL of its primary",
     "NOREPLICAS": "the primary has fewer replicas in sync than min-replicas-to-write: wait for "
@@ -299,7 +300,13 @@ class Connection:
         self._reader = hiredis.Reader()
         self._established = False
         self.execute(b"CLIENT", b"SETNAME", name.encode(), optional=True)
-        self.server = self._introduce()
+        try:
+            self.server = self._introduce()
+        except CommandRefused as exc:
+            self.close()
+            if exc.code != "NOAUTH":
+                raise
+            raise _login_refused(settings, exc) from exc
         self._established = True
 
     def _introduce(self) -> ServerInfo:
@@ -399,6 +406,10 @@ _TLS_ALERTS = (
     ("alert certificate expired", "refused the client certificate, which has expired; name a newer one"),
     ("alert unknown ca", "refused the client certificate, whose authority it does not know; name one that it trusts"),
     ("alert bad certificate", "refused the client certificate; name one that it trusts"),
+    (
+        "key values mismatch",
+        "was not asked, because flush_redis_client_key is not the key of flush_redis_client_cert; name the right one",
+    ),
     ("alert protocol version", "speaks no version of TLS that is allowed here; lower flush_redis_tls_min_version"),
     ("unsupported protocol", "speaks no version of TLS that is allowed here; lower flush_redis_tls_min_version"),
     (
@@ -435,7 +446,8 @@ def _tls_refusal(url: str, cause: BaseException | None) -> str:
 def _login_refused(settings: RedisSettings, cause: BaseException) -> LoginRefused:
     return LoginRefused(
         f"Redis at {settings.display_url} refused the login ({cause}); check username and password "
-        "(options username and password, or the environment variable REDISCLI_AUTH)."
+        "(options username and password, or the environment variable REDISCLI_AUTH), or those of the Sentinels "
+        "(flush_redis_sentinel_username, flush_redis_sentinel_password) if it is one."
     )
 
 

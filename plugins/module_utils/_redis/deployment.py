@@ -273,19 +273,23 @@ class Deployment:
     # -- finding out -------------------------------------------------------------------------------------------------
 
     def _ask_for_topology(self) -> str:
-        first, *others = [self.settings.at(address, database=0) for address in self.settings.seeds()] or [self.settings]
+        failure: RedisUnavailable | None = None
+        for place in [self.settings.at(address, database=0) for address in self.settings.seeds()] or [self.settings]:
+            try:
+                return self._ask_server_or_sentinel(place)
+            except RedisUnavailable as exc:
+                failure = failure or exc
+        raise t.cast(RedisUnavailable, failure)
+
+    def _ask_server_or_sentinel(self, place: RedisSettings) -> str:
         try:
-            return self._topology_of(first)
+            return self._topology_of(place)
         except LoginRefused:
             # Sentinels have users and passwords of their own.
+            own = replace(place, username=self.settings.sentinel_username, password=self.settings.sentinel_password)
             with contextlib.suppress(RedisUnavailable, CommandRefused):
-                if self._topology_of(replace(first, username=None, password=None)) == SENTINEL:
+                if self._topology_of(own) == SENTINEL:
                     return SENTINEL
-            raise
-        except RedisUnavailable:
-            for place in others:
-                with contextlib.suppress(RedisUnavailable):
-                    return self._topology_of(place)
             raise
 
     def _topology_of(self, place: RedisSettings) -> str:

@@ -345,8 +345,8 @@ def check_rights(
                 missing.append(f"{name} on {printable(key)!r}")
     if missing:
         raise Refused(
-            f"The user {printable(user)!r} lacks the rights {', '.join(missing)}; "
-            "grant them in its ACL (docs/guide_redis_acl.md has the complete line) or use another user."
+            f"The user {printable(user)!r} lacks the rights {', '.join(missing)} at {connection.server.url}; "
+            "grant them in its ACL, or name another user (docs/guide_redis_acl.md has one for each purpose)."
         )
     return [_rights_in_words(unknown)] if unknown and not _may_do_everything(connection, user) else []
 

@@ -60,6 +60,8 @@ def flush_report(
         "environment": request.environment,
     }
     report["summary"] = [str(failure)] if failure else []
+    if failure and not result.get("counts"):
+        report["summary"] += ["no key was touched"]
     if plan:
         report["plan"] = {
             "summary": [
@@ -114,7 +116,7 @@ def flush_report(
             "which also replaces keys that were written since.",
         }
     recovery = result.get("recovery")
-    if len(plan.get("nodes", ())) > 1:
+    if plan and plan["topology"] != STANDALONE:
         report["summary"] += [_nodes_in_words(plan, result)]
         report["details"] = {"nodes": result.get("nodes") or plan["nodes"]}
     if recovery:
@@ -221,13 +223,16 @@ def restore_report(
             *result.get("notices", []),
             *(f"not verified: {what}" for what in plan["not_verified"]),
         ]
+        done = restored and not failure
         report["summary"] += [
-            f"{plan['to_restore']:,} of {plan['records']:,} records are to be restored, {plan['existing']:,} exist, "
-            f"{plan['expired']:,} have expired" + _server(plan)
+            f"{restored if done else plan['to_restore']:,} of {plan['records']:,} records "
+            f"{'were' if done else 'are to be'} restored, {plan['existing']:,} {'existed' if done else 'exist'}, "
+            f"{plan['expired']:,} {'had' if done else 'have'} expired" + _server(plan)
         ]
     if restored:
         report["actions"] = [{"what": f"{restored:,} keys restored", "changed": True}]
-        report["summary"] += [f"{restored:,} keys restored"]
+        if failure:
+            report["summary"] += [f"{restored:,} keys were restored"]
     return report
 
 

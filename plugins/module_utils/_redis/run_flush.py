@@ -37,7 +37,7 @@ from .connection import RedisSettings, RedisUnavailable, ServerInfo
 from .deployment import Deployment, Tally
 from .flush import Flush, FlushCounts
 from .lock import KEY as LOCK_KEY
-from .lock import DatabaseLock, current_holder
+from .lock import NO_RIGHTS, DatabaseLock, current_holder, lacks_rights
 from .names import to_bytes
 from .plan import (
     FlushPlan,
@@ -241,6 +241,8 @@ def _complete_plan(deployment: Deployment, request: FlushRequest, base: Path, pl
     holder = current_holder(deployment)
     if holder:
         plan.notices.append(f"The run {holder} holds the lock on this database ({LOCK_KEY.decode()}).")
+    if lacks_rights(deployment):
+        plan.notices.append(NO_RIGHTS)
     without = [entry.pattern for entry in request.patterns if not entry.backup]
     if without:
         plan.notices.append(f"NO BACKUP is made of {', '.join(without)}: these keys cannot be put back.")
@@ -322,7 +324,7 @@ def _apply(
             "nodes": work.per_node(),
             "settled": work.settled,
             "backup": _describe_backup(folder),
-            "notices": [*plan.notices, *work.notices, *([lock.warning] if lock.warning else [])],
+            "notices": list(dict.fromkeys([*plan.notices, *work.notices, *([lock.warning] if lock.warning else [])])),
             "reconnects": deployment.reconnects,
             "failovers": deployment.failovers,
             "back_offs": throttle.back_offs,
@@ -422,6 +424,12 @@ class _NodeFlushes:
                 break
             self._throttle.sleep(_PASS_PAUSE)
         self.close()
+        changed = [session.server.url for session in self._deployment.sessions if session.failovers]
+        if changed:
+            self.notices.append(
+                f"Another primary has taken over during the run: {', '.join(changed)}; "
+                "all keys there were walked again."
+            )
         stray = sum(flush.stray for flush in self.flushes.values())
         if stray:
             self.settled = False
