@@ -10,6 +10,7 @@ MAKEFLAGS += --no-print-directory
 ROOT := $(CURDIR)
 CACHE := $(ROOT)/.cache
 BIN := $(ROOT)/.venv/bin
+LAB := PYTHONPATH=$(ROOT)/tests $(BIN)/python -m lab
 LINK := .ansible/collections/ansible_collections/market_intel/runbooks
 PYTHON ?= python3
 # One file or several: make integration T=tests/integration/test_packaging.py
@@ -32,10 +33,10 @@ endif
 
 STAGES := lint types sanity unit integration molecule
 
-.PHONY: help venv runtime servers demo unit integration molecule lint sanity types bench kills test clean format
+.PHONY: help venv runtime servers lab-up lab-down lab-status lab-env lab-kubectl demo unit integration molecule lint sanity types bench kills test clean format
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 venv: .venv/.dev $(LINK) ## the development environment in .venv (exact versions, about a minute)
 
@@ -65,6 +66,21 @@ $(LINK):
 servers: .venv/.created ## fetch the servers that the tests run on, where the machine has none
 	@$(BIN)/python tests/tools/servers_install.py
 
+lab-up: runtime ## a Kubernetes with cert-manager, Vault, Prometheus and Redis on this machine
+	@$(LAB) up
+
+lab-down: runtime ## end it and leave nothing behind
+	@$(LAB) down
+
+lab-status: runtime ## how each of its parts is
+	@$(LAB) status
+
+lab-env: runtime ## variables that find it, for eval
+	@$(LAB) env
+
+lab-kubectl: runtime ## its kubectl                                                   [ARGS="get pods -A"]
+	@$(LAB) kubectl $(ARGS)
+
 demo: runtime ## flush and restore a private Redis with 1,000,000 keys, in under two minutes
 	@$(BIN)/python tests/demo/demo.py
 
@@ -72,7 +88,8 @@ unit: venv ## tests without a server, in seconds                             [T=
 	@$(BIN)/python -m pytest $(or $(T),tests/unit)
 
 integration: venv servers ## tests on private real servers                                [T=file]
-	@$(BIN)/python -m pytest $(or $(T),-n 2 --dist loadfile tests/integration)
+	@$(BIN)/python -m pytest $(or $(T),-n 2 --dist loadfile -m "not alone" tests/integration)
+	@$(if $(T),,$(BIN)/python -m pytest -m alone tests/integration)
 
 molecule: venv servers ## one scenario per runbook: check, converge, idempotence, verify [T=scenario]
 	@$(BIN)/molecule test $(if $(T),-s $(T),--all)

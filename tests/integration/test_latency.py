@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 import redis
 
 from support import dataset
@@ -28,6 +29,7 @@ def write_giants(client: redis.Redis) -> None:
     dataset.fill(client, 2_000)
 
 
+@pytest.mark.alone
 def test_giant_keys_delay_other_clients_by_milliseconds(redis70: RedisServer, tmp_path: Path) -> None:
     """DUMP of either key would block the server for a second.
 

@@ -12,6 +12,7 @@ from redis.exceptions import AskError, AuthenticationError, MovedError
 from redis.retry import Retry
 
 from support.dataset import awkward_names
+from support.processes import wait_until
 from support.sequences import PREFIX, SequenceLog, SequenceWriter, lost, read_sequences, sequence_of
 from support.topologies import SLOTS, RedisCluster, SentinelSet
 
@@ -134,10 +135,17 @@ def test_tls_and_a_password() -> None:
         assert cluster.certificates is not None
         host, _colon, port = cluster.seeds[0].rpartition(":")
         trusting = {"ssl": True, "ssl_ca_certs": str(cluster.certificates.ca_cert), "protocol": 2}
-        client = redis.cluster.RedisCluster(host=host, port=int(port), password="secret", **trusting)
-        client.set(b"{tag}a", 1)
         tls_ports = {node.tls_port for node in cluster.nodes}
-        assert {node.port for node in client.get_nodes()} == tls_ports
+
+        client = redis.cluster.RedisCluster(host=host, port=int(port), password="secret", **trusting)
+
+        def knows_all() -> bool:
+            client.nodes_manager.initialize()
+            return {node.port for node in client.get_nodes()} == tls_ports
+
+        # A replica that is still loading is not named.
+        wait_until(knows_all, 20, "all nodes to be named with their TLS ports")
+        client.set(b"{tag}a", 1)
         target = next(node for node in cluster.primaries() if node is not cluster.owner(b"tag"))
         assert cluster.migrate(cluster.slot(b"tag"), target) == 1
         assert client.get(b"{tag}a") == b"1"

@@ -306,7 +306,7 @@ class Connection:
             self.close()
             if exc.code != "NOAUTH":
                 raise
-            raise _login_refused(settings, exc) from exc
+            raise _login_refused(settings, exc) from None
         self._established = True
 
     def _introduce(self) -> ServerInfo:
