@@ -1,0 +1,5 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A local Kubernetes without Docker for the tests: its packages and its images; see the module docstrings."""

@@ -1,0 +1,269 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring the lab up and down, and say how it is: `python -m lab up | down | status | env | kubectl ...`."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from . import debian, images
+from .build import build_programs
+from .place import CACHE, CGROUP, CONTROL, RELAYED, ROOT, STATE, LabError
+
+_HOST_PACKAGES = (
+    "busybox-static",
+    "conntrack",
+    "containerd",
+    "containernetworking-plugins",
+    "iptables",
+    "libip4tc2",
+    "libip6tc2",
+    "libmnl0",
+    "libnetfilter-conntrack3",
+    "libnfnetlink0",
+    "libnftnl11",
+    "libseccomp2",
+    "libxtables12",
+    "prometheus",
+    "prometheus-alertmanager",
+    "runc",
+)
+_NAMESPACES = ("--pid", "--mount", "--net", "--ipc", "--uts")
+_OWN_CLUSTER = "set LAB_KUBECONFIG and LAB_CONTEXT to use a test cluster of your own instead"
+_UP_SECONDS = 180.0
+_DOWN_SECONDS = 20.0
+
+
+def main(arguments: list[str]) -> int:
+    command, *rest = arguments or ["help"]
+    commands = {"up": up, "down": down, "status": status, "env": env}
+    try:
+        if command == "kubectl":
+            return kubectl(rest)
+        if command not in commands or rest:
+            print(f"usage: lab {' | '.join(commands)} | kubectl ...", file=sys.stderr)
+            return 2
+        commands[command]()
+    except (LabError, debian.DebianMissing) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def up() -> None:
+    """Bring the lab up, or find it up, and wait until all of it is ready."""
+    started = time.monotonic()
+    with _control():
+        if _supervisor() is None:
+            _check_machine()
+            programs = build_programs()
+            tree = debian.unpacked("lab", _HOST_PACKAGES, CACHE, closure=False)
+            built = images.build_images(CACHE, service=programs.service)
+            _remove_leftovers()
+            started = time.monotonic()
+            _say("starting the lab")
+            _start(
+                {
+                    "lab": _below_cache(programs.lab),
+                    "crds": _below_cache(programs.crds),
+                    "debian": _below_cache(tree),
+                    "images": [[image.name, _below_cache(image.archive)] for image in built],
+                    "cgroup": CGROUP,
+                }
+            )
+        _wait_until_ready()
+    _say(
+        f'the lab is up ({time.monotonic() - started:.0f} s); eval "$(make -s lab-env)" lets kubectl and vault find it'
+    )
+
+
+def down() -> None:
+    """End the lab and remove all that is left of it; fine if there is none."""
+    with _control():
+        supervisor = _supervisor()
+        if supervisor is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(supervisor, signal.SIGKILL)
+        _remove_leftovers()
+    _say("the lab is down")
+
+
+def status() -> None:
+    """Say of each part how it is."""
+    if _supervisor() is None:
+        print("the lab is down")
+        return
+    for name, about in _status().items():
+        restarts = f", {about['restarts']} restarts" if about.get("restarts") else ""
+        ready = f" after {about['seconds']} s" if about["state"] == "ready" else ""
+        print(f"{name:24} {about['state']}{ready}{restarts} {about.get('reason') or ''}".rstrip())
+
+
+def env() -> None:
+    """Print the variables with which programs find the lab, for `eval`."""
+    for name, value in variables().items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+def variables() -> dict[str, str]:
+    """Return the variables with which programs find the lab; raise LabError if it is not up."""
+    if _supervisor() is None or not (STATE / "vault-roles.json").exists():
+        raise LabError("The lab is not up; run make lab-up first.")
+    ports: dict[str, int] = json.loads((STATE / "ports.json").read_text())
+    login = json.loads((STATE / "vault-roles.json").read_text())["runbooks"]
+    return {
+        "KUBECONFIG": str(STATE / "kubeconfig"),
+        "VAULT_ADDR": f"http://127.0.0.1:{ports['vault']}",
+        "VAULT_ROLE_ID": login["role_id"],
+        "VAULT_SECRET_ID": login["secret_id"],
+        "PROMETHEUS_URL": f"http://127.0.0.1:{ports['prometheus']}",
+        "ALERTMANAGER_URL": f"http://127.0.0.1:{ports['alertmanager']}",
+    }
+
+
+def kubectl(arguments: list[str]) -> int:
+    """Run the lab's own kubectl; return its exit code."""
+    found = variables()
+    return subprocess.call([str(build_programs().lab), "kubectl", *arguments], env={**os.environ, **found})
+
+
+def _check_machine() -> None:
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        raise LabError(
+            f"The lab needs Linux on x86-64, this is {platform.system()} on {platform.machine()}; {_OWN_CLUSTER}."
+        )
+    if os.geteuid() != 0:
+        raise LabError(f"The lab needs root, for network and mount namespaces; run it as root, or {_OWN_CLUSTER}.")
+    done = subprocess.run(["unshare", *_NAMESPACES, "--fork", "true"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LabError(f"This machine allows no new namespaces ({done.stderr.strip()}); {_OWN_CLUSTER}.")
+
+
+def _start(plan: Mapping[str, Any]) -> None:
+    STATE.mkdir(parents=True, mode=0o700)
+    (STATE / "plan.json").write_text(json.dumps(plan))
+    _make_control_groups()
+    with contextlib.ExitStack() as stack:
+        listeners = {name: stack.enter_context(socket.create_server(("127.0.0.1", 0))) for name in RELAYED}
+        (STATE / "ports.json").write_text(json.dumps({name: each.getsockname()[1] for name, each in listeners.items()}))
+        relays = [f"{name}={listener.fileno()}" for name, listener in listeners.items()]
+        command = [
+            "unshare", *_NAMESPACES, "--fork", "--mount-proc", "--kill-child",
+            sys.executable, "-m", "lab.supervisor", str(STATE), str(CACHE), *relays,
+        ]  # fmt: skip
+        # The number is on record before there is anything to be ended.
+        script = f'echo $$ > {shlex.quote(str(STATE / "supervisor.pid"))}; exec "$@"'
+        with (STATE / "supervisor.log").open("wb") as log:
+            started = subprocess.Popen(
+                ["/bin/sh", "-c", script, "sh", *command],
+                cwd=ROOT / "tests",
+                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+                pass_fds=[listener.fileno() for listener in listeners.values()],
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        while not (STATE / "supervisor.pid").exists() and started.poll() is None:
+            time.sleep(0.01)
+
+
+def _wait_until_ready() -> None:
+    deadline = time.monotonic() + _UP_SECONDS
+    while True:
+        if _supervisor() is None:
+            log = (STATE / "supervisor.log").read_text(errors="replace").strip()
+            raise LabError(f"The lab has ended by itself: {log[-800:]}")
+        found = _status()
+        waiting = {name: about for name, about in found.items() if about["state"] != "ready"}
+        if found and not waiting:
+            return
+        if time.monotonic() > deadline:
+            told = "; ".join(f"{name} {about['state']} {about.get('reason') or ''}" for name, about in waiting.items())
+            raise LabError(
+                f"The lab is not ready after {_UP_SECONDS:.0f} s ({told}); its logs are in {STATE / 'logs'}."
+            )
+        time.sleep(0.1)
+
+
+def _status() -> dict[str, dict[str, Any]]:
+    try:
+        return dict(json.loads((STATE / "status.json").read_text()))
+    except FileNotFoundError:
+        return {}
+
+
+def _supervisor() -> int | None:
+    """Return the number of the process whose end is the end of the lab, if it is alive."""
+    try:
+        pid = int((STATE / "supervisor.pid").read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return None
+    # The number of a process that is gone may have been given to another one.
+    return pid if os.fsencode(STATE) in command and b"lab.supervisor" in command else None
+
+
+def _make_control_groups() -> None:
+    for folder in _control_group_roots():
+        (folder / CGROUP).mkdir(exist_ok=True)
+
+
+def _control_group_roots() -> list[Path]:
+    """Return the folder of each hierarchy of control groups that can be written, or the only one of version 2."""
+    root = Path("/sys/fs/cgroup")
+    if (root / "cgroup.controllers").exists():
+        return [root]
+    return sorted({folder.resolve() for folder in root.iterdir() if (folder / "cgroup.procs").exists()})
+
+
+def _remove_leftovers() -> None:
+    """Wait until the last process of the lab is gone, and remove what it has left."""
+    groups = [folder / CGROUP for folder in _control_group_roots()]
+    deadline = time.monotonic() + _DOWN_SECONDS
+    while True:
+        for group in groups:
+            for folder, _folders, _files in os.walk(group, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(folder)
+        shutil.rmtree(STATE, ignore_errors=True)
+        if not STATE.exists() and not any(group.exists() for group in groups):
+            return
+        if time.monotonic() > deadline:
+            raise LabError(f"Something of the lab is still in use; look at {STATE} and at /sys/fs/cgroup/*/{CGROUP}.")
+        time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def _control() -> Iterator[None]:
+    CONTROL.parent.mkdir(parents=True, exist_ok=True)
+    with CONTROL.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _below_cache(path: Path) -> str:
+    return str(path.relative_to(CACHE))
+
+
+def _say(text: str) -> None:
+    print(f"  {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

