@@ -31,9 +31,9 @@ export PY_COLORS := 0
 export ANSIBLE_NOCOLOR := 1
 endif
 
-STAGES := lint types sanity unit integration molecule
+STAGES := lint types sanity unit integration molecule lab
 
-.PHONY: help venv runtime servers lab-up lab-down lab-status lab-env lab-kubectl demo unit integration molecule lint sanity types bench kills test clean format
+.PHONY: help venv runtime servers lab-up lab-down lab-status lab-env lab-kubectl demo unit integration molecule lab lint sanity types bench kills test clean format
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -88,11 +88,14 @@ unit: venv ## tests without a server, in seconds                             [T=
 	@$(BIN)/python -m pytest $(or $(T),tests/unit)
 
 integration: venv servers ## tests on private real servers                                [T=file]
-	@$(BIN)/python -m pytest $(or $(T),-n 2 --dist loadfile -m "not alone" tests/integration)
+	@$(BIN)/python -m pytest $(or $(T),-n 2 --dist loadfile -m "not alone and not lab" tests/integration)
 	@$(if $(T),,$(BIN)/python -m pytest -m alone tests/integration)
 
 molecule: venv servers ## one scenario per runbook: check, converge, idempotence, verify [T=scenario]
 	@$(BIN)/molecule test $(if $(T),-s $(T),--all)
+
+lab: venv ## tests of and in the lab                                           [T=file]
+	@$(BIN)/python -m pytest -m lab $(or $(T),tests/integration)
 
 lint: venv ## ruff, yamllint, ansible-lint (profile production), changelog, plugin docs
 	@$(BIN)/python tests/tools/lint.py
@@ -117,5 +120,6 @@ format: venv ## let ruff format and sort imports
 	@$(BIN)/ruff check --fix .
 
 clean: ## remove everything that make has made
+	@[ ! -d .cache/lab ] || $(MAKE) lab-down
 	@rm -rf .venv .cache .ansible build tests/output
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from lab.debian import DebianMissing, unpacked
 from lab.images import BUNDLE, DEBUG_PACKAGES, DEFINITIONS, Image, build_image, build_images
 from lab.place import CACHE, ROOT, LabError
-
 from support.processes import wait_until
 
 NAMES = tuple(definition.name for definition in DEFINITIONS)

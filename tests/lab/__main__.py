@@ -44,7 +44,7 @@ _HOST_PACKAGES = (
     "runc",
 )
 _NAMESPACES = ("--pid", "--mount", "--net", "--ipc", "--uts")
-_OWN_CLUSTER = "set LAB_KUBECONFIG and LAB_CONTEXT to use a test cluster of your own instead"
+_WITHOUT = "without it, make integration tests what needs no cluster"
 _UP_SECONDS = 180.0
 _DOWN_SECONDS = 20.0
 
@@ -145,13 +145,13 @@ def kubectl(arguments: list[str]) -> int:
 def _check_machine() -> None:
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         raise LabError(
-            f"The lab needs Linux on x86-64, this is {platform.system()} on {platform.machine()}; {_OWN_CLUSTER}."
+            f"The lab needs Linux on x86-64, this is {platform.system()} on {platform.machine()}; {_WITHOUT}."
         )
     if os.geteuid() != 0:
-        raise LabError(f"The lab needs root, for network and mount namespaces; run it as root, or {_OWN_CLUSTER}.")
+        raise LabError(f"The lab needs root, for network and mount namespaces; run it as root; {_WITHOUT}.")
     done = subprocess.run(["unshare", *_NAMESPACES, "--fork", "true"], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise LabError(f"This machine allows no new namespaces ({done.stderr.strip()}); {_OWN_CLUSTER}.")
+        raise LabError(f"This machine allows no new namespaces ({done.stderr.strip()}); {_WITHOUT}.")
 
 
 def _start(plan: Mapping[str, Any]) -> None:

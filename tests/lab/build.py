@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,12 @@ from .place import CACHE, HERE, LabError
 
 _GO = (1, 25)
 _CERT_MANAGER = "github.com/cert-manager/cert-manager"
+_VERSION = "k8s.io/component-base/version"
+# Programs that are not built by Kubernetes' own scripts know no version, and refuse others' that do.
+_FLAGS = {
+    "programs": f"-s -w -X {_VERSION}.gitVersion=v1.34.4 -X {_VERSION}.gitMajor=1 -X {_VERSION}.gitMinor=34",
+    "service": "-s -w",
+}
 _FIRST_BUILD = "the first build takes 8 to 30 minutes and 8 GB of Go's caches; the binary is kept in"
 
 
@@ -35,23 +40,21 @@ class Programs:
 
 def build_programs(cache: Path = CACHE) -> Programs:
     """Build what is not there yet; raise LabError if Go is missing or the build fails."""
-    programs, service = HERE / "programs", HERE / "service"
-    lab = cache / f"programs-{_hash(_sources(programs))}"
-    served = cache / f"service-{_hash(_sources(service))}"
+    lab, served = (cache / f"{name}-{_hash(name)}" for name in ("programs", "service"))
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / ".building").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not lab.exists():
             _say(f"building the programs of the lab: {_FIRST_BUILD} {lab}")
             part = _fresh(lab)
-            _go("build", "-trimpath", "-ldflags=-s -w", "-o", str(part / "lab"), ".", folder=programs)
-            module = _go("list", "-m", "-f", "{{.Dir}}", _CERT_MANAGER, folder=programs).strip()
+            _build("programs", part / "lab")
+            module = _go("list", "-m", "-f", "{{.Dir}}", _CERT_MANAGER, folder=HERE / "programs").strip()
             shutil.copytree(Path(module) / "deploy" / "crds", part / "crds", copy_function=shutil.copyfile)
             (part / "crds" / "README.md").unlink()
             part.rename(lab)
         if not served.exists():
             part = _fresh(served)
-            _go("build", "-trimpath", "-ldflags=-s -w", "-o", str(part / "service"), ".", folder=service)
+            _build("service", part / "service")
             part.rename(served)
     return Programs(lab / "lab", lab / "crds", served / "service")
 
@@ -61,9 +64,9 @@ def _sources(folder: Path) -> list[Path]:
     return sorted(path for path in files if path.exists() and not path.name.endswith("_test.go"))
 
 
-def _hash(files: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in files:
+def _hash(name: str) -> str:
+    digest = hashlib.sha256(_FLAGS[name].encode())
+    for path in _sources(HERE / name):
         digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
@@ -74,6 +77,10 @@ def _fresh(folder: Path) -> Path:
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     return part
+
+
+def _build(name: str, binary: Path) -> None:
+    _go("build", "-trimpath", f"-ldflags={_FLAGS[name]}", "-o", str(binary), ".", folder=HERE / name)
 
 
 def _go(*arguments: str, folder: Path) -> str:
@@ -112,7 +119,7 @@ def _find_go() -> str:
     if done.returncode or not _is_new_enough(installed):
         raise LabError(
             f"The lab is built with Go {_GO[0]}.{_GO[1]} or newer, which is neither on PATH nor could be fetched; "
-            "install it, or set LAB_KUBECONFIG and LAB_CONTEXT to use a test cluster of your own."
+            "install it; without it, make integration tests what needs no cluster."
         )
     return installed
 

@@ -62,9 +62,11 @@ def steps(tools: Tools, images: Sequence[tuple[str, str]], crds: str) -> list[St
         apply("issuers.yaml", vault_role_id=login["role_id"], vault_address=f"http://127.0.0.1:{VAULT}")
         tools.kubectl("wait", "--for=condition=Ready", "clusterissuer", "--all", "--timeout=60s")
 
-    def apply_platform() -> None:
+    def apply_core_engine() -> None:
         _issue_with_vault(tools, "core-engine")
-        apply("platform.yaml")
+        apply("core-engine.yaml")
+
+    def wait_for_platform() -> None:
         kinds = "statefulset/redis-primary", "statefulset/redis-replica", "deployment/core-engine"
         for kind in (*kinds, "deployment/api-gateway"):
             tools.kubectl("rollout", "status", kind, "-n", NAMESPACE, "--timeout=90s")
@@ -74,7 +76,9 @@ def steps(tools: Tools, images: Sequence[tuple[str, str]], crds: str) -> list[St
         ("redis", apply_redis, ("kube-apiserver",)),
         ("crds", apply_crds, ("kube-apiserver",)),
         ("issuers", apply_issuers, ("crds", "redis", "cert-manager", "vault")),
-        ("platform", apply_platform, ("issuers", "kubelet", "kube-proxy", "coredns", "images")),
+        ("core-engine", apply_core_engine, ("redis", "vault")),
+        ("api-gateway", lambda: apply("api-gateway.yaml"), ("issuers",)),
+        ("platform", wait_for_platform, ("core-engine", "api-gateway", "kubelet", "kube-proxy", "coredns", "images")),
     ]
 
 

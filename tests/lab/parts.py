@@ -40,6 +40,7 @@ class Part:
     """A program that is started again when it ends.
 
     After each start `is_ready` is asked until it says so, and then `prepare` does what only a running one can be told.
+    One that ``forgets`` loses that, and what it has handed out, when it ends.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Part:
     is_ready: Callable[[], bool]
     needs: tuple[str, ...] = ()
     prepare: Callable[[], None] = lambda: None
+    forgets: bool = False
 
 
 class Tools:
@@ -181,8 +183,10 @@ def parts(tools: Tools, fill_vault: Callable[[], None]) -> list[Part]:
                 f"--root-ca-file={pki / 'ca.crt'}",
                 f"--cluster-signing-cert-file={pki / 'ca.crt'}",
                 f"--cluster-signing-key-file={pki / 'ca.key'}",
-                "--use-service-account-credentials",
                 "--leader-elect=false",
+                # With what it may ask by default, its controllers begin five seconds later.
+                "--kube-api-qps=200",
+                "--kube-api-burst=400",
                 "--bind-address=127.0.0.1",
                 # A claim that came a moment before its volume waits for so long.
                 "--pvclaimbinder-sync-period=1s",
@@ -241,6 +245,7 @@ def parts(tools: Tools, fill_vault: Callable[[], None]) -> list[Part]:
             own("vault", f"-listen=0.0.0.0:{VAULT}", f"-keys={INSIDE / 'vault-keys.json'}"),
             answers(f"http://127.0.0.1:{VAULT}/v1/sys/health"),
             prepare=fill_vault,
+            forgets=True,
         ),
         Part(
             "prometheus",

@@ -39,6 +39,7 @@ class Supervisor:
         self._tools = tools
         self._ready: dict[str, threading.Event] = {}
         self._status: dict[str, dict[str, object]] = {}
+        self._steps: dict[str, tuple[Callable[[], None], tuple[str, ...]]] = {}
         self._mutex = threading.Lock()
 
     def add(self, name: str, run: Callable[[], None], needs: tuple[str, ...]) -> None:
@@ -59,8 +60,15 @@ class Supervisor:
         self.add(part.name, lambda: self._keep_running(part), part.needs)
 
     def add_step(self, name: str, work: Callable[[], None], needs: tuple[str, ...]) -> None:
-        """Do some work, again and again until it succeeds."""
+        """Do some work, again and again until it succeeds; and once more when something that it needs has forgotten."""
+        self._steps[name] = work, needs
         self.add(name, lambda: self._repeat(name, work), needs)
+
+    def _repeat_what_needs(self, name: str) -> None:
+        for step, (work, needs) in self._steps.items():
+            if name in needs:
+                self._note(step, state="waiting")
+                threading.Thread(target=self._repeat, args=(step, work), name=step, daemon=True).start()
 
     def _repeat(self, name: str, work: Callable[[], None]) -> None:
         while True:
@@ -89,6 +97,8 @@ class Supervisor:
                 )
             self._note(part.name, state="starting", restarts=restarts, pid=process.pid)
             self._wait_until_ready(part, process)
+            if restarts and part.forgets and process.poll() is None:
+                self._repeat_what_needs(part.name)
             code = process.wait()
             restarts += 1
             self._note(part.name, state="ended", reason=f"it ended with {code}; see logs/{part.name}.log")
