@@ -33,7 +33,7 @@ endif
 
 STAGES := lint types sanity unit integration molecule lab
 
-.PHONY: help venv runtime servers lab-up lab-down lab-status lab-env lab-kubectl demo unit integration molecule lab lint sanity types bench kills test clean format
+.PHONY: help venv runtime servers lab-up lab-down lab-status lab-env lab-kubectl lab-cycles demo unit integration molecule lab lint sanity types bench kills test clean format
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -111,6 +111,9 @@ bench: venv servers ## speed, latency and memory against the alternatives       
 
 kills: venv servers ## 200 flushes killed at seeded moments while a writer writes: what was lost?
 	@$(BIN)/python tests/bench/kills.py
+
+lab-cycles: venv ## 30 labs up and down, 10 interrupted: how long, and what was left?
+	@$(BIN)/python tests/bench/lab_cycles.py
 
 test: venv ## everything that has to pass; .ci/run calls exactly this
 	@$(BIN)/python tests/tools/stages.py $(STAGES)

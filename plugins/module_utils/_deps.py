@@ -4,8 +4,8 @@
 
 """Guarded imports of third-party libraries. PRIVATE to the collection.
 
-Every third-party import of the collection stands here, so that a missing library becomes one sentence instead of
-a traceback, and so that ``ansible-test sanity --test import`` passes without them.
+Every third-party import of the collection stands here, or in ``_deps_kubernetes``, so that a missing library becomes
+one sentence instead of a traceback, and so that ``ansible-test sanity --test import`` passes without them.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ class Library:
     error: str | None
 
 
-def _guarded(requirement: str, *modules: str) -> tuple[Library, list[t.Any]]:
+def guarded(requirement: str, *modules: str) -> tuple[Library, list[t.Any]]:
+    """Import modules; return which library they are of, and the modules, or None for each if one is missing."""
     try:
         return Library(requirement, None), [importlib.import_module(name) for name in modules]
     except ImportError:
         return Library(requirement, traceback.format_exc()), [None for _name in modules]
 
 
-REDIS, (redis_connection, redis_exceptions, redis_retry, redis_backoff) = _guarded(
+REDIS, (redis_connection, redis_exceptions, redis_retry, redis_backoff) = guarded(
     "redis >= 5.0.1", "redis.connection", "redis.exceptions", "redis.retry", "redis.backoff"
 )
-HIREDIS, (hiredis,) = _guarded("hiredis >= 2.3", "hiredis")
+HIREDIS, (hiredis,) = guarded("hiredis >= 2.3", "hiredis")

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
+from lab.__main__ import check_machine
+from lab.place import LabError
+from support.lab import Lab
 from support.servers import FLAVOURS, RedisServer
 from support.topologies import RedisCluster, SentinelSet
 
@@ -78,3 +82,18 @@ def sentinels(any_sentinels: SentinelSet) -> SentinelSet:
     """Return an empty, healthy set."""
     any_sentinels.reset()
     return any_sentinels
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Return a lab that is up; where there can be none, say why, which is a failure in a CI."""
+    try:
+        check_machine()
+    except LabError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    lab = Lab(tmp_path_factory.mktemp("lab") / "state")
+    lab.run("up")
+    yield lab
+    lab.run("down")

@@ -82,7 +82,7 @@ def manifest_of(content: dict[str, bytes]) -> dict[str, Any]:
 
 def blob(content: dict[str, bytes], descriptor: dict[str, Any]) -> bytes:
     """Return what a descriptor points to, which has to be what it says."""
-    algorithm, _, digest = descriptor["digest"].partition(":")
+    algorithm, _colon, digest = descriptor["digest"].partition(":")
     data = content[f"blobs/{algorithm}/{digest}"]
     assert (algorithm, hashlib.sha256(data).hexdigest(), len(data)) == ("sha256", digest, descriptor["size"])
     return data
@@ -312,7 +312,7 @@ def test_the_sandbox_reaps_what_is_left_to_it_and_ends_at_once(
             (init,) = children(sandbox.pid)
             wait_until(lambda: len(children(init)) == 1, 10, "its sleep")
             # Each leaves a process behind that ends after it.
-            for _ in range(3):
+            for _number in range(3):
                 orphan = ["/bin/sh", "-c", "sleep 0.3 & exit 0"]
                 subprocess.run(["nsenter", f"--pid=/proc/{init}/ns/pid", *inside, *orphan], check=True)
             assert len(children(init)) > 1

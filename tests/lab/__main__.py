@@ -23,7 +23,7 @@ from typing import Any
 
 from . import debian, images
 from .build import build_programs
-from .place import CACHE, CGROUP, CONTROL, RELAYED, ROOT, STATE, LabError
+from .place import CACHE, CGROUP, RELAYED, ROOT, STATE, LabError
 
 _HOST_PACKAGES = (
     "busybox-static",
@@ -70,7 +70,7 @@ def up() -> None:
     started = time.monotonic()
     with _control():
         if _supervisor() is None:
-            _check_machine()
+            check_machine()
             programs = build_programs()
             tree = debian.unpacked("lab", _HOST_PACKAGES, CACHE, closure=False)
             built = images.build_images(CACHE, service=programs.service)
@@ -142,7 +142,8 @@ def kubectl(arguments: list[str]) -> int:
     return subprocess.call([str(build_programs().lab), "kubectl", *arguments], env={**os.environ, **found})
 
 
-def _check_machine() -> None:
+def check_machine() -> None:
+    """Raise LabError if there can be no lab on this machine, for this user."""
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         raise LabError(
             f"The lab needs Linux on x86-64, this is {platform.system()} on {platform.machine()}; {_WITHOUT}."
@@ -220,11 +221,11 @@ def _supervisor() -> int | None:
 
 
 def _make_control_groups() -> None:
-    for folder in _control_group_roots():
+    for folder in control_group_roots():
         (folder / CGROUP).mkdir(exist_ok=True)
 
 
-def _control_group_roots() -> list[Path]:
+def control_group_roots() -> list[Path]:
     """Return the folder of each hierarchy of control groups that can be written, or the only one of version 2."""
     root = Path("/sys/fs/cgroup")
     if (root / "cgroup.controllers").exists():
@@ -234,7 +235,7 @@ def _control_group_roots() -> list[Path]:
 
 def _remove_leftovers() -> None:
     """Wait until the last process of the lab is gone, and remove what it has left."""
-    groups = [folder / CGROUP for folder in _control_group_roots()]
+    groups = [folder / CGROUP for folder in control_group_roots()]
     deadline = time.monotonic() + _DOWN_SECONDS
     while True:
         for group in groups:
@@ -251,10 +252,15 @@ def _remove_leftovers() -> None:
 
 @contextlib.contextmanager
 def _control() -> Iterator[None]:
-    CONTROL.parent.mkdir(parents=True, exist_ok=True)
-    with CONTROL.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """Let no other command bring the lab up or down meanwhile."""
+    STATE.parent.mkdir(parents=True, exist_ok=True)
+    # A folder can be locked as well, and leaves no file.
+    folder = os.open(STATE.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(folder)
 
 
 def _below_cache(path: Path) -> str:

@@ -126,8 +126,8 @@ def _find_go() -> str:
 
 def _is_new_enough(go: str) -> bool:
     try:
-        found = re.search(r"go(\d+)\.(\d+)", subprocess.run([go, "version"], capture_output=True, text=True).stdout)
-    except OSError:
+        found = re.search(r"go(\d+)\.(\d+)", subprocess.check_output([go, "version"], text=True))
+    except (OSError, subprocess.CalledProcessError):
         return False
     return bool(found) and (int(found[1]), int(found[2])) >= _GO
 

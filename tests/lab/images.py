@@ -309,7 +309,7 @@ def _accounts(definition: Definition) -> dict[str, str]:
     users += [("nobody", 65534, "/nonexistent", "/usr/sbin/nologin")]
     return {
         "etc/passwd": "".join(f"{name}:x:{uid}:{uid}:{name}:{home}:{shell}\n" for name, uid, home, shell in users),
-        "etc/group": "".join(f"{name}:x:{uid}:\n" for name, uid, *_ in users),
+        "etc/group": "".join(f"{name}:x:{uid}:\n" for name, uid, *_more in users),
         "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
     }
 

@@ -14,8 +14,6 @@ HERE = Path(__file__).resolve().parent
 
 STATE = Path(os.environ.get("LAB_STATE") or ROOT / ".cache" / "lab")
 """What a running lab has; `down` removes it. Each folder is a lab of its own."""
-CONTROL = STATE.with_name(f"{STATE.name}.lock")
-"""Held by the command that brings the lab up or down."""
 CACHE = Path(os.environ.get("LAB_CACHE") or Path.home() / ".cache" / "market-intel-lab")
 """What is built once for all checkouts: programs, packages and images, by the hash of what they are made of."""
 CGROUP = f"lab-{hashlib.sha256(str(STATE).encode()).hexdigest()[:8]}"

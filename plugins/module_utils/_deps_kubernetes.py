@@ -1,0 +1,11 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Guarded imports of the Kubernetes client, apart from the others because they take half a second. PRIVATE."""
+
+from __future__ import annotations
+
+from ._deps import guarded
+
+KUBERNETES, (kubernetes_stream, websocket) = guarded("kubernetes >= 24.2.0", "kubernetes.stream.ws_client", "websocket")

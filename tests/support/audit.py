@@ -1,0 +1,57 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run has changed, from the audit logs of Kubernetes and Vault: check mode has to leave nothing there.
+
+Requests carry the run id in their User-Agent (Kubernetes), or are those of one token's entity (Vault).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+_READS = {"get", "list", "watch"}
+# What is asked by creating something that is never stored.
+_REVIEWS = {"selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews", "tokenreviews"}
+_TUNNELS = {"pods/portforward"}
+_VAULT_BOOKKEEPING = ("auth/", "sys/capabilities")
+
+
+def kubernetes_writes(log: Path, run_id: str) -> list[str]:
+    """Return the requests of a run that could have changed something: verb and URI, whether they succeeded or not."""
+    return [
+        f"{event['verb']} {event['requestURI']}"
+        for event in _events(log)
+        if run_id in event.get("userAgent", "") and event["stage"] == "ResponseComplete" and _may_change(event)
+    ]
+
+
+def _may_change(event: dict[str, Any]) -> bool:
+    about = event.get("objectRef") or {}
+    resource = "/".join(filter(None, (about.get("resource"), about.get("subresource"))))
+    if event["verb"] in _READS or resource in _REVIEWS or resource in _TUNNELS:
+        return False
+    return parse_qs(urlsplit(event["requestURI"]).query).get("dryRun") != ["All"]
+
+
+def vault_writes(log: Path, accessor: str) -> list[str]:
+    """Return what was asked with a token (its accessor as the log has it) beyond logins, reads and capabilities."""
+    return [
+        f"{request['operation']} {request['path']}"
+        for event in _events(log)
+        if event["type"] == "request" and (event.get("auth") or {}).get("accessor") == accessor
+        for request in [event["request"]]
+        if request["operation"] not in ("read", "list") and not request["path"].startswith(_VAULT_BOOKKEEPING)
+    ]
+
+
+def _events(log: Path) -> Iterator[dict[str, Any]]:
+    with log.open(encoding="utf-8") as lines:
+        for line in lines:
+            # The last line may not be whole yet.
+            if line.endswith("\n"):
+                yield json.loads(line)
