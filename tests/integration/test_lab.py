@@ -21,7 +21,8 @@ import pytest
 from cryptography import x509
 
 from lab import __main__ as command
-from lab.place import LabError
+from lab.build import go
+from lab.place import HERE, LabError
 from support.audit import kubernetes_writes, vault_writes
 from support.lab import NAMESPACE, Lab
 from support.processes import wait_until
@@ -196,6 +197,10 @@ def test_a_second_lab_is_another_one_and_leaves_nothing(lab: Lab, tmp_path: Path
         other.run("down")
     assert other.leftovers() == []
     assert lab.get("pods", "-n", NAMESPACE)["items"]
+
+
+def test_the_service_that_runs_in_its_pods_passes_its_own_tests() -> None:
+    assert "ok" in go("test", "./...", folder=HERE / "service")
 
 
 def test_who_is_not_root_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ def build_programs(cache: Path = CACHE) -> Programs:
             _say(f"building the programs of the lab: {_FIRST_BUILD} {lab}")
             part = _fresh(lab)
             _build("programs", part / "lab")
-            module = _go("list", "-m", "-f", "{{.Dir}}", _CERT_MANAGER, folder=HERE / "programs").strip()
+            module = go("list", "-m", "-f", "{{.Dir}}", _CERT_MANAGER, folder=HERE / "programs").strip()
             shutil.copytree(Path(module) / "deploy" / "crds", part / "crds", copy_function=shutil.copyfile)
             (part / "crds" / "README.md").unlink()
             part.rename(lab)
@@ -80,10 +80,11 @@ def _fresh(folder: Path) -> Path:
 
 
 def _build(name: str, binary: Path) -> None:
-    _go("build", "-trimpath", f"-ldflags={_FLAGS[name]}", "-o", str(binary), ".", folder=HERE / name)
+    go("build", "-trimpath", f"-ldflags={_FLAGS[name]}", "-o", str(binary), ".", folder=HERE / name)
 
 
-def _go(*arguments: str, folder: Path) -> str:
+def go(*arguments: str, folder: Path) -> str:
+    """Run Go in a folder and return what it prints; raise LabError if it fails. Long runs say that they are alive."""
     command = [_find_go(), *arguments]
     started, shown = time.monotonic(), 0.0
     environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false"}
