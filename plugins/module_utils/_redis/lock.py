@@ -33,6 +33,7 @@ _RELEASE = _IF_OURS + "return redis.call('UNLINK', KEYS[1])"
 KEY = INTERNAL_PREFIX + b"flush-redis:lock"
 
 
+RIGHTS: dict[str, list[bytes]] = {"EVAL": [b"EVAL", b"return 0", b"1", b""]}
 NO_RIGHTS = (
     "This user has no rights on the lock key (docs/guide_redis_acl.md): only flushes from this machine are kept apart."
 )
@@ -100,10 +101,3 @@ def current_holder(deployment: Deployment) -> str | None:
     """Return the run that holds the lock, or None; reads only."""
     holder = deployment.execute(KEY, b"GET", KEY, optional=True)
     return printable(holder) if holder else None
-
-
-def lacks_rights(deployment: Deployment) -> bool:
-    """Tell whether the server says that this user could not take the lock; reads only."""
-    user = deployment.execute(KEY, b"ACL", b"WHOAMI", optional=True)
-    words = (b"ACL", b"DRYRUN", user or b"", b"EVAL", b"return 0", b"1", KEY)
-    return deployment.execute(KEY, *words, optional=True) not in (None, b"OK")

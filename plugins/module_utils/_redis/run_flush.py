@@ -37,7 +37,8 @@ from .connection import RedisSettings, RedisUnavailable, ServerInfo
 from .deployment import Deployment, Tally
 from .flush import Flush, FlushCounts
 from .lock import KEY as LOCK_KEY
-from .lock import NO_RIGHTS, DatabaseLock, current_holder, lacks_rights
+from .lock import NO_RIGHTS, DatabaseLock, current_holder
+from .lock import RIGHTS as LOCK_RIGHTS
 from .names import to_bytes
 from .plan import (
     FlushPlan,
@@ -241,7 +242,10 @@ def _complete_plan(deployment: Deployment, request: FlushRequest, base: Path, pl
     holder = current_holder(deployment)
     if holder:
         plan.notices.append(f"The run {holder} holds the lock on this database ({LOCK_KEY.decode()}).")
-    if lacks_rights(deployment):
+    owner = deployment.session_of(LOCK_KEY)
+    try:
+        owner.retrying(lambda: check_rights(owner.data, LOCK_RIGHTS, [LOCK_KEY]))
+    except Refused:
         plan.notices.append(NO_RIGHTS)
     without = [entry.pattern for entry in request.patterns if not entry.backup]
     if without:
