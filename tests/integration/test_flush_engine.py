@@ -50,9 +50,7 @@ def test_every_type_and_every_name_is_flushed_and_comes_back(any_redis: RedisSer
 
     restored = restore(any_redis, flushed)
     assert restored["restored"] == len(before)
-    # Before PEXPIRETIME, an expiry can only be told by what is left and what time it is: two commands.
-    tolerance = {} if dataset.knows(client, "PEXPIRETIME") else {"expiry_tolerance_ms": 100}
-    assert dataset.diff(before, dataset.snapshot(client, CACHE.encode()), **tolerance) == []
+    assert dataset.diff(before, dataset.snapshot(client, CACHE.encode())) == []
 
     again = restore(any_redis, flushed)
     assert not again["changed"]

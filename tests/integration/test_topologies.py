@@ -143,7 +143,7 @@ def test_tls_and_a_password() -> None:
             client.nodes_manager.initialize()
             return {node.port for node in client.get_nodes()} == tls_ports
 
-        # A replica that is still loading is not named.
+        # A replica is named once it has told its offset.
         wait_until(knows_all, 20, "all nodes to be named with their TLS ports")
         client.set(b"{tag}a", 1)
         target = next(node for node in cluster.primaries() if node is not cluster.owner(b"tag"))
