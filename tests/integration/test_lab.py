@@ -70,7 +70,7 @@ def ask_vault(lab: Lab, path: str, token: str = "", **data: Any) -> tuple[int, d
     request = urllib.request.Request(
         f"{lab.variables()['VAULT_ADDR']}/v1/{path}",
         data=json.dumps(data).encode(),
-        headers={"X-Vault-Token": token, "User-Agent": "runbooks/a-run"},
+        headers={"X-Vault-Token": token},
         method="POST",
     )
     try:

@@ -23,7 +23,7 @@ from typing import Any
 
 from . import debian, images
 from .build import build_programs
-from .place import CACHE, CGROUP, RELAYED, ROOT, STATE, LabError
+from .place import CACHE, CGROUP, RELAYED, ROOT, STATE, LabError, say
 
 _HOST_PACKAGES = (
     "busybox-static",
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
             print(f"usage: lab {' | '.join(commands)} | kubectl ...", file=sys.stderr)
             return 2
         commands[command]()
-    except (LabError, debian.DebianMissing) as error:
+    except LabError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
@@ -76,7 +76,7 @@ def up() -> None:
             built = images.build_images(CACHE, service=programs.service)
             _remove_leftovers()
             started = time.monotonic()
-            _say("starting the lab")
+            say("starting the lab")
             _start(
                 {
                     "lab": _below_cache(programs.lab),
@@ -87,9 +87,7 @@ def up() -> None:
                 }
             )
         _wait_until_ready()
-    _say(
-        f'the lab is up ({time.monotonic() - started:.0f} s); eval "$(make -s lab-env)" lets kubectl and vault find it'
-    )
+    say(f'the lab is up ({time.monotonic() - started:.0f} s); eval "$(make -s lab-env)" lets kubectl and vault find it')
 
 
 def down() -> None:
@@ -100,7 +98,7 @@ def down() -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(supervisor, signal.SIGKILL)
         _remove_leftovers()
-    _say("the lab is down")
+    say("the lab is down")
 
 
 def status() -> None:
@@ -139,7 +137,8 @@ def variables() -> dict[str, str]:
 def kubectl(arguments: list[str]) -> int:
     """Run the lab's own kubectl; return its exit code."""
     found = variables()
-    return subprocess.call([str(build_programs().lab), "kubectl", *arguments], env={**os.environ, **found})
+    lab = CACHE / json.loads((STATE / "plan.json").read_text())["lab"]
+    return subprocess.call([str(lab), "kubectl", *arguments], env={**os.environ, **found})
 
 
 def check_machine() -> None:
@@ -265,10 +264,6 @@ def _control() -> Iterator[None]:
 
 def _below_cache(path: Path) -> str:
     return str(path.relative_to(CACHE))
-
-
-def _say(text: str) -> None:
-    print(f"  {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

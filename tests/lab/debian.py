@@ -16,12 +16,11 @@ import json
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from .place import LabError
+from .place import LabError, say
 
 MERGED = ("bin", "lib", "lib64", "sbin")
 """Top folders that are links into /usr."""
@@ -57,7 +56,7 @@ def _build(name: str, packages: Sequence[str], home: Path, closure: bool) -> Non
     part, archives = _fresh(home.with_name(f"{home.name}.part")), _fresh(home.with_name(f"{home.name}.debs"))
     try:
         found = _Apt(home.parent / "apt").download(name, packages, archives, closure)
-        _say(f"unpacking {len(found)} Debian packages for {name}")
+        say(f"unpacking {len(found)} Debian packages for {name}")
         for folder in MERGED:
             # Before the first package, as on an installed Debian 12: many still ship /bin/x or /lib/x.
             (part / "usr" / folder).mkdir(parents=True)
@@ -112,7 +111,7 @@ class _Apt:
             raise (failed or error) from None
 
     def _update(self) -> DebianMissing | None:
-        _say("fetching Debian's package lists")
+        say("fetching Debian's package lists")
         try:
             self._run("update")
         except DebianMissing as error:
@@ -125,7 +124,7 @@ class _Apt:
         count = len(packages)
         if closure:
             count = sum(line.startswith("'") for line in self._run("--print-uris", *install).splitlines())
-        _say(f"fetching {count} Debian packages for {name}")
+        say(f"fetching {count} Debian packages for {name}")
         if closure:
             (folder / "partial").mkdir(exist_ok=True)
             self._run("--download-only", "-o", f"Dir::Cache::archives={folder}", *install)
@@ -162,7 +161,3 @@ def _run(command: list[str], cwd: Path | None = None, stdin: IO[bytes] | None = 
         words = shlex.join([command[0], *[word for word in command[1:] if word[0] != "-" and "::" not in word][:2]])
         raise DebianMissing(f"{words} ... failed: {said[-800:]}")
     return done.stdout
-
-
-def _say(text: str) -> None:
-    print(f"  {text}", file=sys.stderr, flush=True)

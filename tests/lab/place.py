@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +35,11 @@ API_SERVICE = "10.96.0.1"
 API, VAULT, PROMETHEUS, ALERTMANAGER = 6443, 8200, 9090, 9093
 RELAYED = {"api": API, "vault": VAULT, "prometheus": PROMETHEUS, "alertmanager": ALERTMANAGER}
 """What is reached from outside, each on a port of loopback that `up` chooses."""
+
+
+def say(text: str) -> None:
+    """Tell on the error output what is under way."""
+    print(f"  {text}", file=sys.stderr, flush=True)
 
 
 class LabError(Exception):
