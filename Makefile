@@ -81,7 +81,7 @@ lab-env: runtime ## variables that find it, for eval
 lab-kubectl: runtime ## its kubectl                                                   [ARGS="get pods -A"]
 	@$(LAB) kubectl $(ARGS)
 
-demo: runtime ## flush and restore a private Redis with 1,000,000 keys, in under two minutes
+demo: runtime ## flush and restore 1,000,000 keys, then a Redis in a Kubernetes of its own    [LAB=no: without]
 	@$(BIN)/python tests/demo/demo.py
 
 unit: venv ## tests without a server, in seconds                             [T=file]

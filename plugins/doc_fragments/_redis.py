@@ -14,8 +14,10 @@ options:
     description:
       - Where the server is, as V(redis://host:port/db), V(rediss://host:port/db) for TLS, or V(unix:///path/of/the.sock?db=0).
       - The port defaults to 6379 and the database to 0. A password in the URL is refused.
+      - Required without O(kubernetes). With it, the URL is the one that is used inside of the cluster and says the
+        scheme, the database, the name that a certificate has to hold, and the port.
+        V(localhost) stands for the name of the service, which is also what is used without a URL.
     type: str
-    required: true
   username:
     description:
       - The ACL user. Without it, the user V(default) is used.
@@ -100,9 +102,90 @@ options:
       - Keys are V(host:port) or V(host), values V(host:port), or V(host) to keep the port.
     type: dict
     default: {}
+  kubernetes:
+    description:
+      - Reach servers in pods by port-forward through the API server of a Kubernetes.
+      - Each pod that is meant is asked for its role, and the one that is the primary is used; it is looked for again
+        whenever a connection breaks. Sentinels and nodes of a cluster in pods are found like that, too.
+      - Needs the right to list pods and to get and create pods/portforward in the namespace; it is asked for before
+        anything else is done.
+    type: dict
+    suboptions:
+      namespace:
+        description: The namespace of the pods.
+        type: str
+        required: true
+      selector:
+        description: A label selector that the pods match. Either this or O(kubernetes.service) is needed.
+        type: str
+        default: ""
+      service:
+        description: The Service that the pods are behind.
+        type: str
+        default: ""
+      port:
+        description:
+          - The port of the container, as a number or by its name.
+          - Without it, it is where the Service leads (from the port that the URL names, or from its only one), and the
+            port of the URL for a selector.
+        type: str
+        default: ""
+      container:
+        description: The container whose port is meant, if several have one of that name.
+        type: str
+        default: ""
+      password_secret:
+        description: The Secret in that namespace from which the password is taken, if O(password) is not given.
+        type: str
+        default: ""
+      password_secret_key:
+        description: The key in it. Without it, V(password), or the only key that there is.
+        type: str
+        default: ""
+      kubeconfig:
+        description:
+          - File with the login. If it is not given, the environment variable E(K8S_AUTH_KUBECONFIG) or E(KUBECONFIG) is
+            used, and else V(~/.kube/config) or, without that, the ServiceAccount of the pod that this runs in.
+        type: path
+      context:
+        description:
+          - The context in the kubeconfig. Without it, the current one.
+          - If it is not given, the environment variable E(K8S_AUTH_CONTEXT) is used.
+        type: str
+      host:
+        description:
+          - The URL of the API server, instead of a kubeconfig.
+          - If it is not given, the environment variable E(K8S_AUTH_HOST) is used.
+        type: str
+      api_key:
+        description:
+          - The token of the login.
+          - If it is not given, the environment variable E(K8S_AUTH_API_KEY) is used.
+        type: str
+      ca_cert:
+        description:
+          - File with the certificates of the authorities that the API server is trusted for, in PEM format.
+          - If it is not given, the environment variable E(K8S_AUTH_SSL_CA_CERT) is used.
+        type: path
+      client_cert:
+        description:
+          - File with a client's certificate for the API server, in PEM format.
+          - If it is not given, the environment variable E(K8S_AUTH_CERT_FILE) is used.
+        type: path
+      client_key:
+        description:
+          - File with the private key of O(kubernetes.client_cert).
+          - If it is not given, the environment variable E(K8S_AUTH_KEY_FILE) is used.
+        type: path
+      validate_certs:
+        description:
+          - Whether the certificate of the API server is checked. Without it, as the kubeconfig says.
+          - If it is not given, the environment variable E(K8S_AUTH_VERIFY_SSL) is used.
+        type: bool
 requirements:
   - redis >= 5.0.1 (Python library)
   - hiredis >= 2.3 (Python library)
+  - kubernetes >= 24.2.0 (Python library), if O(kubernetes) is given
 """
 
     PROGRESS = r"""

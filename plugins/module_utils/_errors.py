@@ -39,3 +39,8 @@ class Interrupted(RunbookError):
     """A signal, or the end of the controlling process, stopped the run at a safe point."""
 
     state = "interrupted"
+
+
+def phrase(words: object) -> str:
+    """Return what somebody else says, perhaps in several sentences, as a part of one of ours."""
+    return str(words).rstrip(".").replace(". ", ": ")

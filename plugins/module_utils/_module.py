@@ -50,6 +50,14 @@ def register_secrets(values: t.Iterable[str | None]) -> None:
             _register_secret(value)
 
 
+def _secrets(spec: t.Mapping[str, t.Any], params: t.Mapping[str, t.Any]) -> t.Iterator[str | None]:
+    for name, option in spec.items():
+        if option["type"] == "dict" and params[name]:
+            yield from _secrets(option.get("options", {}), params[name])
+        elif option.get("no_log") and option["type"] == "str":
+            yield params[name]
+
+
 def run_module(
     spec: ArgumentSpec,
     body: t.Callable[[AnsibleModule], dict[str, t.Any]],
@@ -60,11 +68,7 @@ def run_module(
     for library in libraries:
         if library.error:
             module.fail_json(msg=missing_required_lib(library.requirement), exception=library.error)
-    register_secrets(
-        module.params[name]
-        for name, option in spec.argument_spec.items()
-        if option.get("no_log") and option["type"] == "str"
-    )
+    register_secrets(_secrets(spec.argument_spec, module.params))
     try:
         result = body(module)
     except RunbookError as exc:

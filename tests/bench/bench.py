@@ -29,11 +29,15 @@ import hiredis
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from lab.place import NAMESPACE  # noqa: E402
 from support import dataset  # noqa: E402
 from support.ansible import run_module, run_playbook, start_module  # noqa: E402
 from support.flush import flush_args  # noqa: E402
+from support.lab import Lab  # noqa: E402
+from support.pods import password_of, platform_redis, wait_for_primary  # noqa: E402
 from support.probe import LatencyProbe  # noqa: E402
-from support.servers import RedisServer, binaries  # noqa: E402
+from support.processes import wait_until  # noqa: E402
+from support.servers import RedisServer, ServerClients, binaries, free_port  # noqa: E402
 from support.topologies import RedisCluster  # noqa: E402
 
 RESULTS = ROOT / ".cache" / "bench" / "bench.json"
@@ -45,7 +49,7 @@ ROUNDS = 3
 class Bench:
     """Collects figures; each is a name, a value and what it is compared with."""
 
-    def __init__(self, server: RedisServer, folder: Path) -> None:
+    def __init__(self, server: ServerClients, folder: Path) -> None:
         self.server = server
         self.client = server.client()
         self.folder = folder
@@ -234,6 +238,44 @@ def cluster(bench: Bench) -> None:
     bench.note("p99 of another client of one primary, at full speed", min(p99), "ms", "see latency")
 
 
+def pods(bench: Bench) -> None:
+    """Redis in a pod of the lab: the collection's tunnel against `kubectl port-forward`, alternating."""
+    lab = Lab(bench.folder / "lab")
+    lab.run("up")
+    try:
+        password = password_of(lab, NAMESPACE, "redis")
+        config = str(lab.state / "kubeconfig")
+        option = {"namespace": NAMESPACE, "service": "redis", "password_secret": "redis", "kubeconfig": config}
+        with platform_redis(lab) as server:
+            wait_for_primary(server, replicas=1)
+            inside = Bench(server, bench.folder)
+            ours, theirs = [], []
+            for _round in range(ROUNDS):
+                inside.fill(MATCHING, MATCHING)
+                result, _seconds, _peak = inside.flush(url=None, kubernetes=option)
+                ours.append(MATCHING / result["phases"]["flush"])
+                inside.fill(MATCHING, MATCHING)
+                port = free_port()
+                forward = ["kubectl", "port-forward", "-n", NAMESPACE, "service/redis", f"{port}:6379"]
+                with lab.start(*forward) as process:
+                    wait_until(lambda: process.stdout is not None and bool(process.stdout.readline()), 30, "kubectl")
+                    url = f"redis://127.0.0.1:{port}"
+                    result, _seconds, _peak = inside.flush(url=url, password=password)
+                    theirs.append(MATCHING / result["phases"]["flush"])
+                    process.terminate()
+    finally:
+        lab.run("down")
+    bench.note(
+        "backed-up deletes in a pod through the collection's tunnel, median",
+        statistics.median(ours),
+        "keys/s",
+        "30,000",
+    )
+    bench.note("the same engine through kubectl port-forward, median", statistics.median(theirs), "keys/s")
+    ratio = statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
+    bench.note("tunnel / kubectl port-forward", ratio, "x", "at least 0.8")
+
+
 def ten_millions(bench: Bench) -> None:
     """Ten million small keys, which a server makes by itself."""
     bench.client.flushall()
@@ -287,7 +329,7 @@ def playbook(bench: Bench) -> None:
     bench.note("the whole playbook with nothing to do", median(once, 5), "s", "below 4")
 
 
-PARTS = {part.__name__: part for part in (speed, latency, memory, restore, cluster, playbook, ten_millions)}
+PARTS = {part.__name__: part for part in (speed, latency, memory, restore, cluster, pods, playbook, ten_millions)}
 
 
 def main() -> None:

@@ -1,9 +1,11 @@
 # Copyright (c) 2026 Market Intel Brain
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Show the runbooks at work on a private server, and prove what they claim; `make demo` runs this.
+"""Show the runbooks at work on a private server and in a Kubernetes, and prove what they claim; `make demo` runs this.
 
-One function is one chapter. A chapter that finds a claim broken raises `Broken`, and the demo ends with that sentence.
+The chapters on the private server are played while what the Kubernetes is made of is built, if it has to be. `LAB=no`
+leaves out all that needs it. One function is one chapter. A chapter that finds a claim broken raises `Broken`, and the
+demo ends with that sentence.
 """
 
 from __future__ import annotations
@@ -31,7 +33,11 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import redis  # noqa: E402
 
+from lab.__main__ import check_machine  # noqa: E402
+from lab.place import NAMESPACE, LabError  # noqa: E402
 from support import dataset  # noqa: E402
+from support.lab import CheckoutLab  # noqa: E402
+from support.pods import PodServer, platform_redis, wait_for_primary  # noqa: E402
 from support.processes import die_with_parent  # noqa: E402
 from tools.servers_install import ServerMissing, any_server, find_servers  # noqa: E402
 
@@ -40,6 +46,7 @@ CACHE = b"market:data:"
 # What begins almost like the cache must survive its flush, and so must everything else.
 FAMILIES = (CACHE, b"market:depth:", b"session:", b"user:profile:", b"order:")
 KEYS_EACH = 200_000
+KEYS_IN_POD = 50_000
 VALUE_BYTES = 200
 OLDEST_SERVER = (6, 2)
 RUN_SECONDS = 120.0
@@ -188,7 +195,7 @@ class Recap:
 class Demo:
     """What the chapters share."""
 
-    server: Server
+    server: Server | PodServer
     client: redis.Redis
     screen: Screen
     variables: Path
@@ -247,11 +254,11 @@ class Contents:
     expiries: list[int]
 
 
-def contents(client: redis.Redis, prefix: bytes) -> Contents:
+def contents(client: redis.Redis, prefix: bytes, keys: int = KEYS_EACH) -> Contents:
     expiry = dataset.expire_at_expression(client).replace("KEYS[1]", "key")
     read = client.script_load(READ_SLICE % expiry)
     result = Contents([], [])
-    for start in range(0, KEYS_EACH, SLICE):
+    for start in range(0, keys, SLICE):
         digest, expiries = client.evalsha(read, 0, prefix, start, SLICE)
         result.values.append(digest)
         result.expiries.extend(expiries)
@@ -409,6 +416,42 @@ def restore_with_stock_tools(demo: Demo) -> None:
 CHAPTERS: tuple[Callable[[Demo], None], ...] = (fill, plan, flush, flush_again, restore_with_stock_tools)
 
 
+def in_a_pod(demo: Demo) -> None:
+    demo.screen.chapter(
+        "The same in a Kubernetes, where nobody has a route to Redis",
+        "The runbook asks the pods for their role and reaches the primary through the API server, as kubectl "
+        "port-forward does. The password comes from a Secret.",
+    )
+    for prefix in (CACHE, b"session:"):
+        dataset.fill(demo.client, KEYS_IN_POD, prefix, ttl_share=0.5, value_bytes=VALUE_BYTES)
+    demo.before[CACHE] = contents(demo.client, CACHE, KEYS_IN_POD)
+    others = demo.client.dbsize() - KEYS_IN_POD
+    demo.client.config_resetstat()
+    recap = demo.playbook("flush_redis", "--check")
+    written = writes(demo.client)
+    if recap.failed or recap.changed != 1 or written:
+        raise Broken(f"The check run reports changed={recap.changed} and wrote with {sorted(written) or 'nothing'}.")
+    recap = demo.playbook("flush_redis")
+    if recap.failed or recap.changed != 1:
+        raise Broken(f"The flush reports changed={recap.changed} and failed={recap.failed}, expected were 1 and 0.")
+    expect_keys(demo.client, others)
+    demo.screen.proven(f"{KEYS_IN_POD:,} keys are gone from the pod and in a backup here")
+
+
+def undo_in_a_pod(demo: Demo) -> None:
+    demo.screen.chapter("Undo it there", "The command that the report names, in short.")
+    backup = newest(HOME / "backups" / "redis", "*-flush-redis-*")
+    recap = demo.playbook("restore_redis", "-e", f"flush_redis_restore_run={backup.name}")
+    if recap.failed or recap.changed != 1:
+        raise Broken(f"The restore reports changed={recap.changed} and failed={recap.failed}, expected were 1 and 0.")
+    worst = expect_equal(demo.before[CACHE], contents(demo.client, CACHE, KEYS_IN_POD), CACHE.decode() + "*")
+    demo.screen.proven(f"all {KEYS_IN_POD:,} values are equal, and so are all expiries, within {worst} ms")
+    demo.client.flushall()
+
+
+LAB_CHAPTERS: tuple[Callable[[Demo], None], ...] = (in_a_pod, undo_in_a_pod)
+
+
 def epilogue(demo: Demo, seconds: float) -> None:
     page, where = demo.report.with_suffix(".html"), os.path.relpath(HOME)
     demo.screen.heading(
@@ -440,10 +483,10 @@ def newest(folder: Path, pattern: str) -> Path:
     return found[-1]
 
 
-def write_variables(server: Server) -> Path:
-    path = HOME / "demo.json"
+def write_variables(name: str, **server: Any) -> Path:
+    path = HOME / name
     values = {
-        "flush_redis_url": server.url,
+        **server,
         "flush_redis_names": ["market-data"],
         "flush_redis_backup_dir": str(HOME / "backups"),
         "flush_redis_reports_dir": str(HOME / "reports"),
@@ -453,6 +496,76 @@ def write_variables(server: Server) -> Path:
     }
     path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     return path
+
+
+class LabSide:
+    """The lab of this checkout: built beside the other chapters, up for its own, and as before afterwards."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._lab = CheckoutLab()
+        self._log = HOME / "lab.log"
+        self._build: subprocess.Popen[bytes] | None = None
+        self.left_out = ""
+        if os.environ.get("LAB") == "no":
+            self.left_out = "LAB=no was set"
+            return
+        try:
+            check_machine()
+        except LabError as error:
+            self.left_out = str(error)
+
+    def __enter__(self) -> LabSide:
+        if not self.left_out:
+            with self._log.open("wb") as log:
+                # What the first chapters measure should not suffer more than it must.
+                command = ["nice", "-n", "19", sys.executable, "-m", "lab", "build"]
+                self._build = subprocess.Popen(
+                    command, cwd=ROOT / "tests", stdout=log, stderr=log, preexec_fn=die_with_parent()
+                )
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        if self._build:
+            self._build.terminate()
+            self._build.wait()
+
+    def play(self) -> None:
+        """Play the chapters on the lab, or say why they are left out."""
+        if not self._build:
+            self._screen.heading(f"\nLeft out: the chapters in a Kubernetes. {self.left_out}")
+            return
+        if self._build.poll() is None:
+            self._screen.heading("\nWaiting for the programs of the Kubernetes to be built; LAB=no leaves it out.")
+            self._show_the_build()
+        if self._build.wait():
+            raise Broken(f"The lab could not be built: {self._log.read_text(errors='replace').strip()[-400:]}")
+        was_up = self._lab.is_up()
+        self._screen.heading("\nStarting a Kubernetes with cert-manager, Vault and a Redis in pods")
+        self._lab.run("up")
+        try:
+            self._chapters()
+        finally:
+            if not was_up:
+                self._lab.run("down")
+
+    def _chapters(self) -> None:
+        with platform_redis(self._lab) as server:
+            wait_for_primary(server)
+            kubernetes = {"namespace": NAMESPACE, "service": "redis", "password_secret": "redis"}
+            kubernetes["kubeconfig"] = str(self._lab.state / "kubeconfig")
+            variables = write_variables("demo-pods.json", flush_redis_kubernetes=kubernetes)
+            demo = Demo(server, server.client(), self._screen, variables)
+            for chapter in LAB_CHAPTERS:
+                chapter(demo)
+
+    def _show_the_build(self) -> None:
+        assert self._build
+        with self._log.open(encoding="utf-8", errors="replace") as log:
+            while self._build.poll() is None:
+                for line in log:
+                    self._screen.output(line.rstrip())
+                time.sleep(0.5)
 
 
 @contextlib.contextmanager
@@ -478,16 +591,18 @@ def main() -> int:
     os.environ.setdefault("ANSIBLE_HOME", str(ROOT / ".cache" / "ansible"))
     screen.heading("market_intel.runbooks: empty a cache of a busy Redis, and put it back")
     try:
-        with own_folder(), private_server(usable_server()) as server:
-            demo = Demo(server, server.client(), screen, write_variables(server))
-            for chapter in CHAPTERS:
-                chapter(demo)
+        with own_folder(), LabSide(screen) as lab:
+            with private_server(usable_server()) as server:
+                demo = Demo(server, server.client(), screen, write_variables("demo.json", flush_redis_url=server.url))
+                for chapter in CHAPTERS:
+                    chapter(demo)
+            lab.play()
         epilogue(demo, time.monotonic() - started)
-    except (Broken, ServerMissing, redis.RedisError) as error:
+    except (Broken, ServerMissing, redis.RedisError, RuntimeError) as error:
         screen.failed(str(error))
         return 1
     except KeyboardInterrupt:
-        screen.failed("Interrupted; the private server is stopped.")
+        screen.failed("Interrupted; the private server is stopped, and so is a lab that was started for this.")
         return 130
     return 0
 

@@ -16,6 +16,7 @@ import pytest
 
 from support import dataset
 from support.flush import CACHE, flush, restore
+from support.proxy import Proxy
 from support.resp import commands, replay
 from support.servers import RedisServer
 from support.traffic import cache_users, counting
@@ -55,6 +56,21 @@ def test_every_type_and_every_name_is_flushed_and_comes_back(any_redis: RedisSer
     again = restore(any_redis, flushed)
     assert not again["changed"]
     assert again["restored"] == 0
+
+
+def test_a_slow_network_does_not_change_when_a_big_key_expires(
+    fresh_redis: Callable[..., RedisServer], tmp_path: Path
+) -> None:
+    server = fresh_redis("redis-6.2")
+    client = server.client()
+    client.set("market:data:long", os.urandom(100_000), px=3_600_000)
+    before = dataset.snapshot(client, CACHE.encode())
+    with Proxy(server.port) as proxy:
+        proxy.delay = 0.02
+        flushed = flush(server, tmp_path, url=proxy.url, big_key_bytes=65_536)
+    assert flushed["counts"]["big"] == 1
+    assert restore(server, flushed)["restored"] == 1
+    assert dataset.diff(before, dataset.snapshot(client, CACHE.encode())) == []
 
 
 def test_stock_tools_restore_the_backup(any_redis: RedisServer, tmp_path: Path) -> None:

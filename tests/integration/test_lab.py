@@ -10,11 +10,10 @@ import json
 import os
 import random
 import signal
+import ssl
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
 
 import kubernetes
 import pytest
@@ -22,17 +21,19 @@ from cryptography import x509
 
 from lab import __main__ as command
 from lab.build import go
-from lab.place import HERE, LabError
+from lab.place import HERE, NAMESPACE, LabError
 from support.audit import kubernetes_writes, vault_writes
-from support.lab import NAMESPACE, Lab
+from support.lab import Lab
 from support.processes import wait_until
+from support.route import Route
 
 pytestmark = pytest.mark.lab
 
 
 def test_all_of_the_platform_runs(lab: Lab) -> None:
     pods = lab.get("pods", "-n", NAMESPACE)["items"]
-    assert {pod["metadata"]["labels"]["app"] for pod in pods} == {"api-gateway", "core-engine", "redis"}
+    services = {"api-gateway", "core-engine", "report-api", "stream-api"}
+    assert {pod["metadata"]["labels"]["app"] for pod in pods} == {*services, "redis"}
     assert all(status["ready"] for pod in pods for status in pod["status"]["containerStatuses"])
     (node,) = lab.get("nodes")["items"]
     assert node["status"]["nodeInfo"]["kubeletVersion"].startswith("v1.34.")
@@ -66,36 +67,20 @@ def test_certificates_come_from_cert_manager_and_from_vault(lab: Lab) -> None:
     assert all(issuer["status"]["conditions"][0]["status"] == "True" for issuer in issuers)
 
 
-def ask_vault(lab: Lab, path: str, token: str = "", **data: Any) -> tuple[int, dict[str, Any]]:
-    request = urllib.request.Request(
-        f"{lab.variables()['VAULT_ADDR']}/v1/{path}",
-        data=json.dumps(data).encode(),
-        headers={"X-Vault-Token": token},
-        method="POST",
-    )
-    try:
-        with urllib.request.urlopen(request) as reply:
-            return reply.status, json.loads(reply.read() or b"{}")
-    except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read())
-
-
 def hashed(lab: Lab, value: str) -> str:
     """Return what Vault's audit log has in the place of a secret value."""
     root = json.loads((lab.state / "vault-keys.json").read_text())["root_token"]
-    return str(ask_vault(lab, "sys/audit-hash/file", root, input=value)[1]["data"]["hash"])
+    return str(lab.ask_vault("sys/audit-hash/file", root, input=value)[1]["data"]["hash"])
 
 
 def test_the_login_for_runbooks_may_sign_and_no_more(lab: Lab) -> None:
-    found = lab.variables()
-    login = {"role_id": found["VAULT_ROLE_ID"], "secret_id": found["VAULT_SECRET_ID"]}
-    _code, logged_in = ask_vault(lab, "auth/approle/login", **login)
+    _code, logged_in = lab.vault_login()
     token = logged_in["auth"]["client_token"]
     accessor = logged_in["auth"]["accessor"]
     # Who may sign is told that this is no request for a certificate; who may not, that it is forbidden.
-    assert ask_vault(lab, "pki_int/sign/market-intel", token, csr="none", common_name="a")[0] == 400
-    assert ask_vault(lab, "pki_int/issue/market-intel", token, common_name="a")[0] == 403
-    assert ask_vault(lab, "kv/data/others", token, data={"a": "b"})[0] == 403
+    assert lab.ask_vault("pki_int/sign/market-intel", token, csr="none", common_name="a")[0] == 400
+    assert lab.ask_vault("pki_int/issue/market-intel", token, common_name="a")[0] == 403
+    assert lab.ask_vault("kv/data/others", token, data={"a": "b"})[0] == 403
     audit = (lab.state / "audit" / "vault.log").read_text()
     assert '"path":"pki_int/issue/market-intel"' in audit
     assert token not in audit
@@ -160,9 +145,7 @@ def test_a_vault_that_has_forgotten_everything_is_filled_again(lab: Lab) -> None
     os.kill(lab.pid("vault"), signal.SIGKILL)
     wait_until(lambda: lab.variables()["VAULT_ROLE_ID"] != before, 60, "new roles", 0.2)
     lab.run("up")
-    found = lab.variables()
-    login = {"role_id": found["VAULT_ROLE_ID"], "secret_id": found["VAULT_SECRET_ID"]}
-    assert ask_vault(lab, "auth/approle/login", **login)[0] == 200
+    assert lab.vault_login()[0] == 200
     lab.run("kubectl", "apply", "-n", NAMESPACE, "-f", "-", content=_BY_VAULT)
     lab.run("kubectl", "wait", "-n", NAMESPACE, "--for=condition=Ready", "certificate/by-vault", "--timeout=60s")
     lab.run("kubectl", "delete", "-n", NAMESPACE, "certificate/by-vault", "secret/by-vault")
@@ -219,3 +202,38 @@ def test_down_without_a_lab_is_fine(tmp_path: Path) -> None:
     assert nothing.run("status") == "the lab is down\n"
     with pytest.raises(RuntimeError, match="The lab is not up; run make lab-up first"):
         nothing.run("env")
+
+
+def served(lab: Lab, app: str) -> int:
+    """Return the serial number of the certificate that a pod of a service shows."""
+    pod = lab.get("pods", "-n", NAMESPACE, "-l", f"app={app}")["items"][0]
+    with Route(lab, pod["status"]["podIP"], 8443) as route:
+        return x509.load_pem_x509_certificate(
+            ssl.get_server_certificate(("127.0.0.1", route.port)).encode()
+        ).serial_number
+
+
+def test_consumers_see_a_new_certificate_each_in_their_own_way(lab: Lab) -> None:
+    consumers = ("api-gateway", "report-api", "stream-api")
+    old = certificate(lab, "api-gateway-tls").serial_number
+    assert {served(lab, app) for app in consumers} == {old}
+    lab.run("kubectl", "delete", "secret", "api-gateway-tls", "-n", NAMESPACE)
+    wait_until(lambda: new_serial(lab, old) > 0, 60, "the new certificate", 0.5)
+    new = new_serial(lab, old)
+    wait_until(lambda: served(lab, "api-gateway") == new, 150, "the service that re-reads its files", 1)
+    assert {served(lab, app) for app in consumers[1:]} == {old}
+    lab.run("kubectl", "rollout", "restart", "-n", NAMESPACE, *(f"deployment/{app}" for app in consumers[1:]))
+    for app in consumers[1:]:
+        lab.run("kubectl", "rollout", "status", "-n", NAMESPACE, f"deployment/{app}", "--timeout=60s")
+        running = ["pods", "-n", NAMESPACE, "-l", f"app={app}"]
+        wait_until(lambda which=running: len(lab.get(*which)["items"]) == 1, 60, "the end of the old pod", 0.5)
+        assert served(lab, app) == new
+
+
+def new_serial(lab: Lab, old: int) -> int:
+    """Return the serial number in the Secret, or 0 as long as there is no other than before."""
+    try:
+        found = certificate(lab, "api-gateway-tls").serial_number
+    except (RuntimeError, KeyError):
+        return 0
+    return found if found != old else 0

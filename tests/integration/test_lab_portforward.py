@@ -20,7 +20,8 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.portfor
     PortForwardFailed,
     connect_to_pod,
 )
-from support.lab import NAMESPACE, Lab
+from lab.place import NAMESPACE
+from support.lab import Lab
 from support.processes import wait_until
 
 pytestmark = pytest.mark.lab

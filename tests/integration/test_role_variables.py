@@ -76,7 +76,7 @@ RESTORE = {
 # Their text depends on the test's own server and folders, or they are no option of a module.
 ELSEWHERE = {
     "url", "password", "ca_cert", "client_cert", "client_key", "caches", "backup_dir", "reports_dir", "reports_keep",
-    "expected_run_id", "confirm", "force", "restore_run", "sentinel_service", "sentinel_password",
+    "expected_run_id", "confirm", "force", "kubernetes", "restore_run", "sentinel_service", "sentinel_password",
 }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Market Intel Brain
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring the lab up and down, and say how it is: `python -m lab up | down | status | env | kubectl ...`."""
+"""Bring the lab up and down, and say how it is: `python -m lab build | up | down | status | env | kubectl ...`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from . import debian, images
+from . import debian, images, own_cluster
 from .build import build_programs
 from .place import CACHE, CGROUP, RELAYED, ROOT, STATE, LabError, say
 
@@ -44,17 +44,24 @@ _HOST_PACKAGES = (
     "runc",
 )
 _NAMESPACES = ("--pid", "--mount", "--net", "--ipc", "--uts")
-_WITHOUT = "without it, make integration tests what needs no cluster"
+_WITHOUT = (
+    "without it, make integration tests what needs no cluster, and make lab-up runs its Redis in a test cluster of "
+    "your own, named by LAB_KUBECONFIG and LAB_CONTEXT"
+)
 _UP_SECONDS = 180.0
 _DOWN_SECONDS = 20.0
 
 
 def main(arguments: list[str]) -> int:
     command, *rest = arguments or ["help"]
-    commands = {"up": up, "down": down, "status": status, "env": env}
+    # In a cluster that is named, nothing has to be built.
+    commands = {"build": build, "up": up, "down": down, "status": status, "env": env}
+    if own_cluster.wanted():
+        own = (own_cluster.up, own_cluster.down, own_cluster.status, own_cluster.env)
+        commands = {function.__name__: function for function in own}
     try:
         if command == "kubectl":
-            return kubectl(rest)
+            own_cluster.kubectl(rest) if own_cluster.wanted() else kubectl(rest)
         if command not in commands or rest:
             print(f"usage: lab {' | '.join(commands)} | kubectl ...", file=sys.stderr)
             return 2
@@ -65,27 +72,31 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def build() -> dict[str, Any]:
+    """Build what the lab is made of, if that has not been done, and return where it is in the cache."""
+    check_machine()
+    programs = build_programs()
+    tree = debian.unpacked("lab", _HOST_PACKAGES, CACHE, closure=False)
+    built = images.build_images(CACHE, service=programs.service)
+    return {
+        "lab": _below_cache(programs.lab),
+        "crds": _below_cache(programs.crds),
+        "debian": _below_cache(tree),
+        "images": [[image.name, _below_cache(image.archive)] for image in built],
+        "cgroup": CGROUP,
+    }
+
+
 def up() -> None:
     """Bring the lab up, or find it up, and wait until all of it is ready."""
     started = time.monotonic()
     with _control():
         if _supervisor() is None:
-            check_machine()
-            programs = build_programs()
-            tree = debian.unpacked("lab", _HOST_PACKAGES, CACHE, closure=False)
-            built = images.build_images(CACHE, service=programs.service)
+            plan = build()
             _remove_leftovers()
             started = time.monotonic()
             say("starting the lab")
-            _start(
-                {
-                    "lab": _below_cache(programs.lab),
-                    "crds": _below_cache(programs.crds),
-                    "debian": _below_cache(tree),
-                    "images": [[image.name, _below_cache(image.archive)] for image in built],
-                    "cgroup": CGROUP,
-                }
-            )
+            _start(plan)
         _wait_until_ready()
     say(f'the lab is up ({time.monotonic() - started:.0f} s); eval "$(make -s lab-env)" lets kubectl and vault find it')
 
@@ -134,11 +145,11 @@ def variables() -> dict[str, str]:
     }
 
 
-def kubectl(arguments: list[str]) -> int:
-    """Run the lab's own kubectl; return its exit code."""
+def kubectl(arguments: list[str]) -> NoReturn:
+    """Become the lab's own kubectl, so that whoever ends this process ends it."""
     found = variables()
     lab = CACHE / json.loads((STATE / "plan.json").read_text())["lab"]
-    return subprocess.call([str(lab), "kubectl", *arguments], env={**os.environ, **found})
+    os.execve(lab, [str(lab), "kubectl", *arguments], {**os.environ, **found})
 
 
 def check_machine() -> None:

@@ -21,9 +21,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from .parts import Tools
-from .place import API, HERE, INSIDE, PROGRAMS, VAULT
+from .place import API, HERE, INSIDE, NAMESPACE, PROGRAMS, VAULT
 
-NAMESPACE = "market-intel-brain"
 # Without a look at the schemas, which the API server would have to put together first.
 _AS_IT_IS = ("--server-side", "--validate=false")
 _MANIFESTS = {path.name: path.read_text() for path in sorted((HERE / "manifests").glob("*.yaml"))}
@@ -66,9 +65,14 @@ def steps(tools: Tools, images: Sequence[tuple[str, str]], crds: str) -> list[St
         _issue_with_vault(tools, "core-engine")
         apply("core-engine.yaml")
 
+    def apply_api_gateway() -> None:
+        apply("api-gateway.yaml")
+        apply("consumers.yaml")
+
     def wait_for_platform() -> None:
-        kinds = "statefulset/redis-primary", "statefulset/redis-replica", "deployment/core-engine"
-        for kind in (*kinds, "deployment/api-gateway"):
+        stateful = [f"statefulset/{name}" for name in ("redis-primary", "redis-replica")]
+        services = [f"deployment/{name}" for name in ("core-engine", "api-gateway", "report-api", "stream-api")]
+        for kind in (*stateful, *services):
             tools.kubectl("rollout", "status", kind, "-n", NAMESPACE, "--timeout=90s")
 
     return [
@@ -77,7 +81,7 @@ def steps(tools: Tools, images: Sequence[tuple[str, str]], crds: str) -> list[St
         ("crds", apply_crds, ("kube-apiserver",)),
         ("issuers", apply_issuers, ("crds", "redis", "cert-manager", "vault")),
         ("core-engine", apply_core_engine, ("redis", "vault")),
-        ("api-gateway", lambda: apply("api-gateway.yaml"), ("issuers",)),
+        ("api-gateway", apply_api_gateway, ("issuers",)),
         ("platform", wait_for_platform, ("core-engine", "api-gateway", "kubelet", "kube-proxy", "coredns", "images")),
     ]
 

@@ -23,6 +23,7 @@ from .place import (
     BRIDGE,
     BRIDGE_ADDRESS,
     INSIDE,
+    NAMESPACE,
     NODE,
     POD_NETWORK,
     PROMETHEUS,
@@ -358,13 +359,13 @@ _PROMETHEUS = json.dumps(
                 "job_name": name,
                 "dns_sd_configs": [
                     {
-                        "names": [f"{name}-metrics.market-intel-brain.svc.cluster.local"],
+                        "names": [f"{name}-metrics.{NAMESPACE}.svc.cluster.local"],
                         "type": "A",
                         "port": 9090,
                         "refresh_interval": "2s",
                     }
                 ],
-                "relabel_configs": [{"target_label": "namespace", "replacement": "market-intel-brain"}],
+                "relabel_configs": [{"target_label": "namespace", "replacement": NAMESPACE}],
             }
             for name in ("api-gateway", "core-engine")
         ],

@@ -26,6 +26,8 @@ PROGRAMS = Path("/run/lab-programs")
 """CACHE as the lab's own processes see it."""
 
 NODE = "lab"
+NAMESPACE = "market-intel-brain"
+"""Where the platform in small runs."""
 BRIDGE = "lab0"
 BRIDGE_ADDRESS = "10.244.0.1"
 POD_NETWORK = "10.244.0.0/24"

@@ -14,17 +14,21 @@ assert lab.leftovers() == []
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lab import __main__ as command
+from lab.place import STATE
 
-NAMESPACE = "market-intel-brain"
 _TESTS = Path(__file__).resolve().parents[1]
 
 
@@ -65,6 +69,48 @@ class Lab:
         assert len(found) == 1, found
         return found[0]
 
+    @contextlib.contextmanager
+    def paused(self, part: str) -> Iterator[None]:
+        """Stop a part, which neither answers nor ends meanwhile."""
+        pid = self.pid(part)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def sealed_vault(self) -> Iterator[None]:
+        """Seal Vault, which answers with 503 meanwhile."""
+        keys = json.loads((self.state / "vault-keys.json").read_text())
+        assert self.ask_vault("sys/seal", keys["root_token"])[0] == 204
+        try:
+            yield
+        finally:
+            assert self.ask_vault("sys/unseal", key=keys["unseal_key"])[0] == 200
+
+    def ask_vault(self, path: str, token: str = "", **data: Any) -> tuple[int, dict[str, Any]]:
+        """Return the status and the content of Vault's answer to a write."""
+        address = f"{self.variables()['VAULT_ADDR']}/v1/{path}"
+        request = urllib.request.Request(address, json.dumps(data).encode(), {"X-Vault-Token": token}, method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as reply:
+                return reply.status, json.loads(reply.read() or b"{}")
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
+    def vault_login(self) -> tuple[int, dict[str, Any]]:
+        """Log in as the runbooks do, and return what `ask_vault` does."""
+        found = self.variables()
+        login = {"role_id": found["VAULT_ROLE_ID"], "secret_id": found["VAULT_SECRET_ID"]}
+        return self.ask_vault("auth/approle/login", **login)
+
+    def pod_pid(self, word: str) -> int:
+        """Return the number of a process in a pod, as it is known here; its command has a word in it."""
+        group = self._group()
+        pids = [pid for pid in _pids() if word in _command(pid)]
+        return next(pid for pid in pids if group in Path(f"/proc/{pid}/cgroup").read_text())
+
     def processes(self) -> Iterator[tuple[int, str]]:
         """Yield number and command of each process in the lab's namespace of processes."""
         inner = _namespace(_children(int((self.state / "supervisor.pid").read_text()))[0])
@@ -90,6 +136,16 @@ class Lab:
     def _group(self) -> str:
         code = "from lab.place import CGROUP; print(CGROUP)"
         return subprocess.check_output([sys.executable, "-c", code], env=self._environment, text=True).strip()
+
+
+class CheckoutLab(Lab):
+    """The lab that `make lab-up` brings up."""
+
+    def __init__(self) -> None:
+        super().__init__(STATE)
+
+    def is_up(self) -> bool:
+        return "is down" not in self.run("status")
 
 
 def _pids() -> list[int]:

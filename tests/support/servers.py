@@ -48,7 +48,69 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class RedisServer:
+class ServerClients:
+    """What tests ask of a server, whoever runs it and wherever that is."""
+
+    flavour: str
+    host: str
+    port: int
+    _password: str | None = None
+    _has_admin = False
+    _admin_password = ""
+
+    @property
+    def url(self) -> str:
+        """Its address over TCP, database 0, without a password."""
+        return f"redis://{self.host}:{self.port}/0"
+
+    def client(self, **options: Any) -> redis.Redis:
+        """Return a client as the default user: bytes in, bytes out, nothing is ever retried."""
+        settings: dict[str, Any] = {
+            "host": self.host,
+            "port": self.port,
+            "password": self._password,
+            "protocol": 2,
+            "retry": Retry(NoBackoff(), 0),
+            "socket_timeout": 60,
+        }
+        return redis.Redis(**{**settings, **options})
+
+    def admin(self, **options: Any) -> redis.Redis:
+        """Return a client as the harness's own user, which may do everything."""
+        if not self._has_admin:
+            return self.client(**options)
+        return self.client(username=_ADMIN, password=self._admin_password, **options)
+
+    # -- what it was asked -----------------------------------------------------------------------------------------
+
+    def reset_stats(self) -> None:
+        """Forget which commands were called."""
+        with self.admin() as admin:
+            admin.execute_command("CONFIG RESETSTAT")
+
+    def commandstats(self) -> dict[str, int]:
+        """Return how often each command was asked for since the last reset, calls that it rejected included.
+
+        Commands called by scripts count under their own names, subcommands as `config|get`.
+        """
+        with self.admin() as admin:
+            stats = admin.info("commandstats")
+        return {
+            name.removeprefix("cmdstat_"): int(figures["calls"]) + int(figures.get("rejected_calls", 0))
+            for name, figures in stats.items()
+        }
+
+    def write_commands_called(self) -> list[str]:
+        """Return the names in `commandstats` that are of category @write, sorted."""
+        names = sorted(self.commandstats())
+        with self.admin() as admin:
+            # redis-py's own parser of this reply drops the categories
+            admin.response_callbacks.pop("COMMAND INFO", None)
+            replies = admin.execute_command("COMMAND INFO", *names)
+        return [name for name, reply in zip(names, replies) if reply and b"@write" in reply[6]]
+
+
+class RedisServer(ServerClients):
     """One private server on a free loopback port and on a unix socket, without persistence.
 
     With `tls` it also listens for TLS on `tls_port` (only the build of 7.0 can); clients may show a certificate, and
@@ -201,11 +263,6 @@ class RedisServer:
     # -- reaching it -----------------------------------------------------------------------------------------------
 
     @property
-    def url(self) -> str:
-        """Its address over TCP, database 0, without a password."""
-        return f"redis://{self.host}:{self.port}/0"
-
-    @property
     def tls_url(self) -> str:
         """Its address over TLS, database 0; `certificates` has the files."""
         return f"rediss://{self.host}:{self.tls_port}/0"
@@ -214,52 +271,6 @@ class RedisServer:
     def unix_url(self) -> str:
         """Its address over the unix socket, database 0."""
         return f"unix://{self.socket_path}?db=0"
-
-    def client(self, **options: Any) -> redis.Redis:
-        """Return a client as the default user: bytes in, bytes out, nothing is ever retried."""
-        settings: dict[str, Any] = {
-            "host": self.host,
-            "port": self.port,
-            "password": self._password,
-            "protocol": 2,
-            "retry": Retry(NoBackoff(), 0),
-            "socket_timeout": 60,
-        }
-        return redis.Redis(**{**settings, **options})
-
-    def admin(self, **options: Any) -> redis.Redis:
-        """Return a client as the harness's own user, which may do everything."""
-        if not self._has_admin:
-            return self.client(**options)
-        return self.client(username=_ADMIN, password=self._admin_password, **options)
-
-    # -- what it was asked -----------------------------------------------------------------------------------------
-
-    def reset_stats(self) -> None:
-        """Forget which commands were called."""
-        with self.admin() as admin:
-            admin.execute_command("CONFIG RESETSTAT")
-
-    def commandstats(self) -> dict[str, int]:
-        """Return how often each command was asked for since the last reset, calls that it rejected included.
-
-        Commands called by scripts count under their own names, subcommands as `config|get`.
-        """
-        with self.admin() as admin:
-            stats = admin.info("commandstats")
-        return {
-            name.removeprefix("cmdstat_"): int(figures["calls"]) + int(figures.get("rejected_calls", 0))
-            for name, figures in stats.items()
-        }
-
-    def write_commands_called(self) -> list[str]:
-        """Return the names in `commandstats` that are of category @write, sorted."""
-        names = sorted(self.commandstats())
-        with self.admin() as admin:
-            # redis-py's own parser of this reply drops the categories
-            admin.response_callbacks.pop("COMMAND INFO", None)
-            replies = admin.execute_command("COMMAND INFO", *names)
-        return [name for name, reply in zip(names, replies) if reply and b"@write" in reply[6]]
 
     def log(self) -> str:
         """Return what the server logged."""

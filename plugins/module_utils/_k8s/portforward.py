@@ -21,7 +21,7 @@ import typing as t
 from collections import deque
 
 from .._deps_kubernetes import kubernetes_stream, websocket
-from .._errors import RunbookError
+from .._errors import RunbookError, phrase
 
 # The protocol knows no window: what one side does not take is held here up to so many bytes, and then not read.
 _HELD_BYTES = 1 << 20
@@ -50,14 +50,12 @@ def connect_to_pod(client: t.Any, namespace: str, pod: str, port: int, timeout: 
         headers["authorization"] = login["value"]
     base = client.configuration.host.replace("http", "ws", 1)
     url = f"{base}/api/v1/namespaces/{namespace}/pods/{pod}/portforward?ports={port}"
-    before = websocket.getdefaulttimeout()
+    # There is no other way to bound it; several threads may be here.
     websocket.setdefaulttimeout(timeout)
     try:
         link = kubernetes_stream.create_websocket(client.configuration, url, headers).sock
     except (websocket.WebSocketException, OSError) as exc:
         raise PortForwardFailed(_reason(exc, namespace, pod, port)) from exc
-    finally:
-        websocket.setdefaulttimeout(before)
     ours, theirs = socket.socketpair()
     for end in (ours, theirs):
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
@@ -77,7 +75,7 @@ def _reason(cause: BaseException, namespace: str, pod: str, port: int) -> str:
         )
     if status == 404:
         return f"{what}: there is no such pod; look which pods there are, then run the same command again."
-    return f"{what} ({str(cause).rstrip('.')}); check the API server's address and the network."
+    return f"{what} ({phrase(cause)}); check the API server's address and the network."
 
 
 class _Pump:

@@ -15,7 +15,7 @@ import time
 import typing as t
 
 from .backup import Record
-from .connection import Connection, Reply, first_error, pack, refused
+from .connection import Connection, Reply, checked, first_error, pack, refused
 
 REMOVED = 1
 CHANGED = 0
@@ -45,10 +45,11 @@ _EXPIRY = {
 }
 # Redis before 7.0 has no PEXPIRETIME. TIME and PTTL read the clock one after the other, so they are read again if
 # the process lost the processor in between; the sum may still be off by a millisecond.
+_CLOCK_ATTEMPTS = 20
 _EXPIRY_6 = {
-    "expiry": """
+    "expiry": f"""
 local expiry
-for _ = 1, 20 do
+for _ = 1, {_CLOCK_ATTEMPTS} do
   local before = redis.call('TIME')
   expiry = redis.call('PTTL', KEYS[1])
   local after = redis.call('TIME')
@@ -157,8 +158,25 @@ class KeyCommands:
 
 def server_time(connection: Connection) -> int:
     """Ask the server for its time, in Unix milliseconds."""
-    seconds, microseconds = connection.execute(b"TIME")
-    return int(seconds) * 1000 + int(microseconds) // 1000
+    return _microseconds(connection.execute(b"TIME")) // 1000
+
+
+def expiry_by_ttl(connection: Connection, key: bytes) -> int:
+    """Return when a key expires (Unix ms, -1 for never, -2 without it) on a server before 7.0, like `_EXPIRY_6`."""
+    asked = [(b"TIME",), (b"PTTL", key), (b"TIME",)]
+    for _attempt in range(_CLOCK_ATTEMPTS):
+        replies = connection.pipeline([pack(*words) for words in asked])
+        before, ttl, after = (checked(words, reply) for words, reply in zip(asked, replies))
+        if int(ttl) < 0:
+            return int(ttl)
+        if _microseconds(after) - _microseconds(before) < 1000:
+            break
+    return _microseconds(before) // 1000 + int(ttl)
+
+
+def _microseconds(reply: Reply) -> int:
+    seconds, microseconds = reply
+    return int(seconds) * 1_000_000 + int(microseconds)
 
 
 def stored_value(payload: bytes) -> bytes | None:

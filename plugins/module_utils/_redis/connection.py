@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import unquote, urlsplit
 
 from .._deps import hiredis, redis_backoff, redis_connection, redis_exceptions, redis_retry
-from .._errors import InvalidInput, RunbookError
+from .._errors import InvalidInput, RunbookError, phrase
 
 Reply = t.Any
 RECEIVE_BYTES = 1 << 18
@@ -75,6 +75,26 @@ Address = tuple[str, int]
 _SCRIPT_MAY_NOT = "user executing the script can't"
 
 
+class Network(t.Protocol):
+    """A way to servers that cannot be reached by TCP from here."""
+
+    @property
+    def option(self) -> t.Mapping[str, t.Any]:
+        """What the operator gave for it, without what is secret."""
+
+    def prepare(self, settings: RedisSettings, name: str) -> RedisSettings:
+        """Log in under a name and complete the settings; raise one sentence where that is not possible."""
+
+    def addresses(self) -> list[Address]:
+        """Return the servers to begin with; raise RedisUnavailable if there is none."""
+
+    def open(self, address: Address, timeout: float) -> socket.socket:
+        """Return a connection to a server within ``timeout`` seconds; raise RedisUnavailable."""
+
+    def primary(self, settings: RedisSettings, name: str) -> t.Any:
+        """Return the Endpoint (topology.py) of the one primary that is no node of a cluster."""
+
+
 @dataclass(frozen=True)
 class RedisSettings:
     """Where a server is and how to log in.
@@ -82,6 +102,9 @@ class RedisSettings:
     ``url`` is ``redis://host:port/db``, ``rediss://host:port/db`` (TLS) or ``unix:///path?db=n``. Timeouts are seconds.
     With ``topology`` sentinel or cluster, the URL and ``nodes`` are Sentinels, or nodes of the cluster, and
     ``address_map`` says under which address those that they name are reached from here.
+
+    With a ``network``, that says which servers there are, and the URL only the scheme, the database, the name that
+    their certificates have to hold, and the port if nothing else does.
     """
 
     url: str
@@ -101,6 +124,8 @@ class RedisSettings:
     sentinel_username: str | None = None
     sentinel_password: str | None = field(default=None, repr=False)
     address_map: t.Mapping[str, str] = field(default_factory=dict)
+    network: Network | None = None
+    tls_name: str = ""
 
     def endpoint(self) -> tuple[str, dict[str, t.Any], int]:
         """Return scheme, connection arguments and database number, or raise InvalidInput."""
@@ -127,6 +152,11 @@ class RedisSettings:
                 f"The URL {self.display_url!r} names the database {database!r}; allowed is a number from 0."
             )
         if parts.scheme == "unix":
+            if self.network:
+                raise InvalidInput(
+                    f"The URL {self.display_url!r} is that of a socket, which is not reached through a Kubernetes; "
+                    "allowed are redis:// and rediss://."
+                )
             if not parts.path:
                 raise InvalidInput(
                     "A unix:// URL needs the path of the socket, as in unix:///run/redis/redis.sock?db=0."
@@ -141,19 +171,27 @@ class RedisSettings:
     def seeds(self) -> list[Address]:
         """Return the addresses to begin with: that of the URL, and ``nodes``; raise InvalidInput if one is none."""
         _scheme, address, _database = self.endpoint()
-        first = [(address["host"], address["port"])] if "host" in address else []
+        if self.network:
+            first = self.network.addresses()
+        else:
+            first = [(address["host"], address["port"])] if "host" in address else []
         return first + [parse_address(node, "flush_redis_nodes") for node in self.nodes]
 
     def at(self, address: Address, *, database: int | None = None) -> RedisSettings:
         """Return the settings for one server that was found."""
-        scheme, _address, own = self.endpoint()
+        scheme, here, own = self.endpoint()
         return replace(
             self,
+            tls_name=(self.tls_name or here["host"]) if self.network else "",
             url=url_of("rediss" if scheme == "rediss" else "redis", address, own if database is None else database),
             topology="standalone",
             nodes=(),
             sentinel_service="",
         )
+
+    def impatient(self) -> RedisSettings:
+        """Return the settings for a server that may be none: a reply has to come as soon as a connection."""
+        return replace(self, timeout=min(self.timeout, self.connect_timeout))
 
     def sentinel_at(self, address: Address) -> RedisSettings:
         """Return the settings for one Sentinel, which has users and passwords of its own."""
@@ -285,7 +323,7 @@ def checked(words: t.Sequence[bytes], reply: Reply, *, optional: bool = False) -
 
 def connection_lost(url: str, cause: str) -> ConnectionLost:
     return ConnectionLost(
-        f"The connection to {url} broke ({cause.rstrip('.')}); "
+        f"The connection to {url} broke ({phrase(cause)}); "
         "check the network and the server, then run the same command again: it continues where it stopped."
     )
 
@@ -430,7 +468,7 @@ def _tls_refusal(url: str, cause: BaseException | None) -> str:
             advice = "use a URL with a name that it has, or set flush_redis_check_hostname=false"
         else:
             advice = "name the authority that issued it in flush_redis_ca_cert"
-        return f"The certificate of {url} is not accepted ({cause.verify_message.rstrip('.')}); {advice}."
+        return f"The certificate of {url} is not accepted ({phrase(cause.verify_message)}); {advice}."
     text = str(cause).lower().replace("_", " ")
     for words, meaning in _TLS_ALERTS:
         if words in text:
@@ -444,14 +482,28 @@ def _tls_refusal(url: str, cause: BaseException | None) -> str:
 
 
 def _login_refused(settings: RedisSettings, cause: BaseException) -> LoginRefused:
+    reason = str(cause).partition("; ")[0]
     return LoginRefused(
-        f"Redis at {settings.display_url} refused the login ({cause}); check username and password "
+        f"Redis at {settings.display_url} refused the login ({reason}); check username and password "
         "(options username and password, or the environment variable REDISCLI_AUTH), or those of the Sentinels "
         "(flush_redis_sentinel_username, flush_redis_sentinel_password) if it is one."
     )
 
 
 _TLS_VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
+
+
+def _tunnelled(kind: type, network: Network, address: Address, timeout: float, read_timeout: float) -> type:
+    """Return a class of redis-py's connections that get their socket from a network, below TLS if they speak that."""
+
+    def connect(_self: t.Any) -> socket.socket:
+        opened = network.open(address, timeout)
+        opened.settimeout(read_timeout)
+        return opened
+
+    # SSLConnection wraps what the next class returns.
+    below = type("TunnelledConnection", (redis_connection.Connection,), {"_connect": connect})
+    return below if kind is redis_connection.Connection else type("TunnelledTLSConnection", (kind, below), {})
 
 
 def _open(settings: RedisSettings) -> t.Any:
@@ -481,6 +533,10 @@ def _open(settings: RedisSettings) -> t.Any:
             ssl_check_hostname=settings.validate_certs and settings.check_hostname,
             ssl_min_version=_TLS_VERSIONS[settings.tls_min_version],
         )
+    if settings.network:
+        place = (address["host"], address["port"])
+        kind = _tunnelled(kind, settings.network, place, settings.connect_timeout, settings.timeout)
+        arguments["host"] = settings.tls_name
     connection = kind(**arguments)
     try:
         connection.connect()
@@ -490,7 +546,7 @@ def _open(settings: RedisSettings) -> t.Any:
         if refusal := _tls_refusal(settings.display_url, exc):
             raise RedisUnavailable(refusal) from exc
         raise RedisUnavailable(
-            f"Redis at {settings.display_url} cannot be reached ({str(exc).rstrip('.')}); check the URL"
+            f"Redis at {settings.display_url} cannot be reached ({phrase(exc)}); check the URL"
             f"{' (is it the TLS port?)' if scheme == 'rediss' else ''}, the network and the TLS options."
         ) from exc
     except redis_exceptions.RedisError as exc:

@@ -70,6 +70,8 @@ class Deployment:
 
     def __init__(self, settings: RedisSettings, name: str, check_stop: t.Callable[[], None] = lambda: None) -> None:
         """Find out what it is and connect; raise RedisUnavailable, InvalidInput or Refused with one sentence."""
+        if settings.network:
+            settings = settings.network.prepare(settings, name)
         self.settings = settings
         self._name = name
         self._check_stop = check_stop
@@ -86,18 +88,17 @@ class Deployment:
             self._map = ClusterMap(settings, name)
             self.sessions = self._clustered_sessions(self._map)
         else:
-            endpoint: Endpoint = SentinelPrimary(settings, name) if self.topology == SENTINEL else FixedServer(settings)
-            self.sessions = [Session(endpoint, name, self.check)]
+            self.sessions = [Session(self._only_endpoint(), name, self.check)]
         first = self.sessions[0].server
         if self.topology == STANDALONE:
             self._refuse_other_modes(first)
-        else:
-            url = settings.normal_url
-            if isinstance(found := self.sessions[0].endpoint, SentinelPrimary):
-                url += f" (Sentinel service {found.service})"
-            run_id = "+".join(sorted(session.server.run_id for session in self.sessions))
-            first = replace(first, url=url, run_id=run_id)
-        self.server: ServerInfo = first
+        url = settings.normal_url
+        if isinstance(found := self.sessions[0].endpoint, SentinelPrimary):
+            url += f" (Sentinel service {found.service})"
+        if settings.network:
+            url += f" ({settings.network})"
+        run_id = "+".join(sorted(session.server.run_id for session in self.sessions))
+        self.server: ServerInfo = replace(first, url=url, run_id=run_id)
 
     @property
     def clustered(self) -> bool:
@@ -110,6 +111,13 @@ class Deployment:
     @property
     def failovers(self) -> int:
         return sum(session.failovers for session in self.sessions)
+
+    def _only_endpoint(self) -> Endpoint:
+        if self.topology == SENTINEL:
+            return SentinelPrimary(self.settings, self._name)
+        if self.settings.network:
+            return t.cast(Endpoint, self.settings.network.primary(self.settings, self._name))
+        return FixedServer(self.settings)
 
     def check(self) -> None:
         """Raise Interrupted if a stop was requested, or Abandoned if another node has failed."""
@@ -276,9 +284,12 @@ class Deployment:
         failure: RedisUnavailable | None = None
         for place in [self.settings.at(address, database=0) for address in self.settings.seeds()] or [self.settings]:
             try:
-                return self._ask_server_or_sentinel(place)
+                return self._ask_server_or_sentinel(place.impatient() if self.settings.network else place)
             except RedisUnavailable as exc:
                 failure = failure or exc
+        if self.settings.network and not isinstance(failure, LoginRefused):
+            # Whoever looks for the primary says what is wrong with all of them.
+            return STANDALONE
         raise t.cast(RedisUnavailable, failure)
 
     def _ask_server_or_sentinel(self, place: RedisSettings) -> str:

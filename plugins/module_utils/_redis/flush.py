@@ -22,7 +22,7 @@ from .._run import RunFolder
 from . import backup, bigkey
 from .backup import PartWriter, Record
 from .catalogue import CachePattern
-from .commands import CHANGED, GONE, REMOVED, KeyCommands, server_time
+from .commands import CHANGED, GONE, REMOVED, KeyCommands, expiry_by_ttl
 from .connection import (
     ASKING,
     REDIRECTS,
@@ -616,8 +616,7 @@ class Flush:
         data = self._session.data
         if data.server.has_expiretime:
             return int(data.execute(b"PEXPIRETIME", key))
-        now, ttl = server_time(data), int(data.execute(b"PTTL", key))
-        return now + ttl if ttl >= 0 else ttl
+        return expiry_by_ttl(data, key)
 
     # -- bookkeeping -------------------------------------------------------------------------------------------------
 

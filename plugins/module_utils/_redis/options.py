@@ -11,10 +11,12 @@ import typing as t
 from ansible.module_utils.basic import env_fallback
 
 from .._deps import HIREDIS, REDIS
+from .._errors import InvalidInput
+from .._k8s.options import LOGIN_SECRETS, login_argument_spec, login_options
 from .._module import ArgumentSpec
 from .._run import Progress, Stop
 from .catalogue import select_caches
-from .connection import RedisSettings
+from .connection import RedisSettings, url_of
 from .plan import FlushRequest
 
 LIBRARIES = (REDIS, HIREDIS)
@@ -23,7 +25,7 @@ LIBRARIES = (REDIS, HIREDIS)
 def redis_argument_spec() -> ArgumentSpec:
     return ArgumentSpec(
         {
-            "url": {"type": "str", "required": True},
+            "url": {"type": "str"},
             "username": {"type": "str"},
             "password": {"type": "str", "no_log": True, "fallback": (env_fallback, ["REDISCLI_AUTH"])},
             "ca_cert": {"type": "path"},
@@ -44,9 +46,26 @@ def redis_argument_spec() -> ArgumentSpec:
                 "fallback": (env_fallback, ["REDIS_SENTINEL_PASSWORD"]),
             },
             "address_map": {"type": "dict", "default": {}},
+            "kubernetes": _kubernetes_option(),
         },
         required_together=[("client_cert", "client_key")],
+        required_one_of=[("url", "kubernetes")],
     )
+
+
+def _kubernetes_option() -> dict[str, t.Any]:
+    spec = ArgumentSpec(
+        {
+            "namespace": {"type": "str", "required": True},
+            "selector": {"type": "str", "default": ""},
+            "service": {"type": "str", "default": ""},
+            "port": {"type": "str", "default": ""},
+            "container": {"type": "str", "default": ""},
+            "password_secret": {"type": "str", "default": "", "no_log": False},
+            "password_secret_key": {"type": "str", "default": "", "no_log": False},
+        }
+    ).merge(login_argument_spec())
+    return {"type": "dict", "options": spec.argument_spec, **spec.rules}
 
 
 def caches_argument_spec() -> ArgumentSpec:
@@ -113,9 +132,46 @@ def redis_settings(params: dict[str, t.Any]) -> RedisSettings:
     given = {name: params[name] for name in redis_argument_spec().argument_spec}
     given["nodes"] = tuple(given["nodes"])
     given["address_map"] = {str(name): str(place) for name, place in given["address_map"].items()}
+    kubernetes = given.pop("kubernetes")
+    if kubernetes:
+        given.update(_in_pods(given, kubernetes))
     settings = RedisSettings(**given)
     params["url"] = settings.display_url
     return settings
+
+
+def _in_pods(given: t.Mapping[str, t.Any], kubernetes: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the settings that reach servers in pods; the Kubernetes client is loaded for nothing else."""
+    from .._k8s.client import ApiSettings
+    from .._k8s.pods import PodSelection
+    from .pods import PasswordSecret, PodNetwork
+
+    namespace, service = kubernetes["namespace"], kubernetes["service"]
+    if bool(service) == bool(kubernetes["selector"]):
+        raise InvalidInput(
+            f"kubernetes names {'both a service and' if service else 'neither a service nor'} a selector; allowed is "
+            "one of them, to say which pods Redis runs in."
+        )
+    # What a bastion calls localhost is no name of a server in a pod.
+    url = given["url"] or "redis://localhost"
+    settings = RedisSettings(url)
+    scheme, address, database = settings.endpoint()
+    if address.get("host") == "localhost":
+        host = f"{service}.{namespace}.svc" if service else f"pods.{namespace}"
+        url = url_of(scheme, (host, address["port"]), database)
+    timeouts = {name: given[name] for name in ("connect_timeout", "timeout")}
+    secret = kubernetes["password_secret"]
+    shown = {name: value for name, value in kubernetes.items() if value not in (None, "") and name not in LOGIN_SECRETS}
+    network = PodNetwork(
+        ApiSettings(**login_options(kubernetes), **timeouts),
+        PodSelection(
+            **{name: kubernetes[name] for name in ("namespace", "selector", "service", "port", "container")},
+            default_port=address.get("port", 0),
+        ),
+        PasswordSecret(secret, kubernetes["password_secret_key"]) if secret else None,
+        shown,
+    )
+    return {"url": url, "network": network}
 
 
 def progress_argument_spec() -> ArgumentSpec:

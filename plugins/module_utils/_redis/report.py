@@ -152,7 +152,11 @@ def _connection_variables(settings: RedisSettings) -> t.Iterator[tuple[str, str]
     """Yield the role's variables that reach the same servers; secrets are left out."""
     yield "flush_redis_url", settings.display_url
     usual = RedisSettings(settings.url)
+    if settings.network:
+        yield "flush_redis_kubernetes", json.dumps(settings.network.option, separators=(",", ":"))
     for option in fields(settings):
+        if option.name in ("network", "tls_name"):
+            continue
         value = getattr(settings, option.name)
         if option.name in ("url", "password", "sentinel_password") or value == getattr(usual, option.name):
             continue

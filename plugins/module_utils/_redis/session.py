@@ -105,7 +105,8 @@ class Session:
         if server.run_id == self._run_id:
             return
         if self._run_id:
-            if not self.endpoint.can_fail_over or not self._lineage & connection.lineage:
+            heir = self._lineage & connection.lineage or self.endpoint.is_restart(self.server, server)
+            if not self.endpoint.can_fail_over or not heir:
                 raise ServerChanged(
                     f"Redis at {server.url} was restarted or replaced during the run (its run id is {server.run_id} "
                     f"instead of {self._run_id}); check it, then run the same command again."

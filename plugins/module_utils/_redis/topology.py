@@ -19,6 +19,7 @@ from .connection import (
     LoginRefused,
     RedisSettings,
     RedisUnavailable,
+    ServerInfo,
     parse_info,
     parse_replicas,
 )
@@ -48,32 +49,32 @@ def pattern_slot(pattern: bytes) -> int | None:
     return slot_of(pattern)
 
 
-class Endpoint(t.Protocol):
-    """Where one session connects to."""
+class Endpoint:
+    """Where one session connects to. ``can_fail_over``: whether another process may take this one's place."""
 
-    @property
-    def can_fail_over(self) -> bool:
-        """Whether another process may take this one's place."""
+    can_fail_over = True
 
     def locate(self) -> RedisSettings:
         """Return how to reach the server now; raise RedisUnavailable if nobody says."""
+        raise NotImplementedError
 
     def check_ready(self, connection: Connection) -> None:
         """Raise RedisUnavailable if the server at the other end cannot take writes yet."""
 
+    def is_restart(self, before: ServerInfo, after: ServerInfo) -> bool:
+        """Tell whether a process is known to have the data of the one before, though its replication began anew."""
+        return False
+
 
 @dataclass(frozen=True)
-class FixedServer:
+class FixedServer(Endpoint):
     """The server that the URL names, whatever it is."""
 
     settings: RedisSettings
-    can_fail_over: bool = False
+    can_fail_over = False
 
     def locate(self) -> RedisSettings:
         return self.settings
-
-    def check_ready(self, connection: Connection) -> None:
-        return
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,8 @@ class ClusterReplica(FixedServer):
         connection.execute(b"READONLY")
 
 
-class SentinelPrimary:
+class SentinelPrimary(Endpoint):
     """The primary of a service, which its Sentinels know."""
-
-    can_fail_over = True
 
     def __init__(self, settings: RedisSettings, name: str) -> None:
         self._settings = settings
@@ -285,10 +284,8 @@ def importing_slots(connection: Connection) -> set[int]:
     return {int(move.partition("-<-")[0]) for move in own.moves if "-<-" in move} if own else set()
 
 
-class ClusterShard:
+class ClusterShard(Endpoint):
     """The primary of one shard, whichever of its nodes that is."""
-
-    can_fail_over = True
 
     def __init__(self, settings: RedisSettings, cluster: ClusterMap, shard: Shard) -> None:
         self._settings = settings
@@ -302,9 +299,9 @@ class ClusterShard:
     def find(self, shards: t.Iterable[Shard]) -> Shard | None:
         """Return what has become of this shard: the same primary, or one that was its replica."""
         by_node = {shard.node: shard for shard in shards}
-        found = by_node.get(self.shard.node)
-        if found is None:
-            found = next((by_node[member] for member in sorted(self.shard.members) if member in by_node), None)
+        family = [by_node[node] for node in (self.shard.node, *sorted(self.shard.members)) if node in by_node]
+        # After a failover the old primary counts as one for a while still, without slots.
+        found = next((shard for shard in family if shard.slots), family[0] if family else None)
         if found is None and self.shard.slots:
             # A replica that has come from elsewhere meanwhile.
             most = max(by_node.values(), key=lambda shard: len(shard.slots & self.shard.slots), default=None)

@@ -204,6 +204,9 @@ def _remove(folder: Path) -> bool:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Another one may have removed the folder before, and a run made it anew: this lock would not hold that run off.
+        if not _is_current(descriptor, folder):
+            return False
         paths = list(folder.iterdir())
         ours = {path.stem + suffix for path in paths if path.suffix == ".json" for suffix in SUFFIXES.values()}
         if not all(

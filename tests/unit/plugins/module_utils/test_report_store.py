@@ -8,6 +8,7 @@ import fcntl
 import json
 import multiprocessing
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -228,6 +229,26 @@ def test_retention_leaves_a_run_that_is_being_written(tmp_path: Path) -> None:
         assert runs(tmp_path) == [run_id(1), run_id(2)]
     write_day(tmp_path, 2, keep=1)
     assert runs(tmp_path) == [run_id(2)]
+
+
+def test_retention_leaves_a_run_that_was_made_anew_while_it_waited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_day(tmp_path, 1)
+    write_day(tmp_path, 2)
+    real = fcntl.flock
+
+    def made_anew(descriptor: int, operation: int) -> None:
+        if operation & fcntl.LOCK_NB:
+            shutil.rmtree(tmp_path / run_id(1))
+            (tmp_path / run_id(1)).mkdir()
+            (tmp_path / run_id(1) / ".lock").touch()
+            (tmp_path / run_id(1) / ".host.json.partial").touch()
+        real(descriptor, operation)
+
+    monkeypatch.setattr(store.fcntl, "flock", made_anew)
+    assert write_day(tmp_path, 2, keep=1).removed == ()
+    assert (tmp_path / run_id(1) / ".host.json.partial").is_file()
 
 
 def _write_and_retain(base: str, barrier: Any, day: int) -> None:
