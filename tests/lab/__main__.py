@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Market Intel Brain
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring the lab up and down, and say how it is: `python -m lab build | up | down | status | env | kubectl ...`."""
+"""Bring the lab up and down, and say how it is: `python -m lab check | build | up | down | status | env | kubectl ...`."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _DOWN_SECONDS = 20.0
 def main(arguments: list[str]) -> int:
     command, *rest = arguments or ["help"]
     # In a cluster that is named, nothing has to be built.
-    commands = {"build": build, "up": up, "down": down, "status": status, "env": env}
+    commands = {"check": check_machine, "build": build, "up": up, "down": down, "status": status, "env": env}
     if own_cluster.wanted():
         own = (own_cluster.up, own_cluster.down, own_cluster.status, own_cluster.env)
         commands = {function.__name__: function for function in own}
