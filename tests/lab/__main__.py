@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Market Intel Brain
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring the lab up and down, and say how it is: `python -m lab check | build | up | down | status | env | kubectl ...`."""
+"""Bring the lab up and down, and say how it is: `python -m lab check|build|up|down|status|env|kubectl ...`."""
 
 from __future__ import annotations
 
