@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from ._deps import guarded
 
-KUBERNETES, (kubernetes_client, kubernetes_config, kubernetes_stream, urllib3_exceptions, websocket) = guarded(
+KUBERNETES, (kubernetes_client, kubernetes_config, kubernetes_stream, urllib3, urllib3_exceptions, websocket) = guarded(
     "kubernetes >= 24.2.0",
     "kubernetes.client",
     "kubernetes.config",
     "kubernetes.stream.ws_client",
+    "urllib3",
     "urllib3.exceptions",
     "websocket",
 )

@@ -2,18 +2,36 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One login at one Kubernetes API server. PRIVATE to the collection."""
+"""One login at one Kubernetes API server. PRIVATE to the collection.
+
+Objects are plain JSON: the typed models of the Python client cost half a second of imports, and thrice the time and
+memory of a long list.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+import time
 import typing as t
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlencode
 
-from .._deps_kubernetes import KUBERNETES, kubernetes_client, kubernetes_config, urllib3_exceptions
+from .._deps_kubernetes import KUBERNETES, kubernetes_client, kubernetes_config, urllib3, urllib3_exceptions
 from .._errors import InvalidInput, RunbookError, phrase
+
+Object = dict[str, t.Any]
+
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+PAGE = 500
+# What is asked by creating something that is never stored, and takes no dry run.
+_REVIEWS = "/apis/authorization.k8s.io/"
+_MOST_RETRIES = 5
+_LONGEST_RETRY_SECONDS = 30.0
 
 _IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
 
@@ -68,59 +86,131 @@ class Right:
 class ApiLogin:
     """A login at an API server; errors are sentences.
 
-    ``client`` is the ApiClient, ``server`` the API server's address and ``name`` what people call it.
+    ``client`` is the ApiClient, ``server`` the API server's address and ``name`` what people call it. With
+    ``dry_run``, each request that would change something is one that the API server only tries (``dryRun=All``).
+    ``skew`` is how many seconds the API server's clock is ahead of this one, as its last answer told.
     """
 
-    def __init__(self, settings: ApiSettings, user_agent: str) -> None:
+    def __init__(self, settings: ApiSettings, user_agent: str, *, dry_run: bool = False) -> None:
         """Read the login; raise InvalidInput where there is none. The API server is not asked yet."""
         if KUBERNETES.error:
             raise InvalidInput(
                 f"The Python library {KUBERNETES.requirement} is missing in {sys.executable}; install it there "
                 "(pip install kubernetes)."
             )
-        self._timeouts = (settings.connect_timeout, settings.timeout)
+        self._timeout = urllib3.Timeout(connect=settings.connect_timeout, read=settings.timeout)
         self.client = kubernetes_client.ApiClient(_configuration(settings))
         self.client.user_agent = user_agent
+        self.dry_run = dry_run
+        self.skew = 0.0
         self.server: str = self.client.configuration.host
         self.name = f"{self.server} (context {settings.context})" if settings.context else self.server
-        self.core = kubernetes_client.CoreV1Api(self.client)
 
-    def ask(self, what: str, function: t.Callable[..., t.Any], *arguments: t.Any, **options: t.Any) -> t.Any:
-        """Call a function of the client; raise ApiUnavailable, or ApiRefused with what was wanted (``to <what>``)."""
+    def get(self, what: str, path: str, **query: str) -> Object:
+        return self.request(what, "GET", path, query=query)
+
+    def find(self, what: str, path: str) -> Object | None:
+        """Return an object, or None if there is none."""
         try:
-            return function(*arguments, _request_timeout=self._timeouts, **options)
-        except kubernetes_client.ApiException as exc:
-            # What TLS says comes as an answer without a status.
-            raise (self._refused(what, exc) if exc.status else self._unavailable(exc)) from exc
-        except (urllib3_exceptions.HTTPError, OSError) as exc:
-            raise self._unavailable(exc) from exc
+            return self.get(what, path)
+        except ApiRefused as exc:
+            if exc.status != 404:
+                raise
+            return None
+
+    def pages(self, what: str, path: str, **query: str) -> t.Iterator[list[Object]]:
+        """Yield the items of a list in pages of 500; one that has become too old begins anew."""
+        seen: set[tuple[str, str]] = set()
+        options = {"limit": str(PAGE), **query}
+        while True:
+            try:
+                page = self.get(what, path, **options)
+            except ApiRefused as exc:
+                if exc.status != 410 or "continue" not in options:
+                    raise
+                del options["continue"]
+                continue
+            names = [(each["metadata"].get("namespace", ""), each["metadata"]["name"]) for each in page["items"]]
+            yield [each for each, name in zip(page["items"], names) if name not in seen]
+            seen.update(names)
+            following = page["metadata"].get("continue")
+            if not following:
+                return
+            options["continue"] = following
+
+    def items(self, what: str, path: str, **query: str) -> list[Object]:
+        return [each for page in self.pages(what, path, **query) for each in page]
+
+    def request(
+        self,
+        what: str,
+        method: str,
+        path: str,
+        *,
+        query: t.Mapping[str, str] | None = None,
+        body: t.Any = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        """Return the answer; raise ApiUnavailable, or ApiRefused with what was wanted (``to <what>``).
+
+        An API server that is too busy (429) is asked again when it says, which is safe: it has done nothing.
+        """
+        options = dict(query or {})
+        if self.dry_run and method != "GET" and not path.startswith(_REVIEWS):
+            options["dryRun"] = "All"
+        url = self.server + path + (f"?{urlencode(options)}" if options else "")
+        headers = {"User-Agent": self.client.user_agent, "Accept": "application/json"}
+        login = self.client.configuration.auth_settings().get("BearerToken")
+        if login:
+            headers["Authorization"] = login["value"]
+        if body is not None:
+            headers["Content-Type"] = content_type
+            body = json.dumps(body).encode()
+        for attempt in range(_MOST_RETRIES + 1):
+            try:
+                answer = self.client.rest_client.pool_manager.request(
+                    method, url, body=body, headers=headers, timeout=self._timeout, retries=False
+                )
+            except (urllib3_exceptions.HTTPError, OSError) as exc:
+                raise self._unavailable(exc) from exc
+            if answer.status != 429 or attempt == _MOST_RETRIES:
+                break
+            time.sleep(_retry_after(answer.headers.get("Retry-After"), attempt))
+        self._read_clock(answer.headers.get("Date"))
+        if answer.status >= 300:
+            raise self._refused(what, answer.status, answer.data, answer.reason)
+        return t.cast(Object, json.loads(answer.data)) if answer.data else {}
 
     def missing_rights(self, rights: t.Sequence[Right]) -> list[Right]:
         """Return those of the rights that this login has not, as the API server says."""
-        reviews = kubernetes_client.AuthorizationV1Api(self.client)
+        path = f"{_REVIEWS}v1/selfsubjectaccessreviews"
         return [
             right
             for right in rights
-            if not self.ask(
-                "review its own rights", reviews.create_self_subject_access_review, _review(right)
-            ).status.allowed
+            if not self.request("review its own rights", "POST", path, body=_review(right))["status"]["allowed"]
         ]
 
-    def _refused(self, what: str, cause: t.Any) -> ApiRefused:
+    def _read_clock(self, date: str | None) -> None:
         try:
-            said = str(json.loads(cause.body)["message"])
+            self.skew = (parsedate_to_datetime(date or "") - datetime.now(timezone.utc)).total_seconds()
+        except (TypeError, ValueError):
+            return
+
+    def _refused(self, what: str, status: int, body: bytes, reason: str | None) -> ApiRefused:
+        try:
+            said = str(json.loads(body)["message"])
         except (TypeError, ValueError, KeyError):
-            said = str(cause.reason)
-        if cause.status == 401:
+            said = str(reason)
+        if status == 401:
             message = (
                 f"The API server {self.name} does not accept the login (401 {said}), which may have expired; renew it "
                 "(kubeconfig or api_key), then run the same command again."
             )
-        elif cause.status == 403:
+        elif status == 403:
             message = f"The API server {self.name} does not let this login {what} ({said}); grant that right."
         else:
-            message = f"The API server {self.name} refused to {what} ({cause.status}: {phrase(said)})."
-        return ApiRefused(message, int(cause.status))
+            message = f"The API server {self.name} refused to {what} ({status}: {phrase(said)})."
+        return ApiRefused(message, status)
 
     def _unavailable(self, cause: BaseException) -> ApiUnavailable:
         reason = " ".join(str(getattr(cause, "reason", None) or cause).split()).removeprefix("SSLError ")
@@ -133,7 +223,12 @@ class ApiLogin:
         return ApiUnavailable(f"The API server {self.name} cannot be reached ({phrase(reason)}); {advice}.")
 
 
-def _review(right: Right) -> dict[str, t.Any]:
+def _retry_after(seconds: str | None, attempt: int) -> float:
+    wanted = float(seconds) if seconds and seconds.isdigit() else 0.5 * 2**attempt
+    return min(wanted, _LONGEST_RETRY_SECONDS)
+
+
+def _review(right: Right) -> Object:
     resource, _slash, subresource = right.resource.partition("/")
     attributes = {
         "verb": right.verb,
@@ -143,7 +238,11 @@ def _review(right: Right) -> dict[str, t.Any]:
         "namespace": right.namespace,
         "name": right.name,
     }
-    return {"spec": {"resourceAttributes": attributes}}
+    return {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
 
 
 def _configuration(settings: ApiSettings) -> t.Any:

@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-import typing as t
 from dataclasses import dataclass
 
 from .._errors import InvalidInput, RunbookError
-from .client import ApiLogin, ApiRefused, Right
+from .client import ApiLogin, Object, Right
 
 
 class NoPod(RunbookError):
@@ -54,7 +53,7 @@ def running_pods(login: ApiLogin, selection: PodSelection) -> list[RunningPod]:
         selector, target = _behind(login, selection)
         port = port or target
     where = selection.namespace
-    found = login.ask(f"list pods in {where}", login.core.list_namespaced_pod, where, label_selector=selector).items
+    found = login.items(f"list pods in {where}", _pods(where), labelSelector=selector)
     if not found:
         raise NoPod(
             f"No pod matches {selector} in the namespace {where} at {login.name}; look which labels there are "
@@ -62,10 +61,10 @@ def running_pods(login: ApiLogin, selection: PodSelection) -> list[RunningPod]:
         )
     alive = [pod for pod in found if _state(pod) == "Running"]
     if not alive:
-        states = ", ".join(sorted(f"{pod.metadata.name}: {_state(pod)}" for pod in found))
+        states = ", ".join(sorted(f"{pod['metadata']['name']}: {_state(pod)}" for pod in found))
         raise NoPod(f"None of the pods {selector} in the namespace {where} is running ({states}); repair them first.")
     default = str(selection.default_port)
-    pods = [RunningPod(pod.metadata.name, _port(pod, port or default, selection.container)) for pod in alive]
+    pods = [RunningPod(pod["metadata"]["name"], _port(pod, port or default, selection.container)) for pod in alive]
     return sorted(pods, key=lambda pod: pod.name)
 
 
@@ -73,58 +72,58 @@ def find_pod(login: ApiLogin, namespace: str, host: str) -> str:
     """Return the name of the pod that has an IP address or that a host name stands for; raise NoPod."""
     if not host.replace(".", "").isdigit() and ":" not in host:
         return host.partition(".")[0]
-    found = login.ask(
-        f"list pods in {namespace}",
-        login.core.list_namespaced_pod,
-        namespace,
-        field_selector=f"status.podIP={host}",
-    ).items
-    names = [pod.metadata.name for pod in found if _state(pod) == "Running"]
+    found = login.items(f"list pods in {namespace}", _pods(namespace), fieldSelector=f"status.podIP={host}")
+    names = [pod["metadata"]["name"] for pod in found if _state(pod) == "Running"]
     if not names:
         raise NoPod(f"No running pod in the namespace {namespace} has the address {host}; is it that of a service?")
     return str(names[0])
 
 
-def _state(pod: t.Any) -> str:
-    return "Terminating" if pod.metadata.deletion_timestamp else str(pod.status.phase)
+def _pods(namespace: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/pods"
+
+
+def _state(pod: Object) -> str:
+    return "Terminating" if pod["metadata"].get("deletionTimestamp") else str(pod["status"].get("phase"))
 
 
 def _behind(login: ApiLogin, selection: PodSelection) -> tuple[str, str]:
     """Return the label selector of a Service, and the port that it leads to."""
     name, where = selection.service, selection.namespace
-    try:
-        spec = login.ask(f"get the service {name} in {where}", login.core.read_namespaced_service, name, where).spec
-    except ApiRefused as exc:
-        if exc.status != 404:
-            raise
+    found = login.find(f"get the service {name} in {where}", f"/api/v1/namespaces/{where}/services/{name}")
+    if found is None:
         raise InvalidInput(
             f"There is no service {name} in the namespace {where} at {login.name}; name another (kubectl get services "
             f"-n {where}), or pods by a selector."
-        ) from None
-    if not spec.selector:
+        )
+    spec = found["spec"]
+    if not spec.get("selector"):
         raise InvalidInput(f"The service {name} in the namespace {where} selects no pods; name pods by a selector.")
-    selector = ",".join(f"{label}={value}" for label, value in sorted(spec.selector.items()))
-    ports = [port for port in spec.ports or [] if len(spec.ports) == 1 or port.port == selection.default_port]
+    selector = ",".join(f"{label}={value}" for label, value in sorted(spec["selector"].items()))
+    all_ports = spec.get("ports") or []
+    ports = [port for port in all_ports if len(all_ports) == 1 or port["port"] == selection.default_port]
     if not ports and not selection.port:
-        known = ", ".join(f"{port.port}{f' ({port.name})' if port.name else ''}" for port in spec.ports or [])
+        known = ", ".join(f"{port['port']} ({port.get('name', 'no name')})" for port in all_ports)
         raise InvalidInput(
             f"The service {name} in the namespace {where} has the ports {known or 'none'}; name the port of the "
             "container in port, or the one of the service in the URL."
         )
-    return selector, str(ports[0].target_port or ports[0].port) if ports else ""
+    return selector, str(ports[0].get("targetPort") or ports[0]["port"]) if ports else ""
 
 
-def _port(pod: t.Any, port: str, container: str) -> int:
-    containers = [found for found in pod.spec.containers if container in ("", found.name)]
+def _port(pod: Object, port: str, container: str) -> int:
+    name = pod["metadata"]["name"]
+    containers = [found for found in pod["spec"]["containers"] if container in ("", found["name"])]
     if not containers:
-        names = ", ".join(found.name for found in pod.spec.containers)
-        raise InvalidInput(f"The pod {pod.metadata.name} has no container {container}; it has {names}.")
+        names = ", ".join(found["name"] for found in pod["spec"]["containers"])
+        raise InvalidInput(f"The pod {name} has no container {container}; it has {names}.")
     if port.isdigit():
         if not 0 < int(port) < 65536:
             raise InvalidInput(f"The port {port} is none; allowed is 1 to 65535, or the name of a container's port.")
         return int(port)
-    named = {entry.name: entry.container_port for found in containers for entry in found.ports or []}
+    entries = [entry for found in containers for entry in found.get("ports", [])]
+    named = {entry["name"]: entry["containerPort"] for entry in entries if entry.get("name")}
     if port not in named:
-        known = ", ".join(sorted(name for name in named if name)) or "no port with a name"
-        raise InvalidInput(f"The pod {pod.metadata.name} has no port {port!r}; it has {known}: name one, or a number.")
+        known = ", ".join(sorted(named)) or "no port with a name"
+        raise InvalidInput(f"The pod {name} has no port {port!r}; it has {known}: name one, or a number.")
     return int(named[port])

@@ -97,12 +97,10 @@ class PodNetwork:
     def _password(self, secret: PasswordSecret) -> str:
         where = self._pods.namespace
         what = f"get the secret {secret.name} in {where}"
-        try:
-            found = self._reached.ask(what, self._reached.core.read_namespaced_secret, secret.name, where).data or {}
-        except ApiRefused as exc:
-            if exc.status != 404:
-                raise
-            raise InvalidInput(f"There is no secret {secret.name} in the namespace {where}; name another.") from exc
+        stored = self._reached.find(what, f"/api/v1/namespaces/{where}/secrets/{secret.name}")
+        if stored is None:
+            raise InvalidInput(f"There is no secret {secret.name} in the namespace {where}; name another.")
+        found = stored.get("data") or {}
         key = secret.key or ("password" if "password" in found or len(found) != 1 else next(iter(found)))
         if key not in found:
             raise InvalidInput(

@@ -1,0 +1,179 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A Lease of the cluster that one run at a time holds. PRIVATE to the collection.
+
+It is the only state of a run in a cluster. Every write carries the resourceVersion of what was read, so that of two
+runs that see it expire one takes it. It expires by itself: nobody has to clean up after a run that was killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from .._errors import Refused, RunbookError
+from .client import ApiLogin, ApiRefused, Object, Right
+
+GROUP = "coordination.k8s.io"
+DEFAULT_SECONDS = 120
+_CONFLICT = 409
+_MOST_CONFLICTS = 5
+
+
+@dataclass(frozen=True)
+class LeaseName:
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def collection(self) -> str:
+        return f"/apis/{GROUP}/v1/namespaces/{self.namespace}/leases"
+
+    @property
+    def path(self) -> str:
+        return f"{self.collection}/{self.name}"
+
+    def rights(self) -> list[Right]:
+        """Return what has to be allowed to hold it."""
+        named = [Right(verb, "leases", self.namespace, self.name, GROUP) for verb in ("get", "update")]
+        return [Right("create", "leases", self.namespace, group=GROUP), *named]
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a Lease until when; ``expired`` is as the API server's clock says."""
+
+    run_id: str
+    until: datetime
+    expired: bool
+
+
+def holder(login: ApiLogin, lease: LeaseName) -> Holder | None:
+    """Return who holds a Lease, even if it has expired; None if it was given back or never taken."""
+    return _holder(login, login.find(f"get the lease {lease}", lease.path))
+
+
+def acquire(login: ApiLogin, lease: LeaseName, run_id: str, seconds: int = DEFAULT_SECONDS) -> Holder | None:
+    """Hold a Lease for so many seconds, and return the run that it was taken over from, if there is one.
+
+    A run takes its own again, and one that has expired. Raises Refused while another run holds it.
+    """
+    for _attempt in range(_MOST_CONFLICTS):
+        found = login.find(f"get the lease {lease}", lease.path)
+        before = _holder(login, found)
+        if before and before.run_id != run_id and not before.expired:
+            raise Refused(
+                f"The run {before.run_id} is at work in the namespace {lease.namespace} (it holds the lease "
+                f"{lease.name} until {before.until:%H:%M:%S} UTC); wait until it has finished, or until then."
+            )
+        try:
+            _write(login, lease, found, run_id, seconds)
+        except ApiRefused as exc:
+            if exc.status != _CONFLICT:
+                raise
+            continue
+        return before if before and before.run_id != run_id else None
+    raise RunbookError(f"The lease {lease} is being written by others all the time; run the same command again.")
+
+
+def release(login: ApiLogin, lease: LeaseName, run_id: str) -> bool:
+    """Give a Lease back; return False if it is not this run's any more."""
+    for _attempt in range(_MOST_CONFLICTS):
+        found = login.find(f"get the lease {lease}", lease.path)
+        before = _holder(login, found)
+        if before is None or before.run_id != run_id:
+            return False
+        try:
+            _write(login, lease, found, "", 1)
+        except ApiRefused as exc:
+            if exc.status != _CONFLICT:
+                raise
+            continue
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def kept(login: ApiLogin, lease: LeaseName | None, run_id: str, seconds: int = DEFAULT_SECONDS) -> t.Iterator[Keeper]:
+    """Hold a Lease while the block works, renewed by a thread; it stays held afterwards, for the run's next step.
+
+    Nothing is held without a name, or where the login only tries.
+    """
+    keeper = Keeper(login, lease, run_id, seconds)
+    if lease is None or login.dry_run:
+        yield keeper
+        return
+    acquire(login, lease, run_id, seconds)
+    thread = threading.Thread(target=keeper.run, name=f"lease {lease}", daemon=True)
+    thread.start()
+    try:
+        yield keeper
+        keeper.check()
+    finally:
+        keeper.stop()
+        thread.join()
+
+
+class Keeper:
+    """Renews a Lease every third of its time."""
+
+    def __init__(self, login: ApiLogin, lease: LeaseName | None, run_id: str, seconds: int) -> None:
+        self._login, self._lease, self._run_id, self._seconds = login, lease, run_id, seconds
+        self._over = threading.Event()
+        self._lost: RunbookError | None = None
+
+    def check(self) -> None:
+        """Raise, at a safe point, if another run has the Lease now."""
+        if self._lost:
+            raise self._lost
+
+    def stop(self) -> None:
+        self._over.set()
+
+    def run(self) -> None:
+        while not self._over.wait(self._seconds / 3):
+            try:
+                acquire(self._login, t.cast(LeaseName, self._lease), self._run_id, self._seconds)
+            except Refused as exc:
+                self._lost = exc
+                return
+            # An API server that is away for a moment; while it is, nobody else gets the Lease either.
+            except RunbookError:
+                continue
+
+
+def _holder(login: ApiLogin, found: Object | None) -> Holder | None:
+    spec = (found or {}).get("spec") or {}
+    if not spec.get("holderIdentity"):
+        return None
+    renewed = datetime.fromisoformat(spec["renewTime"].replace("Z", "+00:00"))
+    until = renewed + timedelta(seconds=spec.get("leaseDurationSeconds") or 0)
+    return Holder(spec["holderIdentity"], until, _now(login) > until)
+
+
+def _write(login: ApiLogin, lease: LeaseName, found: Object | None, run_id: str, seconds: int) -> None:
+    now = _now(login).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    before = (found or {}).get("spec") or {}
+    spec: Object = {"holderIdentity": run_id, "leaseDurationSeconds": seconds, "renewTime": now}
+    same = before.get("holderIdentity") == run_id
+    spec["acquireTime"] = before.get("acquireTime", now) if same else now
+    spec["leaseTransitions"] = before.get("leaseTransitions", 0) + (not same)
+    metadata = {"name": lease.name, "namespace": lease.namespace}
+    if found:
+        metadata["resourceVersion"] = found["metadata"]["resourceVersion"]
+    body = {"apiVersion": f"{GROUP}/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+    method, path = ("PUT", lease.path) if found else ("POST", lease.collection)
+    login.request(f"write the lease {lease}", method, path, body=body)
+
+
+def _now(login: ApiLogin) -> datetime:
+    """The time of the API server, which all who share a Lease agree on."""
+    return datetime.now(timezone.utc) + timedelta(seconds=login.skew)
