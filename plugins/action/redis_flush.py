@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Prints what a redis module reports of its progress, while the module runs."""
+"""Prints what a module reports of its progress, while the module runs."""
 
 from __future__ import annotations
 

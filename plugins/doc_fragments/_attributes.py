@@ -49,3 +49,13 @@ attributes:
     membership:
       - market_intel.runbooks.redis
 """
+
+    ACTIONGROUP_K8S = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/market_intel.runbooks.k8s) in C(module_defaults) to set the login options once.
+    support: full
+    membership:
+      - market_intel.runbooks.k8s
+"""

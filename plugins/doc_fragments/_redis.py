@@ -188,21 +188,6 @@ requirements:
   - kubernetes >= 24.2.0 (Python library), if O(kubernetes) is given
 """
 
-    PROGRESS = r"""
-options:
-  progress:
-    description: Set by the action plugin of the same name; not for playbooks.
-    type: dict
-    suboptions:
-      path:
-        description: File to which progress is appended as JSON lines.
-        type: path
-      controllers:
-        description: Process ids whose end stops the run.
-        type: list
-        elements: int
-"""
-
     CACHES = r"""
 options:
   caches:

@@ -21,7 +21,7 @@ extends_documentation_fragment:
   - market_intel.runbooks._attributes.actiongroup_redis
   - market_intel.runbooks._redis
   - market_intel.runbooks._redis.caches
-  - market_intel.runbooks._redis.progress
+  - market_intel.runbooks._progress
 options:
   interval:
     description: Over how many seconds the hit ratio is taken.
@@ -139,14 +139,16 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.catal
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.options import (
     LIBRARIES,
     caches_argument_spec,
-    progress_argument_spec,
     redis_argument_spec,
     redis_settings,
-    stop_and_progress,
 )
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.report import stats_report
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.stats import run_stats
 from ansible_collections.market_intel.runbooks.plugins.module_utils._run import check_run_id, new_run_id, utc_now
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run_options import (
+    progress_argument_spec,
+    stop_and_progress,
+)
 
 FIGURES = {
     "interval": {"type": "float", "default": 1.0},

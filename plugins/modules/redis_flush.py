@@ -24,7 +24,7 @@ extends_documentation_fragment:
   - market_intel.runbooks._attributes.actiongroup_redis
   - market_intel.runbooks._redis
   - market_intel.runbooks._redis.caches
-  - market_intel.runbooks._redis.progress
+  - market_intel.runbooks._progress
 attributes:
   check_mode:
     support: full
@@ -381,10 +381,8 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.optio
     caches_argument_spec,
     flush_argument_spec,
     flush_request,
-    progress_argument_spec,
     redis_argument_spec,
     redis_settings,
-    stop_and_progress,
 )
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.report import flush_diff, flush_report
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.run_flush import FlushOptions, run_flush
@@ -393,6 +391,10 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._run import 
     check_run_id,
     new_run_id,
     utc_now,
+)
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run_options import (
+    progress_argument_spec,
+    stop_and_progress,
 )
 
 OPTIONS = {

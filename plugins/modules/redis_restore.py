@@ -19,7 +19,7 @@ extends_documentation_fragment:
   - market_intel.runbooks._attributes
   - market_intel.runbooks._attributes.actiongroup_redis
   - market_intel.runbooks._redis
-  - market_intel.runbooks._redis.progress
+  - market_intel.runbooks._progress
 attributes:
   check_mode:
     support: full
@@ -152,10 +152,8 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._errors impo
 from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.options import (
     LIBRARIES,
-    progress_argument_spec,
     redis_argument_spec,
     redis_settings,
-    stop_and_progress,
 )
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.report import restore_report
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.restore import RestoreRequest, run_restore
@@ -164,6 +162,10 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._run import 
     check_run_id,
     new_run_id,
     utc_now,
+)
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run_options import (
+    progress_argument_spec,
+    stop_and_progress,
 )
 
 OPTIONS = {

@@ -14,7 +14,6 @@ from .._deps import HIREDIS, REDIS
 from .._errors import InvalidInput
 from .._k8s.options import LOGIN_SECRETS, login_argument_spec, login_options
 from .._module import ArgumentSpec
-from .._run import Progress, Stop
 from .catalogue import select_caches
 from .connection import RedisSettings, url_of
 from .plan import FlushRequest
@@ -172,23 +171,3 @@ def _in_pods(given: t.Mapping[str, t.Any], kubernetes: t.Mapping[str, t.Any]) ->
         shown,
     )
     return {"url": url, "network": network}
-
-
-def progress_argument_spec() -> ArgumentSpec:
-    """The option by which the action plugin hears of a module's progress, and the module of the plugin's end."""
-    return ArgumentSpec(
-        {
-            "progress": {
-                "type": "dict",
-                "options": {"path": {"type": "path"}, "controllers": {"type": "list", "elements": "int"}},
-            }
-        }
-    )
-
-
-def stop_and_progress(params: t.Mapping[str, t.Any]) -> tuple[Stop, Progress]:
-    """Return the module's stop request, with its signal handlers installed, and its progress."""
-    progress = params["progress"] or {}
-    stop = Stop(progress.get("controllers") or ())
-    stop.install()
-    return stop, Progress(progress.get("path"))

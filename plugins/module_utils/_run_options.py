@@ -1,0 +1,32 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The option by which a module tells of its progress; in step with doc_fragments/_progress.py. PRIVATE."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ._module import ArgumentSpec
+from ._run import Progress, Stop
+
+
+def progress_argument_spec() -> ArgumentSpec:
+    """The option by which the action plugin hears of a module's progress, and the module of the plugin's end."""
+    return ArgumentSpec(
+        {
+            "progress": {
+                "type": "dict",
+                "options": {"path": {"type": "path"}, "controllers": {"type": "list", "elements": "int"}},
+            }
+        }
+    )
+
+
+def stop_and_progress(params: t.Mapping[str, t.Any]) -> tuple[Stop, Progress]:
+    """Return the module's stop request, with its signal handlers installed, and its progress."""
+    progress = params["progress"] or {}
+    stop = Stop(progress.get("controllers") or ())
+    stop.install()
+    return stop, Progress(progress.get("path"))
