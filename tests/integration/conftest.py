@@ -14,7 +14,7 @@ import pytest
 
 from lab.__main__ import check_machine
 from lab.place import LabError
-from support.lab import Lab
+from support.lab import CheckoutLab, Lab
 from support.servers import FLAVOURS, RedisServer
 from support.topologies import RedisCluster, SentinelSet
 
@@ -86,7 +86,13 @@ def sentinels(any_sentinels: SentinelSet) -> SentinelSet:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Return a lab that is up; where there can be none, say why, which is a failure in a CI."""
+    """Return a lab that is up; where there can be none, say why, which is a failure in a CI.
+
+    LAB_REUSE=1 takes the one of `make lab-up`, which saves its start in an edit-test loop.
+    """
+    if os.environ.get("LAB_REUSE") and CheckoutLab().is_up():
+        yield CheckoutLab()
+        return
     try:
         check_machine()
     except LabError as error:
