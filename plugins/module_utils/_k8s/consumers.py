@@ -1,0 +1,497 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who uses a Secret, and how a new content of it gets there. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from .._errors import InvalidInput
+from .client import ApiLogin, Object, Right
+from .rollout_status import ON_DELETE, kept_pods, rollout_status, update_type, wanted_pods
+
+RELOAD_ANNOTATION = "market-intel.runbooks/reload"
+TRUST_KEY = "ca.crt"
+
+HOT, RESTART, EXTERNAL, TRUST, NONE, OPERATOR = "hot", "restart", "external", "trust", "none", "operator"
+# What an annotation or an override may say.
+CHOICES = (HOT, RESTART, EXTERNAL, NONE)
+ROLLING_KINDS = ("Deployment", "StatefulSet", "DaemonSet")
+
+# What a running container keeps, whatever becomes of the Secret.
+_FIXED_WAYS = {"env": "an environment variable", "envfrom": "environment variables", "subpath": "a subPath mount"}
+_APPS, _BATCH = "/apis/apps/v1", "/apis/batch/v1"
+_KINDS = {
+    "Deployment": (_APPS, "deployments"),
+    "StatefulSet": (_APPS, "statefulsets"),
+    "DaemonSet": (_APPS, "daemonsets"),
+    "ReplicaSet": (_APPS, "replicasets"),
+    "CronJob": (_BATCH, "cronjobs"),
+    "Job": (_BATCH, "jobs"),
+    "Pod": ("/api/v1", "pods"),
+    "Ingress": ("/apis/networking.k8s.io/v1", "ingresses"),
+}
+_BUDGETS = ("/apis/policy/v1", "poddisruptionbudgets")
+# Their owner is a consumer itself; of anything else, nobody here knows how it restarts what it owns.
+_KNOWN_OWNERS = {"ReplicaSet": ("Deployment",), "Job": ("CronJob",)}
+_POD_OWNERS = ("ReplicaSet", "StatefulSet", "DaemonSet", "Job")
+_RELOADER = "reloader.stakater.com"
+
+
+class Use(t.NamedTuple):
+    """How containers get a Secret: volume, projected, subpath, env, envfrom, csi, ingress or trust (only ca.crt)."""
+
+    secret: str
+    way: str
+    containers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """A workload, or an Ingress, that uses Secrets.
+
+    ``reload`` says how a new content gets there: hot (it reads it again by itself), restart (ours to do), external
+    (somebody else restarts it), trust (it needs only the authority's certificate), none (nothing is running that
+    needs it) or operator (it has to be restarted, but not by us). ``why`` says why, as a part of a sentence;
+    ``problems`` are sentences. ``owner`` is the custom resource that it belongs to. ``found`` is the object.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    uses: tuple[Use, ...]
+    reload: str
+    why: str
+    owner: str = ""
+    problems: tuple[str, ...] = ()
+    found: Object = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def key(self) -> str:
+        """As people name it: ``deployment/api-gateway``."""
+        return f"{self.kind.lower()}/{self.name}"
+
+    @property
+    def path(self) -> str:
+        return f"{_collection(_KINDS[self.kind], self.namespace)}/{self.name}"
+
+    @property
+    def served(self) -> tuple[str, ...]:
+        """The Secrets of which it takes more than the authority's certificate."""
+        return tuple(dict.fromkeys(use.secret for use in self.uses if use.way != TRUST))
+
+    def containers(self, secret: str) -> tuple[str, ...]:
+        """Return the containers that take more of a Secret than the authority's certificate."""
+        taking = (use.containers for use in self.uses if use.secret == secret and use.way != TRUST)
+        return tuple(dict.fromkeys(name for names in taking for name in names))
+
+    def to_plain(self) -> dict[str, t.Any]:
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "reload": self.reload,
+            "uses": [{"secret": use.secret, "way": use.way, "containers": list(use.containers)} for use in self.uses],
+            "why": self.why,
+            "owner": self.owner,
+            "problems": list(self.problems),
+        }
+
+
+@dataclass(frozen=True)
+class ServingPod:
+    """A running pod that is not about to end; ``ports`` are pairs of container and TCP port."""
+
+    name: str
+    ready: bool
+    ports: tuple[tuple[str, int], ...]
+
+    def ports_of(self, containers: t.Collection[str]) -> tuple[int, ...]:
+        """Return the ports of some containers; those of all of them where these name none, as init containers do."""
+        own = [port for container, port in self.ports if container in containers]
+        return tuple(dict.fromkeys(own or [port for _container, port in self.ports]))
+
+
+def rights(namespace: str) -> list[Right]:
+    """Return what has to be allowed to find consumers, their pods and their disruption budgets."""
+    groups = [(path, plural) for path, plural in (*_KINDS.values(), _BUDGETS)]
+    return [Right("list", plural, namespace, group=_group(path)) for path, plural in groups]
+
+
+def find_consumers(
+    login: ApiLogin,
+    namespace: str,
+    secrets: t.Collection[str],
+    overrides: t.Mapping[str, str] | None = None,
+) -> list[Consumer]:
+    """Return who uses Secrets of a namespace, each once, with one LIST per kind.
+
+    ``overrides`` say how to reload some of them, as in ``{"deployment/api-gateway": "hot"}``.
+    """
+    wanted = check_overrides(overrides or {})
+    found = []
+    for kind, place in _KINDS.items():
+        for each in login.items(f"list {place[1]} in {namespace}", _collection(place, namespace)):
+            uses = _uses(kind, each, secrets)
+            if uses and not _is_of_another(kind, each) and not _is_over(kind, each):
+                found.append(_judge(kind, namespace, each, uses, wanted))
+    return found
+
+
+def check_overrides(overrides: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """Return overrides with their keys in lower case; raise InvalidInput."""
+    for key, value in overrides.items():
+        kind, slash, name = str(key).partition("/")
+        if not slash or not name or kind.lower() not in {kind.lower() for kind in _KINDS} or value not in CHOICES:
+            raise InvalidInput(
+                f"The override {key}: {value} is not valid; allowed is a kind and a name, as in "
+                f"deployment/api-gateway, with one of {', '.join(CHOICES)}."
+            )
+    return {str(key).lower(): str(value) for key, value in overrides.items()}
+
+
+def disruption_budgets(login: ApiLogin, namespace: str) -> list[Object]:
+    return login.items(f"list {_BUDGETS[1]} in {namespace}", _collection(_BUDGETS, namespace))
+
+
+def pods_of(login: ApiLogin, consumer: Consumer) -> list[ServingPod]:
+    """Return the running pods of a consumer, ordered by name; none for what has no pods of its own."""
+    where = consumer.namespace
+    if consumer.kind == "Pod":
+        pod = login.find(f"get the pod {consumer.name} in {where}", consumer.path)
+        return [_serving(pod)] if pod and _is_serving(pod) else []
+    selector = selector_text(consumer.found["spec"].get("selector") or {})
+    if not selector:
+        return []
+    owners = {consumer.found["metadata"]["uid"]}
+    if consumer.kind == "Deployment":
+        place = _KINDS["ReplicaSet"]
+        sets = login.items(f"list {place[1]} in {where}", _collection(place, where), labelSelector=selector)
+        owners = {each["metadata"]["uid"] for each in sets if _owner_uids(each) & owners}
+    pods = login.items(f"list pods in {where}", _collection(_KINDS["Pod"], where), labelSelector=selector)
+    mine = [_serving(pod) for pod in pods if _owner_uids(pod) & owners and _is_serving(pod)]
+    return sorted(mine, key=lambda pod: pod.name)
+
+
+def selector_text(selector: Object) -> str:
+    """Return a label selector as a query has it."""
+    parts = [f"{label}={value}" for label, value in sorted((selector.get("matchLabels") or {}).items())]
+    for each in selector.get("matchExpressions") or []:
+        values = f"({','.join(each.get('values') or [])})"
+        forms = {"In": f"{each['key']} in {values}", "NotIn": f"{each['key']} notin {values}", "Exists": each["key"]}
+        parts.append(forms.get(each["operator"], f"!{each['key']}"))
+    return ",".join(parts)
+
+
+# -- without downtime ------------------------------------------------------------------------------------------------
+
+
+def downtime_reasons(consumer: Consumer, budgets: t.Sequence[Object]) -> list[str]:
+    """Say why a restart could not be had, or not without a moment in which nothing serves; sentences.
+
+    ``budgets`` are the PodDisruptionBudgets of the namespace. A rollout is not bound by them, but counts against them.
+    """
+    if consumer.kind not in ROLLING_KINDS or consumer.reload not in (RESTART, EXTERNAL):
+        return []
+    what = f"{consumer.kind} {consumer.name}"
+    return [f"{what} {reason}." for reason in _reasons(consumer.kind, consumer.found, consumer, budgets)]
+
+
+def _reasons(kind: str, found: Object, consumer: Consumer, budgets: t.Sequence[Object]) -> t.Iterator[str]:
+    wanted = wanted_pods(kind, found)
+    if found["spec"].get("paused"):
+        yield "is paused, so that a restart would not begin: resume its rollout first"
+    if update_type(kind, found) == "Recreate":
+        yield "has the strategy Recreate, which ends all pods before new ones start"
+    elif wanted and kept_pods(kind, found) < 1:
+        pods = "its only pod" if wanted == 1 else f"all of its {wanted} pods at once"
+        yield f"may lose {pods} during a restart: give it a second replica, or maxSurge with maxUnavailable 0"
+    without = _without_readiness(consumer)
+    if without:
+        yield (
+            f"has no readinessProbe for {', '.join(without)}, so that a new pod counts as ready before it serves and "
+            "the old one ends too early"
+        )
+    status = rollout_status(kind, found)
+    if not status.done and not found["spec"].get("paused"):
+        yield f"has a rollout under way ({status.says})"
+    labels = (_template(kind, found).get("metadata") or {}).get("labels") or {}
+    for budget in budgets:
+        health = budget.get("status") or {}
+        healthy, needed = health.get("currentHealthy", 0), health.get("desiredHealthy", 0)
+        if healthy < needed and _selects(budget["spec"].get("selector"), labels):
+            name = budget["metadata"]["name"]
+            yield f"has a disruption budget that is not met now ({name}: {healthy} of {needed} pods are healthy)"
+
+
+def _without_readiness(consumer: Consumer) -> list[str]:
+    containers = _lasting_containers(_template(consumer.kind, consumer.found)["spec"])
+    users = {name for secret in consumer.served for name in consumer.containers(secret)}
+    serving = [each for each in containers if each["name"] in users] or containers
+    return [each["name"] for each in serving if not each.get("readinessProbe")]
+
+
+def _selects(selector: Object | None, labels: t.Mapping[str, str]) -> bool:
+    if selector is None:
+        return False
+    if any(labels.get(label) != value for label, value in (selector.get("matchLabels") or {}).items()):
+        return False
+    for each in selector.get("matchExpressions") or []:
+        key, values = each["key"], each.get("values") or []
+        holds = {
+            "In": labels.get(key) in values,
+            "NotIn": labels.get(key) not in values,
+            "Exists": key in labels,
+            "DoesNotExist": key not in labels,
+        }
+        if not holds[each["operator"]]:
+            return False
+    return True
+
+
+# -- what an object uses ---------------------------------------------------------------------------------------------
+
+
+class _Source(t.NamedTuple):
+    """What a volume holds of a Secret: its keys by their paths, or None for all of them."""
+
+    secret: str
+    way: str
+    keys: dict[str, str] | None
+
+
+def _uses(kind: str, found: Object, secrets: t.Collection[str]) -> tuple[Use, ...]:
+    if kind == "Ingress":
+        names = dict.fromkeys(entry.get("secretName", "") for entry in found["spec"].get("tls") or [])
+        return tuple(Use(name, "ingress", ()) for name in names if name in secrets)
+    return _pod_uses(_template(kind, found).get("spec") or {}, secrets)
+
+
+def _pod_uses(spec: Object, secrets: t.Collection[str]) -> tuple[Use, ...]:
+    """Return how the containers of a pod's spec use some Secrets."""
+    volumes = {volume["name"]: _sources(volume) for volume in spec.get("volumes") or []}
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for group in ("initContainers", "containers", "ephemeralContainers"):
+        for container in spec.get(group) or []:
+            for secret, way in _container_uses(container, volumes):
+                if secret in secrets:
+                    found.setdefault((secret, way), {})[container["name"]] = None
+    return tuple(Use(secret, way, tuple(names)) for (secret, way), names in found.items())
+
+
+def _sources(volume: Object) -> list[_Source]:
+    if volume.get("secret"):
+        return [_source(volume["secret"], "secretName", "volume")]
+    projected = (volume.get("projected") or {}).get("sources") or []
+    found = [_source(each["secret"], "name", "projected") for each in projected if each.get("secret")]
+    login = (volume.get("csi") or {}).get("nodePublishSecretRef")
+    return [*found, _Source(login["name"], "csi", None)] if login else found
+
+
+def _source(entry: Object, name: str, way: str) -> _Source:
+    items = entry.get("items")
+    return _Source(entry.get(name, ""), way, {item["path"]: item["key"] for item in items} if items else None)
+
+
+def _container_uses(container: Object, volumes: t.Mapping[str, list[_Source]]) -> t.Iterator[tuple[str, str]]:
+    for mount in container.get("volumeMounts") or []:
+        for source in volumes.get(mount["name"], []):
+            way = _mounted(source, mount.get("subPath", ""), bool(mount.get("subPathExpr")))
+            if way:
+                yield source.secret, way
+    for variable in container.get("env") or []:
+        reference = (variable.get("valueFrom") or {}).get("secretKeyRef")
+        if reference:
+            yield reference.get("name", ""), TRUST if reference.get("key") == TRUST_KEY else "env"
+    for entry in container.get("envFrom") or []:
+        if entry.get("secretRef"):
+            yield entry["secretRef"].get("name", ""), "envfrom"
+
+
+def _mounted(source: _Source, sub_path: str, computed: bool) -> str:
+    """Return the way in which a mount takes a part of a volume; empty if it takes nothing of this Secret."""
+    keys = source.keys
+    if sub_path:
+        inside = f"{sub_path}/"
+        paths = {sub_path: sub_path} if keys is None else keys
+        taken = {key for path, key in paths.items() if path == sub_path or path.startswith(inside)}
+        if not taken:
+            return ""
+    else:
+        taken = set(keys.values()) if keys else {""}
+    if taken == {TRUST_KEY}:
+        return TRUST
+    return "subpath" if sub_path or computed else source.way
+
+
+# -- how it is reloaded ----------------------------------------------------------------------------------------------
+
+
+def _judge(
+    kind: str, namespace: str, found: Object, uses: tuple[Use, ...], overrides: t.Mapping[str, str] | None = None
+) -> Consumer:
+    """Return the consumer that an object is."""
+    name, owner, problems = found["metadata"]["name"], _owner(found), []
+    wanted, said_by = _wanted(kind, found, overrides or {})
+    if wanted and wanted not in CHOICES:
+        problems.append(
+            f"The annotation {RELOAD_ANNOTATION} of {kind} {name} is {wanted!r}; allowed are {', '.join(CHOICES)}."
+        )
+        wanted = ""
+    fixed = sorted({use.way for use in uses if use.way in _FIXED_WAYS})
+    if wanted == HOT and fixed:
+        problems.append(
+            f"{kind} {name} cannot be hot, as {said_by} says: {' and '.join(_FIXED_WAYS[way] for way in fixed)} of a "
+            "running container never changes; mount the whole volume, or have it restarted."
+        )
+        wanted = ""
+    reload, why = _reload(kind, found, uses, wanted, said_by)
+    partition = ((found["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}).get("partition")
+    if reload == RESTART and kind == "StatefulSet" and partition:
+        problems.append(
+            f"StatefulSet {name} has the partition {partition}, so that a restart leaves the pods below that number as "
+            "they are; set it to 0."
+        )
+    return Consumer(kind, namespace, name, uses, reload, why, owner, tuple(problems), found)
+
+
+def _wanted(kind: str, found: Object, overrides: t.Mapping[str, str]) -> tuple[str, str]:
+    override = overrides.get(f"{kind}/{found['metadata']['name']}".lower(), "")
+    if override:
+        return override, "an override"
+    for place in (found, _template(kind, found)):
+        said = ((place.get("metadata") or {}).get("annotations") or {}).get(RELOAD_ANNOTATION, "")
+        if said:
+            return str(said), "its annotation"
+    return "", ""
+
+
+def _reload(kind: str, found: Object, uses: tuple[Use, ...], wanted: str, said_by: str) -> tuple[str, str]:
+    if kind == "Ingress":
+        return NONE, "its controller reads the Secret by itself"
+    if kind in ("Job", "CronJob"):
+        return NONE, "its next run reads the Secret anew"
+    if wanted in (HOT, EXTERNAL, NONE):
+        return wanted, f"{said_by} says so"
+    if not wanted and all(use.way == TRUST for use in uses):
+        return TRUST, f"it takes only {TRUST_KEY}"
+    if kind == "Pod" and not _owner(found):
+        return OPERATOR, "nobody would make this pod again: delete it and create it again"
+    if kind not in ROLLING_KINDS:
+        return OPERATOR, f"it belongs to {_owner(found) or 'nobody'}: restart it as is done there"
+    if update_type(kind, found) == ON_DELETE:
+        return OPERATOR, "its strategy is OnDelete: delete its pods one by one"
+    if wanted:
+        return wanted, f"{said_by} says so"
+    if _owner(found):
+        return OPERATOR, f"it belongs to {_owner(found)}, which could undo a restart: restart it as is done there"
+    annotations = _annotations(kind, found)
+    if all(_reloader_restarts(annotations, use.secret) for use in uses if use.way != TRUST):
+        return EXTERNAL, "Reloader restarts it, as its annotations say"
+    fixed = next((use.way for use in uses if use.way in _FIXED_WAYS), "")
+    if fixed:
+        return RESTART, f"{_FIXED_WAYS[fixed]} of a running container never changes"
+    return RESTART, f"nothing says that it reads the Secret again (annotation {RELOAD_ANNOTATION}: {HOT})"
+
+
+def _annotations(kind: str, found: Object) -> dict[str, str]:
+    template = (_template(kind, found).get("metadata") or {}).get("annotations") or {}
+    return {**template, **(found["metadata"].get("annotations") or {})}
+
+
+def _reloader_restarts(annotations: t.Mapping[str, str], secret: str) -> bool:
+    """Tell whether Stakater's Reloader restarts a workload for a Secret.
+
+    The annotation of the Vault Secrets Operator says nothing here: it restarts for the Secrets only that it owns.
+    """
+    if _named(annotations.get(f"secret.{_RELOADER}/reload", ""), secret):
+        return True
+    automatic = (annotations.get(f"{_RELOADER}/auto"), annotations.get(f"secret.{_RELOADER}/auto"))
+    return "true" in automatic and not _named(annotations.get(f"secrets.exclude.{_RELOADER}/reload", ""), secret)
+
+
+def _named(patterns: str, secret: str) -> bool:
+    """Tell whether a list of names, or of regular expressions, has a Secret."""
+    for pattern in filter(None, (part.strip() for part in patterns.split(","))):
+        with contextlib.suppress(re.error):
+            if pattern == secret or re.fullmatch(pattern, secret):
+                return True
+    return False
+
+
+# -- objects ---------------------------------------------------------------------------------------------------------
+
+
+def _collection(place: tuple[str, str], namespace: str) -> str:
+    return f"{place[0]}/namespaces/{namespace}/{place[1]}"
+
+
+def _group(path: str) -> str:
+    return path.split("/")[2] if path.startswith("/apis/") else ""
+
+
+def _template(kind: str, found: Object) -> Object:
+    if kind in ("Pod", "Ingress"):
+        return found
+    spec = found["spec"]
+    if kind == "CronJob":
+        spec = (spec.get("jobTemplate") or {}).get("spec") or {}
+    return t.cast(Object, spec.get("template") or {})
+
+
+def _lasting_containers(spec: Object) -> list[Object]:
+    """Return the containers that run as long as their pod, sidecars among them."""
+    sidecars = [each for each in spec.get("initContainers") or [] if each.get("restartPolicy") == "Always"]
+    return [*(spec.get("containers") or []), *sidecars]
+
+
+def _owners(found: Object) -> list[Object]:
+    return found["metadata"].get("ownerReferences") or []
+
+
+def _owner_uids(found: Object) -> set[str]:
+    return {owner["uid"] for owner in _owners(found)}
+
+
+def _owner(found: Object) -> str:
+    """Return kind and name of the owner, of the controlling one if there are several; empty without one."""
+    owners = sorted(_owners(found), key=lambda owner: not owner.get("controller"))
+    return f"{owners[0]['kind']} {owners[0]['name']}" if owners else ""
+
+
+def _is_of_another(kind: str, found: Object) -> bool:
+    """Tell whether the owner of an object is looked at in its place."""
+    known = _POD_OWNERS if kind == "Pod" else _KNOWN_OWNERS.get(kind, ())
+    return any(owner["kind"] in known for owner in _owners(found))
+
+
+def _is_over(kind: str, found: Object) -> bool:
+    """Tell whether nothing of an object runs or will run."""
+    status = found.get("status") or {}
+    if kind == "Pod":
+        return status.get("phase") in ("Succeeded", "Failed") or bool(found["metadata"].get("deletionTimestamp"))
+    if kind == "Job":
+        ended = ("Complete", "Failed")
+        return any(each["type"] in ended and each["status"] == "True" for each in status.get("conditions") or [])
+    # Old revisions of what is rolled out in another way than by a Deployment.
+    return kind == "ReplicaSet" and not found["spec"].get("replicas") and not status.get("replicas")
+
+
+def _is_serving(pod: Object) -> bool:
+    return not pod["metadata"].get("deletionTimestamp") and (pod.get("status") or {}).get("phase") == "Running"
+
+
+def _serving(pod: Object) -> ServingPod:
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    ports = [
+        (container["name"], int(port["containerPort"]))
+        for container in _lasting_containers(pod["spec"])
+        for port in container.get("ports") or []
+        if port.get("protocol", "TCP") == "TCP"
+    ]
+    return ServingPod(pod["metadata"]["name"], ready, tuple(ports))

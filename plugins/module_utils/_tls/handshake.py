@@ -1,0 +1,128 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which certificate a server shows, whoever trusts it. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import typing as t
+from dataclasses import dataclass
+
+from .._errors import RunbookError, phrase
+from .certificate import Certificate, parse_der
+
+# What a server says that was talked to in another protocol, or that talks in another one.
+_OTHER_PROTOCOL = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE", "PACKET_LENGTH")
+
+
+class HandshakeFailed(RunbookError):
+    """The server shows no certificate; the message is a part of a sentence."""
+
+
+class SpeaksNoTls(HandshakeFailed):
+    """Something answers, but not in TLS."""
+
+
+@dataclass(frozen=True)
+class Handshake:
+    """What a server shows: its certificate, and the chain as it sent it, which begins with that one.
+
+    ``tls_version`` is as in ``TLSv1.3``.
+    """
+
+    leaf: Certificate
+    chain: tuple[Certificate, ...]
+    tls_version: str
+
+
+def dial(host: str, port: int, server_name: str, timeout: float) -> Handshake:
+    """Return what the server at an address shows; raise HandshakeFailed, or Unparsable for what it shows."""
+    try:
+        connection = socket.create_connection((host, port), timeout)
+    except OSError as exc:
+        raise HandshakeFailed(f"{host}:{port} cannot be reached ({phrase(_reason(exc))})") from exc
+    return handshake(connection, server_name, timeout)
+
+
+def handshake(connection: socket.socket, server_name: str, timeout: float) -> Handshake:
+    """Return what the server at the other end of a connection shows, and close the connection.
+
+    ``server_name`` is the name that is asked for (SNI), if it is not empty; ``timeout`` are the seconds for each
+    answer. Nothing is verified. Raises HandshakeFailed, or Unparsable for what it shows.
+    """
+    with contextlib.closing(connection):
+        connection.settimeout(timeout)
+        try:
+            secured = _context().wrap_socket(
+                connection, server_hostname=server_name or None, do_handshake_on_connect=False
+            )
+        # A name that is no host name, such as one with an empty label.
+        except (ValueError, OSError) as exc:
+            raise HandshakeFailed(f"the connection cannot be used ({phrase(_reason(exc))})") from exc
+        with contextlib.closing(secured):
+            shown, version = _shown(secured)
+    chain = tuple(parse_der(each) for each in shown)
+    return Handshake(chain[0], chain, version)
+
+
+def _shown(secured: ssl.SSLSocket) -> tuple[list[bytes], str]:
+    try:
+        secured.do_handshake()
+    except ssl.SSLError as exc:
+        # One that demands a certificate of its clients shows its own first, and has proven to hold the key by then.
+        shown = _chain(secured) if "ALERT" in (exc.reason or "") else []
+        if shown:
+            return shown, secured.version() or ""
+        if any(word in (exc.reason or "") for word in _OTHER_PROTOCOL):
+            raise SpeaksNoTls("it speaks no TLS") from exc
+        if isinstance(exc, ssl.SSLEOFError):
+            raise HandshakeFailed("the connection ends instead of an answer") from exc
+        raise HandshakeFailed(f"the handshake fails ({phrase(_reason(exc))})") from exc
+    except socket.timeout as exc:
+        raise HandshakeFailed("it does not answer") from exc
+    except OSError as exc:
+        raise HandshakeFailed(f"the connection ends instead of an answer ({phrase(_reason(exc))})") from exc
+    shown = _chain(secured)
+    if not shown:
+        raise HandshakeFailed("it shows no certificate")
+    return shown, secured.version() or ""
+
+
+def _chain(secured: ssl.SSLSocket) -> list[bytes]:
+    """Return the chain in DER; before Python 3.10, only the leaf can be had."""
+    # Public since Python 3.13; before, its own object below has it.
+    for place in (secured, getattr(secured, "_sslobj", None)):
+        unverified: t.Callable[[], t.Any] | None = getattr(place, "get_unverified_chain", None)
+        if unverified is not None:
+            return [each if isinstance(each, bytes) else _der(each) for each in unverified() or []]
+    with contextlib.suppress(ValueError):
+        leaf = secured.getpeercert(binary_form=True)
+        return [leaf] if leaf else []
+    return []
+
+
+def _der(certificate: t.Any) -> bytes:
+    # As ``_ssl.ENCODING_DER``; its other form is text.
+    found = certificate.public_bytes(2)
+    return found if isinstance(found, bytes) else ssl.PEM_cert_to_DER_cert(found)
+
+
+def _context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    # What is served is to be seen, however old it is.
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    with contextlib.suppress(ssl.SSLError):
+        context.set_ciphers("ALL:@SECLEVEL=0")
+    return context
+
+
+def _reason(exc: BaseException) -> str:
+    if isinstance(exc, ssl.SSLError) and exc.reason:
+        return exc.reason.replace("_", " ").lower()
+    return str(getattr(exc, "strerror", None) or exc)
