@@ -117,7 +117,7 @@ class Stop:
     def __init__(self, controllers: t.Sequence[int] = ()) -> None:
         """``controllers`` are the process ids whose end means that nobody waits for the result any more."""
         # One that cannot be seen from here (another machine, a hidden /proc) says nothing by its absence.
-        self._controllers = [(pid, started) for pid in controllers if (started := _start_time(pid)) is not None]
+        self._controllers = [(pid, started) for pid in controllers if (started := start_time(pid)) is not None]
         self._signal: int | None = None
         self._checked = 0.0
 
@@ -136,11 +136,12 @@ class Stop:
         if now - self._checked > 0.2:
             self._checked = now
             for pid, started in self._controllers:
-                if _start_time(pid) != started:
+                if start_time(pid) != started:
                     raise Interrupted("stopped because the controlling ansible process is gone")
 
 
-def _start_time(pid: int) -> str | None:
+def start_time(pid: int) -> str | None:
+    """Return when a process began, in the kernel's own measure, or None if it is not alive (or hidden)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
     except OSError:
@@ -181,7 +182,7 @@ class RunFolder:
     not final and whose lock is free.
     """
 
-    FINAL_STATES = ("done",)
+    FINAL_STATES = ("done", "rolled_back")
 
     def __init__(self, path: Path, lock: int, manifest: dict[str, t.Any]) -> None:
         self.path = path
@@ -221,6 +222,22 @@ class RunFolder:
         except OSError as exc:
             raise folder_failed(path, exc) from exc
         return folder
+
+    @classmethod
+    def take(cls, base: Path, run_id: str) -> RunFolder:
+        """Open the folder of a run that was begun; raise InvalidInput if there is none."""
+        path = base / check_run_id(run_id)
+        manifest = read_manifest(path)
+        if not manifest:
+            known = ", ".join(each.parent.name for each in _newest_first(base)[:3])
+            raise InvalidInput(
+                f"There is no run {run_id} below {base}; {f'the newest are {known}' if known else 'it has none'}: name "
+                "another, or the folder that backups are in."
+            )
+        lock = _try_lock(path / LOCK)
+        if lock is None:
+            raise Refused(f"Another process works on the run {run_id} at this moment; wait until it has finished.")
+        return cls(path, lock, manifest)
 
     def discard(self) -> None:
         """Remove the folder of a run that has not begun."""

@@ -1,0 +1,446 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Certificates that cert-manager issues. PRIVATE to the collection.
+
+The API of a renewal is the condition Issuing in the status of a Certificate (what ``cmctl renew`` sets). Ready says
+nothing: it stays True all along. A renewal is over when the revision has risen and the leaf is another one.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from datetime import datetime, timedelta, timezone
+
+from ..._errors import RunbookError, phrase
+from ..._k8s.client import ApiLogin, ApiRefused, Object, Right
+from ..._run import rfc3339
+from ..._wait import pause, wait_until
+from ..gate import GateSettings
+from ..target import RESTORED, ROTATED, CertRun, Target, read_secret, secret_path, with_current
+from . import Check, Examination, Report
+from .writing import pass_gate, put_back
+
+GROUP = "cert-manager.io"
+REVISION = "cert-manager.io/certificate-revision"
+NAME = "cert-manager.io/certificate-name"
+_REASON = "ManuallyTriggered"
+_KINDS = {"certificates": "Certificate", "certificaterequests": "CertificateRequest"}
+# A trigger while another renewal is being written down is absorbed; then it is set again.
+_MOST_TRIGGERS = 3
+_ABSORBED_SECONDS = 5.0
+_SETTLE_SECONDS = 5.0
+_CONFLICT = 409
+
+
+class IssuanceFailed(RunbookError):
+    """cert-manager could not issue a certificate, or did not in time."""
+
+
+class CertManager:
+    """The Certificates of one namespace; ``timeout`` is how many seconds all renewals together may take."""
+
+    def __init__(self, login: ApiLogin, namespace: str, gate: GateSettings, timeout: float) -> None:
+        self._login = login
+        self._namespace = namespace
+        self._gate = gate
+        self._timeout = timeout
+        self._base = f"/apis/{GROUP}/v1/namespaces/{namespace}"
+
+    def certificates(self) -> list[Object]:
+        """Return all Certificates of the namespace; none where cert-manager is not installed."""
+        return self._all("certificates")
+
+    def issued_at(self, certificate: Object, requests: t.Iterable[Object]) -> datetime | None:
+        """Return when the present revision was asked for, which backdating does not change; None if that is gone."""
+        request = _request_of(certificate, requests, _revision(certificate))
+        return _moment(request["metadata"]["creationTimestamp"]) if request else None
+
+    def requests(self) -> list[Object]:
+        return self._all("certificaterequests")
+
+    def rights(self, target: Target) -> list[Right]:
+        issuer = _certificate(target)["spec"]["issuerRef"]
+        kind, group = issuer.get("kind", "Issuer"), issuer.get("group", GROUP)
+        name, where = _certificate(target)["metadata"]["name"], self._namespace
+        found = [
+            Right("list", "certificates", where, group=GROUP),
+            Right("get", "certificates", where, name, GROUP),
+            Right("update", "certificates/status", where, name, GROUP),
+            Right("list", "certificaterequests", where, group=GROUP),
+            Right("delete", "certificaterequests", where, group=GROUP),
+            Right("get", "secrets", where, target.entry.secret_name),
+            Right("update", "secrets", where, target.entry.secret_name),
+        ]
+        if group == GROUP:
+            scope = "" if kind == "ClusterIssuer" else where
+            found.append(Right("get", f"{kind.lower()}s", scope, issuer["name"], GROUP))
+        return found
+
+    def examine(self, targets: t.Sequence[Target], seconds: float) -> dict[str, Examination]:
+        return {target.name: self._examine(target) for target in targets}
+
+    def _examine(self, target: Target) -> Examination:
+        certificate = _certificate(target)
+        spec, name = certificate["spec"], certificate["metadata"]["name"]
+        problems, notices, unknown = [], [], []
+        issuer = spec["issuerRef"]
+        if issuer.get("group", GROUP) != GROUP:
+            unknown.append(f"whether the issuer {issuer['name']} ({issuer['group']}) of {name} can issue")
+        else:
+            reason = self._issuer_reason(issuer)
+            if reason:
+                problems.append(f"The issuer {issuer['name']} of the Certificate {name} cannot issue: {reason}.")
+        if self._moved(target) is None and (spec.get("privateKey") or {}).get("rotationPolicy", "Always") == "Always":
+            notices.append(f"{target.name}: the private key will change; whoever pins it has to be told")
+        if (spec.get("renewal") or {}).get("windows"):
+            notices.append(
+                f"{target.name}: the Certificate {name} has renewal windows, which this run does not wait for"
+            )
+        if spec.get("keystores") or spec.get("additionalOutputFormats"):
+            notices.append(f"{target.name}: the Secret has keystores or further formats, which cert-manager renews too")
+        failed = certificate.get("status", {}).get("lastFailureTime")
+        if failed:
+            notices.append(f"{target.name}: the last issuance of the Certificate {name} has failed on {failed}")
+        return Examination(tuple(problems), tuple(notices), tuple(unknown))
+
+    def _moved(self, target: Target) -> str | None:
+        same = target.current.leaf.fingerprint == target.old.leaf.fingerprint
+        return None if same else target.current.leaf.fingerprint
+
+    def _issuer_reason(self, issuer: Object) -> str:
+        found = self._issuer(issuer)
+        if found is None:
+            return "there is none of that name"
+        ready = _condition(found, "Ready")
+        if ready and ready["status"] == "True":
+            return ""
+        return phrase((ready or {}).get("message") or "it is not Ready")
+
+    def _issuer(self, issuer: Object) -> Object | None:
+        kind = issuer.get("kind", "Issuer")
+        plural = f"{kind.lower()}s"
+        base = f"/apis/{GROUP}/v1" if kind == "ClusterIssuer" else self._base
+        return self._login.find(f"get the {kind} {issuer['name']}", f"{base}/{plural}/{issuer['name']}")
+
+    def backup(self, target: Target) -> dict[str, Object]:
+        certificate = _certificate(target)
+        saved = {"certificate": certificate}
+        request = _request_of(certificate, self.requests(), _revision(certificate))
+        if request:
+            saved["certificaterequest"] = request
+        issuer = certificate["spec"]["issuerRef"]
+        found = self._issuer(issuer) if issuer.get("group", GROUP) == GROUP else None
+        if found:
+            saved["issuer"] = found
+        return saved
+
+    # -- rotate ------------------------------------------------------------------------------------------------------
+
+    def rotate(self, targets: t.Sequence[Target], run: CertRun, check: Check, report: Report) -> None:
+        waiting = {target.name: _Renewal(target) for target in targets if run.phase(target.name) != ROTATED}
+        total, failures = len(waiting), []
+
+        def poll() -> bool | None:
+            check()
+            for name, outcome in self._look(list(waiting.values())):
+                if outcome is None:
+                    continue
+                renewal = waiting.pop(name)
+                if isinstance(outcome, RunbookError):
+                    failures.append(outcome)
+                    continue
+                run.update(
+                    name,
+                    phase=ROTATED,
+                    new=outcome.leaf.fingerprint,
+                    not_after=rfc3339(outcome.leaf.not_after),
+                    triggered=renewal.triggers,
+                )
+            report(total - len(waiting), total)
+            return True if not waiting else None
+
+        done = wait_until(poll, self._timeout, interval=0.1, max_interval=1.0, before_sleep=check)
+        if done is None:
+            failures += [self._too_late(renewal) for renewal in waiting.values()]
+        # A worse certificate is in use by now, so that it has to be said first.
+        for name, record in run.certificates.items():
+            target = next((each for each in targets if each.name == name), None)
+            if target and record.get("phase") == ROTATED:
+                secret = self._login.get(
+                    f"get the secret {target.entry.secret_name}", secret_path(self._namespace, target.entry.secret_name)
+                )
+                failure = pass_gate(name, read_secret(secret), target.old, self._login.skew, self._gate)
+                if failure:
+                    failures.insert(0, failure)
+        if failures:
+            raise failures[0]
+
+    def _look(self, renewals: t.Sequence[_Renewal]) -> t.Iterator[tuple[str, t.Any]]:
+        """Look at all of them with one request per kind; trigger those that have to be."""
+        certificates = {each["metadata"]["name"]: each for each in self.certificates()}
+        requests: list[Object] | None = None
+        for renewal in renewals:
+            name = _certificate(renewal.target)["metadata"]["name"]
+            certificate = certificates.get(name)
+            if certificate is None:
+                yield (
+                    renewal.target.name,
+                    IssuanceFailed(f"The Certificate {name} is gone; bring it back first."),
+                )
+                continue
+            if renewal.triggered_at and _revision(certificate) <= renewal.revision:
+                requests = self.requests() if requests is None else requests
+                reason = renewal.failure(certificate, requests)
+                if reason:
+                    yield renewal.target.name, IssuanceFailed(self._chain_of_conditions(certificate, requests, reason))
+                    continue
+            if _issuing(certificate):
+                # One that is at work already is adopted.
+                renewal.adopt(certificate)
+                continue
+            yield renewal.target.name, self._settled(certificate, renewal)
+
+    def _settled(self, certificate: Object, renewal: _Renewal) -> t.Any:
+        """Return what is in the Secret if it is new and all is written down, None if that is to come."""
+        where = secret_path(self._namespace, renewal.target.entry.secret_name)
+        material = read_secret(self._login.get(f"get the secret {renewal.target.entry.secret_name}", where))
+        if material.leaf.fingerprint == renewal.target.old.leaf.fingerprint:
+            if renewal.may_trigger():
+                self._trigger(certificate, renewal)
+            return None
+        ready = _condition(certificate, "Ready") or {}
+        complete = (
+            certificate["status"].get("notAfter") == rfc3339(material.leaf.not_after)
+            and ready.get("status") == "True"
+            and ready.get("observedGeneration", 0) >= certificate["metadata"].get("generation", 0)
+        )
+        return material if complete else None
+
+    def _trigger(self, certificate: Object, renewal: _Renewal) -> None:
+        """Set Issuing with a PUT: a patch would replace all conditions, and its right is in none of the usual roles."""
+        now = datetime.now(timezone.utc) + timedelta(seconds=self._login.skew)
+        condition = {
+            "type": "Issuing",
+            "status": "True",
+            "reason": _REASON,
+            "message": "Certificate re-issuance manually triggered",
+            "lastTransitionTime": rfc3339(now),
+            "observedGeneration": certificate["metadata"].get("generation", 0),
+        }
+        renewal.triggering(certificate, now)
+        self._put_condition(certificate, condition)
+
+    def _put_condition(self, certificate: Object, condition: Object | None) -> None:
+        status = certificate.setdefault("status", {})
+        others = [each for each in status.get("conditions", []) if each["type"] != "Issuing"]
+        status["conditions"] = [*others, *([condition] if condition else [])]
+        name = certificate["metadata"]["name"]
+        try:
+            self._login.request(
+                f"update the status of the certificate {name}",
+                "PUT",
+                f"{self._base}/certificates/{name}/status",
+                body=certificate,
+            )
+        except ApiRefused as exc:
+            # Somebody else wrote meanwhile: the next look decides anew.
+            if exc.status != _CONFLICT:
+                raise
+
+    def try_trigger(self, target: Target) -> None:
+        """Have the API server try what ``rotate`` begins with; the login has to be one that only tries."""
+        self._trigger(dict(_certificate(target)), _Renewal(target))
+
+    def _too_late(self, renewal: _Renewal) -> RunbookError:
+        name = _certificate(renewal.target)["metadata"]["name"]
+        certificate = self._login.get(f"get the certificate {name}", f"{self._base}/certificates/{name}")
+        requests = self.requests()
+        pending = _request_of(certificate, requests, _revision(certificate) + 1)
+        issuing = _condition(certificate, "Issuing") or {}
+        if pending is None and issuing.get("reason") == _REASON and issuing.get("status") == "True":
+            # Nobody has begun; the certificate must not change unseen when somebody does.
+            self._put_condition(certificate, None)
+            reason = (
+                f"not issued within {self._timeout:.0f} s, as nobody has taken it up (is cert-manager running?); the "
+                "request was withdrawn"
+            )
+        else:
+            reason = f"not issued within {self._timeout:.0f} s"
+        return IssuanceFailed(self._chain_of_conditions(certificate, requests, reason))
+
+    def _chain_of_conditions(self, certificate: Object, requests: t.Sequence[Object], reason: str) -> str:
+        name = certificate["metadata"]["name"]
+        parts = [f"Certificate {name}: {phrase(_said(certificate, 'Issuing', 'Ready'))}"]
+        request = _request_of(certificate, requests, _revision(certificate) + 1)
+        if request:
+            about = request["metadata"]["name"]
+            parts.append(f"CertificateRequest {about}: {phrase(_said(request, 'Denied', 'InvalidRequest', 'Ready'))}")
+            parts += self._order(about)
+        issuer = certificate["spec"]["issuerRef"]
+        if issuer.get("group", GROUP) == GROUP:
+            why = self._issuer_reason(issuer)
+            parts.append(f"{issuer.get('kind', 'Issuer')} {issuer['name']}: {why or 'Ready'}")
+        return (
+            f"The Certificate {name} was {reason} ({'; '.join(parts)}); the Secret is as it was: repair what is named, "
+            "then run the same command again."
+        )
+
+    def _order(self, request: str) -> list[str]:
+        """Return what an ACME order and its challenges say, where there are any."""
+        base = f"/apis/acme.{GROUP}/v1/namespaces/{self._namespace}"
+        found = []
+        for kind in ("orders", "challenges"):
+            for each in self._all(kind, base):
+                owned = {reference["name"] for reference in each["metadata"].get("ownerReferences", [])}
+                status = each.get("status", {})
+                if any(owner.startswith(request) for owner in owned):
+                    said = phrase(status.get("reason") or status.get("state") or "pending")
+                    found.append(f"{each['kind']} {each['metadata']['name']}: {said}")
+        return found
+
+    # -- restore -----------------------------------------------------------------------------------------------------
+
+    def why_not_restore(self, target: Target, backup: t.Mapping[str, Object]) -> str:
+        status = backup["certificate"].get("status", {})
+        renewal = status.get("renewalTime")
+        now = datetime.now(timezone.utc) + timedelta(seconds=self._login.skew)
+        if renewal and _moment(renewal) <= now:
+            return (
+                f"cert-manager would renew it at once, as its renewal time {renewal} has passed; roll forward instead: "
+                "rotate again, once what is wrong with the new one is repaired"
+            )
+        return ""
+
+    def restore(self, target: Target, backup: t.Mapping[str, Object], run: CertRun, check: Check) -> None:
+        """Delete the request of the present revision, or cert-manager re-issues at once: its key is not the old one."""
+        name = _certificate(target)["metadata"]["name"]
+
+        def quiet() -> Object | None:
+            check()
+            certificate = self._login.get(f"get the certificate {name}", f"{self._base}/certificates/{name}")
+            return None if _issuing(certificate) else certificate
+
+        certificate = wait_until(quiet, self._timeout)
+        if certificate is None:
+            raise RunbookError(
+                f"The Certificate {name} is being issued for more than {self._timeout:.0f} s, so that the old one "
+                "would not stay; end that (kubectl describe certificate), then run the same command again."
+            )
+        request = _request_of(certificate, self.requests(), _revision(certificate))
+        if request:
+            path = f"{self._base}/certificaterequests/{request['metadata']['name']}"
+            self._delete(f"delete the certificate request {request['metadata']['name']}", path)
+        put_back(self._login, self._namespace, target, backup["secret"])
+        pause(_SETTLE_SECONDS, check)
+        secret = self._login.get(f"get the secret {name}", secret_path(self._namespace, target.entry.secret_name))
+        if with_current(target, secret).current.leaf.fingerprint != target.old.leaf.fingerprint or quiet() is None:
+            raise RunbookError(
+                f"cert-manager has replaced the restored certificate of {name}; look why (kubectl describe certificate "
+                f"{name} -n {self._namespace}), then run the same command again."
+            )
+        run.update(target.name, phase=RESTORED)
+
+    def _delete(self, what: str, path: str) -> None:
+        try:
+            self._login.request(what, "DELETE", path)
+        except ApiRefused as exc:
+            if exc.status != 404:
+                raise
+
+    def _all(self, plural: str, base: str = "") -> list[Object]:
+        """Return all objects of a kind, each with the kind that a list leaves out."""
+        about = {"apiVersion": f"{GROUP}/v1", "kind": _KINDS.get(plural, plural[:-1].capitalize())}
+        try:
+            found = self._login.items(f"list {plural} in {self._namespace}", f"{base or self._base}/{plural}")
+            return [{**about, **each} for each in found]
+        except ApiRefused as exc:
+            # The kind is not installed.
+            if exc.status != 404:
+                raise
+            return []
+
+
+class _Renewal:
+    """What this process has seen and done of one renewal."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.triggers = 0
+        self.triggered_at: datetime | None = None
+        self.revision = _revision(_certificate(target))
+        self._absorbed_at: datetime | None = None
+
+    def adopt(self, certificate: Object) -> None:
+        condition = _condition(certificate, "Issuing")
+        if self.triggered_at is None and condition:
+            self.triggered_at = _moment(condition["lastTransitionTime"])
+
+    def triggering(self, certificate: Object, now: datetime) -> None:
+        self.triggers += 1
+        self.triggered_at = now
+        self.revision = _revision(certificate)
+        self._absorbed_at = now + timedelta(seconds=_ABSORBED_SECONDS)
+
+    def may_trigger(self) -> bool:
+        if self._absorbed_at is None:
+            return True
+        return self.triggers < _MOST_TRIGGERS and datetime.now(timezone.utc) > self._absorbed_at
+
+    def failure(self, certificate: Object, requests: t.Iterable[Object]) -> str:
+        """Return why it will not be issued, empty if it may."""
+        if self.triggered_at is None:
+            return ""
+        failed = certificate.get("status", {}).get("lastFailureTime")
+        # Times in Kubernetes have no fractions.
+        if failed and not _issuing(certificate) and _moment(failed) >= self.triggered_at.replace(microsecond=0):
+            return "refused by its issuer"
+        request = _request_of(certificate, requests, _revision(certificate) + 1)
+        if request is None or _moment(request["metadata"]["creationTimestamp"]) < self.triggered_at.replace(
+            microsecond=0
+        ):
+            return ""
+        for kind, words in (("Denied", "denied"), ("InvalidRequest", "refused as an invalid request")):
+            if (_condition(request, kind) or {}).get("status") == "True":
+                return words
+        ready = _condition(request, "Ready") or {}
+        return "refused by its issuer" if ready.get("reason") in ("Failed", "Denied") else ""
+
+
+def _certificate(target: Target) -> Object:
+    return t.cast(Object, target.certificate)
+
+
+def _condition(found: Object, kind: str) -> Object | None:
+    conditions = found.get("status", {}).get("conditions", [])
+    return next((each for each in conditions if each["type"] == kind), None)
+
+
+def _issuing(certificate: Object) -> bool:
+    return (_condition(certificate, "Issuing") or {}).get("status") == "True"
+
+
+def _said(found: Object, *kinds: str) -> str:
+    for kind in kinds:
+        condition = _condition(found, kind)
+        if condition:
+            return f"{kind}={condition['status']} {condition.get('reason', '')} {condition.get('message', '')}".strip()
+    return "no condition yet"
+
+
+def _revision(certificate: Object) -> int:
+    return int(certificate.get("status", {}).get("revision") or 0)
+
+
+def _request_of(certificate: Object, requests: t.Iterable[Object], revision: int) -> Object | None:
+    name = certificate["metadata"]["name"]
+    for each in requests:
+        annotations = each["metadata"].get("annotations", {})
+        if annotations.get(NAME) == name and annotations.get(REVISION) == str(revision):
+            return each
+    return None
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))

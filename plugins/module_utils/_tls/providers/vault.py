@@ -1,0 +1,398 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Certificates that Vault or OpenBao signs, and that are kept in its KV version 2. PRIVATE to the collection.
+
+The key is made here and never leaves but for the Secret and KV. Each step is on disk before the next one begins: a
+process that is killed signs nothing twice, because the next one takes up the signed certificate.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import os
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from ..._deps_tls import ec, ed448, ed25519, hashes, rsa, serialization, x509
+from ..._errors import InvalidInput, Refused, RunbookError
+from ..._k8s.client import ApiLogin, Object, Right
+from ..._run import rfc3339
+from ..._vault.client import KvEntry, Signed, VaultLogin
+from ..certificate import Certificate, Unparsable, moment_text, parse_chain
+from ..encryption import decrypt, encrypt
+from ..gate import GateSettings, Material, read_material
+from ..severity import Threshold
+from ..target import (
+    AUTHORITIES,
+    CERTIFICATE,
+    ISSUED_AT,
+    ISSUED_FOR,
+    KEY,
+    REQUESTED,
+    RESTORED,
+    ROTATED,
+    RUN_ID,
+    SIGNED,
+    STORED,
+    CertRun,
+    Target,
+    read_secret,
+    secret_path,
+    with_current,
+)
+from . import Check, Examination, Report
+from .writing import pass_gate, patch_secret, put_back
+
+_CURVES = {256: "SECP256R1", 384: "SECP384R1", 521: "SECP521R1"}
+_NEW_FIELDS = ("certificate", "private_key", "issuing_ca")
+# Between what Vault and the API server think the time is.
+_MOST_SKEW_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class VaultPlaces:
+    """Where in Vault certificates are signed and kept; ``ttl`` is a time such as 8760h."""
+
+    pki_mount: str = "pki_int"
+    pki_role: str = "market-intel"
+    kv_mount: str = "kv"
+    kv_prefix: str = "certs"
+    ttl: str = "8760h"
+
+    def kv_path(self, name: str) -> str:
+        return f"{self.kv_prefix}/{name}" if self.kv_prefix else name
+
+
+class VaultIssuer:
+    """Certificates of one namespace; ``password`` seals keys that are on disk for a moment, empty leaves them open."""
+
+    def __init__(
+        self,
+        login: ApiLogin,
+        vault: VaultLogin,
+        namespace: str,
+        places: VaultPlaces,
+        gate: GateSettings,
+        password: str,
+    ) -> None:
+        self._login = login
+        self._vault = vault
+        self._namespace = namespace
+        self._places = places
+        self._gate = gate
+        self._password = password
+
+    def rights(self, target: Target) -> list[Right]:
+        name, where = target.entry.secret_name, self._namespace
+        return [Right(verb, "secrets", where, name) for verb in ("get", "patch", "update")]
+
+    def examine(self, targets: t.Sequence[Target], seconds: float) -> dict[str, Examination]:
+        general = self._examine_vault(targets, seconds)
+        return {target.name: self._examine(target, general) for target in targets}
+
+    def _examine_vault(self, targets: t.Sequence[Target], seconds: float) -> Examination:
+        places, notices, unknown, problems = self._places, [], [], []
+        health = self._vault.health()
+        if "server_time_utc" in health:
+            skew = health["server_time_utc"] - datetime.now(timezone.utc).timestamp() - self._login.skew
+            if abs(skew) > _MOST_SKEW_SECONDS:
+                problems.append(
+                    f"The clocks of Vault and of the API server are {abs(skew):.0f} s apart; set them right first."
+                )
+        wanted: dict[str, t.Collection[str]] = {f"{places.pki_mount}/sign/{places.pki_role}": ("update",)}
+        for target in targets:
+            path = f"{places.kv_mount}/data/{places.kv_path(target.name)}"
+            wanted[path] = ("update",)
+        missing = self._vault.missing_capabilities(wanted)
+        missing += self._vault.missing_capabilities(dict.fromkeys(list(wanted)[1:], ("read",)))
+        if missing:
+            problems.append(
+                f"The token may not {', '.join(missing)} at Vault {self._vault.url}; grant it that in one of its "
+                "policies."
+            )
+        problems += self._token_problems(seconds)
+        role = self._vault.role(places.pki_mount, places.pki_role)
+        if role is None:
+            unknown.append(
+                f"the limits of the role {places.pki_role} in {places.pki_mount}, which the token may not read"
+            )
+        else:
+            if role.get("generate_lease"):
+                problems.append(
+                    f"The role {places.pki_role} in {places.pki_mount} has generate_lease, which revokes a certificate "
+                    "with the token that asked for it; set it to false."
+                )
+            most = role.get("max_ttl") or 0
+            if 0 < most < Threshold.parse(places.ttl, "vault.ttl").seconds(0):
+                notices.append(
+                    f"Vault cuts the life of {places.ttl} to {timedelta(seconds=most)}, the max_ttl of its role"
+                )
+        problems += self._chain_problems()
+        return Examination(tuple(problems), tuple(notices), tuple(unknown))
+
+    def _token_problems(self, seconds: float) -> list[str]:
+        token = self._vault.own_token()
+        left = int(token.get("ttl") or 0)
+        if left and left < seconds and token.get("renewable"):
+            left = self._vault.renew_token(int(seconds))
+        if left and left < seconds:
+            return [
+                f"The token expires in {left} s, and the run may take {seconds:.0f} s; log in with one that lives that "
+                "long."
+            ]
+        if token.get("num_uses"):
+            return [f"The token may be used {token['num_uses']} times only; log in with one that has no such limit."]
+        return []
+
+    def _chain_problems(self) -> list[str]:
+        try:
+            chain = parse_chain(self._vault.issuing_chain(self._places.pki_mount).encode())
+        except Unparsable:
+            return [f"The mount {self._places.pki_mount} of Vault has no issuer; configure one."]
+        now = datetime.now(timezone.utc)
+        return [
+            f"{each.subject}, which issues at {self._places.pki_mount}, has expired on {moment_text(each.not_after)}; "
+            "replace it first."
+            for each in chain
+            if each.remaining(now) <= 0
+        ]
+
+    def _examine(self, target: Target, general: Examination) -> Examination:
+        notices = list(general.notices)
+        further = set(target.secret.get("data") or {}) - {CERTIFICATE, KEY, AUTHORITIES}
+        if further:
+            notices.append(
+                f"{target.name}: {', '.join(sorted(further))} in the secret stay as they are, whatever they hold"
+            )
+        return Examination(general.problems, tuple(notices), general.not_verified)
+
+    def backup(self, target: Target) -> dict[str, Object]:
+        entry = self._vault.read_kv(self._places.kv_mount, self._places.kv_path(target.name))
+        return {"kv": {"version": entry.version, "data": dict(entry.data)}}
+
+    # -- rotate ------------------------------------------------------------------------------------------------------
+
+    def rotate(self, targets: t.Sequence[Target], run: CertRun, check: Check, report: Report) -> None:
+        for number, target in enumerate(targets):
+            if run.phase(target.name) != ROTATED:
+                self._rotate(target, run, check)
+            report(number + 1, len(targets))
+
+    def _rotate(self, target: Target, run: CertRun, check: Check) -> None:
+        check()
+        name = target.name
+        key = self._key(target, run)
+        check()
+        if run.phase(name) == REQUESTED:
+            self._sign(target, run, key)
+        check()
+        record = run.certificates[name]
+        pem = _pem(key)
+        new = read_material(record["signed"].encode(), pem, record["authorities"].encode())
+        failure = pass_gate(name, new, target.old, self._login.skew, self._gate)
+        if failure:
+            run.update(name, phase="", signed="")
+            self._key_path(run, name).unlink(missing_ok=True)
+            raise failure
+        if run.phase(name) == SIGNED:
+            version = self._store(target, run, record, pem.decode())
+            run.update(name, phase=STORED, kv_version=version)
+        check()
+        self._write_secret(target, run, record, pem)
+        run.update(name, phase=ROTATED, new=new.leaf.fingerprint, not_after=rfc3339(new.leaf.not_after))
+        self._key_path(run, name).unlink(missing_ok=True)
+
+    def _key(self, target: Target, run: CertRun) -> t.Any:
+        """Return the new key, which is on disk before it is used."""
+        path = self._key_path(run, target.name)
+        if run.phase(target.name) in (REQUESTED, SIGNED, STORED) and path.exists():
+            content = path.read_bytes()
+            plain = decrypt(content, self._password, str(path)) if self._password else content
+            return serialization.load_pem_private_key(plain, password=None)
+        key = _new_key_like(target.old.leaf)
+        content = _pem(key)
+        write_private(path, encrypt(content, self._password) if self._password else content)
+        run.update(target.name, phase=REQUESTED)
+        return key
+
+    def _key_path(self, run: CertRun, name: str) -> t.Any:
+        return run.path / f"{name}.key{'.vault' if self._password else ''}"
+
+    def _sign(self, target: Target, run: CertRun, key: t.Any) -> None:
+        leaf = target.old.leaf
+        common_name = (
+            target.entry.common_name or leaf.common_name or f"{target.name}.{self._namespace}.svc.cluster.local"
+        )
+        request = {
+            "csr": _signing_request(key, leaf, common_name),
+            "common_name": common_name,
+            # A role takes the names of the request or these; they are the same.
+            "alt_names": ",".join((*leaf.dns_names, *leaf.emails)),
+            "ip_sans": ",".join(leaf.ip_addresses),
+            "uri_sans": ",".join(leaf.uris),
+            "ttl": self._places.ttl,
+            "remove_roots_from_chain": True,
+        }
+        signed = self._vault.sign(self._places.pki_mount, self._places.pki_role, request)
+        run.update(
+            target.name,
+            phase=SIGNED,
+            signed=_chain_text(signed),
+            authorities=self._authorities(target),
+            warnings=[*signed.warnings, *self._cut(signed)],
+            signed_at=rfc3339(datetime.now(timezone.utc) + timedelta(seconds=self._login.skew)),
+        )
+
+    def _authorities(self, target: Target) -> str:
+        """Return what the Secret's ca.crt is to hold: the same as before, unless another issuer is allowed."""
+        if target.old.authorities and not self._gate.allow_issuer_change:
+            return "".join(each.pem for each in target.old.authorities)
+        return self._vault.issuing_chain(self._places.pki_mount)
+
+    def _cut(self, signed: Signed) -> list[str]:
+        wanted = Threshold.parse(self._places.ttl, "vault.ttl").seconds(0)
+        got = (signed.expiration - datetime.now(timezone.utc)).total_seconds()
+        if got > wanted * 0.99:
+            return []
+        return [f"asked for {self._places.ttl}, got {timedelta(seconds=round(got))}"]
+
+    def _store(self, target: Target, run: CertRun, record: Object, key: str) -> int:
+        """Write the certificate to KV, beside what else is there, unless an earlier process has done so."""
+        places, before = self._places, record["kv"]
+        path = places.kv_path(target.name)
+        present = self._vault.read_kv(places.kv_mount, path)
+        if record["signed"].strip() in (str(value).strip() for value in present.data.values()):
+            return present.version
+        data = _merged(present, target.old, record, key)
+        return self._vault.write_kv(places.kv_mount, path, data, before["version"])
+
+    def _write_secret(self, target: Target, run: CertRun, record: Object, key: bytes) -> None:
+        name = target.entry.secret_name
+        present = self._login.get(f"get the secret {name}", secret_path(self._namespace, name))
+        current = with_current(target, present)
+        leaf = parse_chain(record["signed"].encode())[0]
+        if current.current.leaf.fingerprint == leaf.fingerprint:
+            return
+        if current.current.leaf.fingerprint != target.old.leaf.fingerprint:
+            raise RunbookError(
+                f"Somebody else has put another certificate into the secret {name} meanwhile; find out who, then run "
+                "the same command again."
+            )
+        data = {CERTIFICATE: _base64(record["signed"].encode()), KEY: _base64(key)}
+        if (present.get("data") or {}).get(AUTHORITIES):
+            data[AUTHORITIES] = _base64(record["authorities"].encode())
+        annotations = {ISSUED_AT: record["signed_at"], ISSUED_FOR: leaf.fingerprint, RUN_ID: run.run_id}
+        patch_secret(self._login, self._namespace, current, data, annotations)
+        written = self._login.get(f"get the secret {name}", secret_path(self._namespace, name))
+        if read_secret(written).leaf.fingerprint != leaf.fingerprint:
+            raise RunbookError(
+                f"The secret {name} does not hold what was written; something else writes it: find out what."
+            )
+
+    def try_write(self, target: Target) -> None:
+        """Have the API server try the write; the login has to be one that only tries."""
+        patch_secret(self._login, self._namespace, target, {}, {RUN_ID: "dry-run"})
+
+    # -- restore -----------------------------------------------------------------------------------------------------
+
+    def why_not_restore(self, target: Target, backup: t.Mapping[str, Object]) -> str:
+        if self._vault.is_revoked(self._places.pki_mount, target.old.leaf.serial):
+            return "it has been revoked; roll forward instead: rotate again"
+        return ""
+
+    def restore(self, target: Target, backup: t.Mapping[str, Object], run: CertRun, check: Check) -> None:
+        places, saved = self._places, backup["kv"]
+        path = places.kv_path(target.name)
+        present = self._vault.read_kv(places.kv_mount, path)
+        if saved["version"] and present.data != saved["data"]:
+            written = run.certificates[target.name].get("kv_version")
+            if written and present.version != written:
+                raise Refused(
+                    f"Somebody else has written {places.kv_mount}/{path} since the rotation (version {present.version} "
+                    f"instead of {written}); find out who before you go back."
+                )
+            self._vault.write_kv(places.kv_mount, path, saved["data"], present.version)
+        check()
+        put_back(self._login, self._namespace, target, backup["secret"])
+        run.update(target.name, phase=RESTORED)
+
+
+def _new_key_like(leaf: Certificate) -> t.Any:
+    """Return a private key of the kind and size that the present certificate has."""
+    if leaf.key_type == "RSA":
+        return rsa.generate_private_key(65537, max(2048, leaf.key_bits))
+    if leaf.key_type == "EC" and leaf.key_bits in _CURVES:
+        return ec.generate_private_key(getattr(ec, _CURVES[leaf.key_bits])())
+    if leaf.key_type == "Ed25519":
+        return ed25519.Ed25519PrivateKey.generate()
+    if leaf.key_type == "Ed448":
+        return ed448.Ed448PrivateKey.generate()
+    raise InvalidInput(
+        f"A key like the present one ({leaf.key}) cannot be made; allowed are RSA, EC, Ed25519 and Ed448."
+    )
+
+
+def _signing_request(key: t.Any, leaf: Certificate, common_name: str) -> str:
+    """Return a request that keeps the subject and all names of the present certificate."""
+    others = [each for each in leaf.loaded.subject if each.oid != x509.NameOID.COMMON_NAME]
+    subject = x509.Name([*others, x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
+    names = [
+        *(x509.DNSName(name) for name in leaf.dns_names),
+        *(x509.IPAddress(ipaddress.ip_address(name)) for name in leaf.ip_addresses),
+        *(x509.UniformResourceIdentifier(name) for name in leaf.uris),
+        *(x509.RFC822Name(name) for name in leaf.emails),
+    ]
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    own_hash = None if leaf.key_type in ("Ed25519", "Ed448") else hashes.SHA256()
+    return str(builder.sign(key, own_hash).public_bytes(serialization.Encoding.PEM).decode())
+
+
+def _chain_text(signed: Signed) -> str:
+    """The leaf and what is above it, without a root that anybody who trusts it has anyway."""
+    members = parse_chain("\n".join((signed.certificate, *signed.chain)).encode())
+    return "".join(each.pem for number, each in enumerate(members) if number == 0 or not each.self_issued)
+
+
+def _merged(present: KvEntry, old: Material, record: Object, key: str) -> Object:
+    """Return the entry with the old certificate and key replaced wherever they are, under whatever names."""
+    data, found = dict(present.data), False
+    leaf = parse_chain(record["signed"].encode())[0]
+    for name, value in present.data.items():
+        if "PRIVATE KEY-----" in str(value):
+            data[name] = key
+        elif "CERTIFICATE-----" in str(value):
+            try:
+                chain = parse_chain(str(value).encode())
+            except Unparsable:
+                continue
+            if chain[0].fingerprint == old.leaf.fingerprint:
+                found = True
+                data[name] = leaf.pem if len(chain) == 1 else record["signed"]
+    if found:
+        return data
+    return {**data, **dict(zip(_NEW_FIELDS, (record["signed"], key, record["authorities"])))}
+
+
+def _pem(key: t.Any) -> bytes:
+    return bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def write_private(path: t.Any, content: bytes) -> None:
+    """Write a file durably that only its owner reads."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

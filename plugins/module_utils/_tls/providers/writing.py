@@ -1,0 +1,75 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How a Secret is written, and what is asked of a certificate before. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from ..._errors import RunbookError
+from ..._k8s.client import MERGE_PATCH, ApiLogin, ApiRefused, Object
+from ..gate import GateRefused, GateSettings, Material, violations
+from ..target import Target, secret_path
+
+_CONFLICT = 409
+_MOST_CONFLICTS = 5
+
+
+def pass_gate(name: str, new: Material, old: Material, skew: float, settings: GateSettings) -> GateRefused | None:
+    """Return the sentence why a certificate is not good enough, or None. ``skew`` is how far another clock is ahead."""
+    now = datetime.now(timezone.utc)
+    found = violations(new, old, min(now, now + timedelta(seconds=skew)) + timedelta(seconds=1), settings)
+    if not found:
+        return None
+    reasons = "; ".join(f"{violation.rule}: {violation.sentence}" for violation in found)
+    return GateRefused(
+        f"The new certificate of {name} is not good enough ({reasons}); repair what issues it, or allow that by the "
+        "variable of that rule.",
+        violations=[{"rule": each.rule, "sentence": each.sentence} for each in found],
+    )
+
+
+def patch_secret(login: ApiLogin, namespace: str, target: Target, data: Object, annotations: Object) -> Object:
+    """Write keys of a Secret in one request, unless somebody else has changed its data since it was read."""
+    name = target.entry.secret_name
+    path = secret_path(namespace, name)
+    known = target.secret
+    for _attempt in range(_MOST_CONFLICTS):
+        metadata = {"resourceVersion": known["metadata"]["resourceVersion"], "annotations": annotations}
+        body = {"metadata": metadata, "data": data}
+        try:
+            return login.request(f"write the secret {name}", "PATCH", path, body=body, content_type=MERGE_PATCH)
+        except ApiRefused as exc:
+            if exc.status != _CONFLICT:
+                raise
+        known = login.get(f"get the secret {name}", path)
+        if known.get("data") != target.secret.get("data"):
+            raise RunbookError(
+                f"Somebody else has written the secret {name} in {namespace} meanwhile; find out who, then run the "
+                "same command again."
+            )
+    raise RunbookError(f"The secret {name} is being written by others all the time; run the same command again.")
+
+
+def put_back(login: ApiLogin, namespace: str, target: Target, saved: Object) -> None:
+    """Replace a Secret by a saved one, whatever has been written since; nothing of the new one is left in it."""
+    name = target.entry.secret_name
+    path = secret_path(namespace, name)
+    for _attempt in range(_MOST_CONFLICTS):
+        present = login.get(f"get the secret {name}", path)
+        metadata = {
+            **{key: value for key, value in present["metadata"].items() if key != "managedFields"},
+            "annotations": saved["metadata"].get("annotations", {}),
+            "labels": saved["metadata"].get("labels", {}),
+        }
+        body = {**present, "metadata": metadata, "data": saved["data"]}
+        try:
+            login.request(f"write the secret {name}", "PUT", path, body=body)
+        except ApiRefused as exc:
+            if exc.status != _CONFLICT:
+                raise
+            continue
+        return
+    raise RunbookError(f"The secret {name} is being written by others all the time; run the same command again.")
