@@ -43,7 +43,7 @@ options:
         V(interrupted), V(refused), V(failed)).
       - Optional are C(schema_version), C(title), C(mode) (V(check) or V(run), by default that of the task), C(started)
         (by default the time in the run ID), C(finished) (by default now), C(operator), C(asked), C(plan), C(actions),
-        C(proofs), C(degraded), C(undo), C(backup), C(figures), C(series), C(details) and C(summary).
+        C(proofs), C(degraded), C(undo), C(backup), C(figures), C(series), C(timeline), C(details) and C(summary).
       - Unknown fields are refused.
     type: dict
     required: true

@@ -57,6 +57,16 @@ def example(**changes: Any) -> dict[str, Any]:
             {"name": "Matching keys", "unit": "keys", "points": [[0, 200000], [0.8, 90000], [1.7, 0]]},
             {"name": "Latency", "unit": "ms", "points": [[0, 0.4], [0.8, None], [1.7, 0.3]]},
         ],
+        "timeline": [
+            {
+                "name": "Deleting",
+                "start": "2026-11-23T10:15:02Z",
+                "end": "2026-11-23T10:15:12Z",
+                "severity": "ok",
+                "note": "200,000 keys",
+            },
+            {"name": "One primary slow", "start": "2026-11-23T10:15:05Z", "severity": "warning"},
+        ],
         "details": {
             "server": {"version": "7.0.15", "used_memory_bytes": 351111111},
             "caches": [{"name": "market-data", "keys": 200000}, {"name": "quotes", "keys": 12}],

@@ -16,6 +16,14 @@ from datetime import datetime
 from .model import RESULTS, SCHEMA_VERSION, STATES, Report, timestamp
 
 SUFFIXES = {"json": ".json", "markdown": ".md", "html": ".html"}
+# Whole lists that a runbook leaves beside its report, by the kinds of their files.
+INVENTORY = {
+    "json": ".certificates.json",
+    "csv": ".certificates.csv",
+    "junit": ".certificates.xml",
+    "prometheus": ".certificates.prom",
+    "nagios": ".certificates.nagios",
+}
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ MODES = ("check", "run")
 # From the best to the worst: a run over several hosts is as bad as its worst host.
 STATES = ("unchanged", "planned", "done", "refused", "interrupted", "failed")
 RESULTS = ("proven", "failed", "unknown")
+SEVERITIES = ("ok", "warning", "critical", "unknown")
 
 _RUNBOOK = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
@@ -107,6 +108,17 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Event:
+    """Something on the timeline: a moment, or a span where it has an end."""
+
+    name: str
+    start: datetime
+    end: datetime | None = None
+    severity: str = "ok"
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Report:
     schema_version: str
     run_id: str
@@ -127,6 +139,7 @@ class Report:
     backup: Backup | None
     figures: tuple[Figure, ...]
     series: tuple[Series, ...]
+    timeline: tuple[Event, ...]
     details: Mapping[str, Plain]
     summary: tuple[str, ...]
 
@@ -383,6 +396,17 @@ def _point(data: Plain, where: str) -> tuple[float, float | None]:
     return seconds, None if data[1] is None or data[1] == "" else _number(data[1], f"{where}[1]")
 
 
+def _event(data: Plain, where: str) -> Event:
+    read = _Fields(data, where, Event)
+    name, start, end = read.text("name", None), read.moment("start", None), read.moment("end", None)
+    if start is None:
+        raise InvalidInput(f"{where}.start is missing; give an RFC 3339 time such as 2026-11-23T10:15:00Z.")
+    if end is not None and end < start:
+        raise InvalidInput(f"{where}.end is before its start; give a later time, or none for a moment.")
+    severity = read.choice("severity", SEVERITIES) if read.text("severity") else SEVERITIES[0]
+    return Event(name, start, end, severity, read.text("note"))
+
+
 def _started(run_id: str, finished: datetime) -> datetime:
     """A run id begins with the time at which the run began."""
     try:
@@ -420,6 +444,7 @@ def read_report(data: Plain, now: datetime | None = None) -> Report:
         backup=read.part("backup", _backup),
         figures=read.parts("figures", _figure),
         series=read.parts("series", _series),
+        timeline=read.parts("timeline", _event),
         details=read.mapping("details"),
         summary=read.texts("summary"),
     )

@@ -23,6 +23,7 @@ from .model import Figure, Plain, Report
 from .render_json import dump
 from .style import CSS, ICONS, icon
 from .text import NOTHING, after, amount, change, clock, duration, label, plural, visible
+from .timeline import MAX_EVENTS, picture
 from .wording import MAX_ITEMS, one_line
 
 _MAX_DEPTH = 8
@@ -52,6 +53,7 @@ def render(report: Report, file_name: str = "", index_name: str = "") -> str:
         _way_back(report),
         _proofs(report),
         _charts(report),
+        _timeline(report),
         _figures(report.figures),
         _plan(report),
         _actions(report),
@@ -246,6 +248,15 @@ def _charts(report: Report) -> str:
         if figures
         else ""
     )
+
+
+def _timeline(report: Report) -> str:
+    if not report.timeline:
+        return ""
+    more = len(report.timeline) - MAX_EVENTS
+    rest = f'<p class="soft">and {more:,} more in the JSON</p>' if more > 0 else ""
+    drawing = f'<div class="wide">{picture(report.timeline, report.finished)}</div>'
+    return _section("Timeline", drawing + rest, "times are UTC")
 
 
 def _figures(figures: Sequence[Figure]) -> str:

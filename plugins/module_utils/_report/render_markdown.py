@@ -18,7 +18,7 @@ from .chart import known_values, sparkline
 from .index import Index
 from .model import Plain, Report
 from .text import NOTHING, after, amount, clock, duration, label, plural, visible
-from .wording import MARKS, MAX_ITEMS, SYMBOLS, one_line
+from .wording import MARKS, MAX_ITEMS, SEVERITY_MARKS, SYMBOLS, one_line
 
 _MAX_DEPTH = 8
 # An underscore inside a word is no emphasis, so that flush_redis stays readable.
@@ -37,6 +37,7 @@ def render(report: Report, file_name: str = "", index_name: str = "") -> str:
         *_proofs(report),
         *_figures(report),
         *_series(report),
+        *_timeline(report),
         *_plan(report),
         *_actions(report),
         *_asked(report.asked),
@@ -201,6 +202,20 @@ def _series(report: Report) -> list[str]:
         )
     heads = ("Series", "Curve", "Length", "Min", "Max", "Last")
     return ["## Over time", "", *_table(heads, rows, numbers=(2, 3, 4, 5))] if rows else []
+
+
+def _timeline(report: Report) -> list[str]:
+    rows = [
+        (
+            SEVERITY_MARKS[event.severity] + f" {event.severity}",
+            clock(event.start),
+            clock(event.end) if event.end else NOTHING,
+            _text(wording.heading(one_line(event.name))),
+            _text(event.note) or NOTHING,
+        )
+        for event in report.timeline
+    ]
+    return ["## Timeline", "", *_table(("Severity", "From", "To", "What", "Note"), rows)] if rows else []
 
 
 def _plan(report: Report) -> list[str]:

@@ -28,7 +28,7 @@ from pathlib import Path
 from .._errors import InvalidInput, RunbookError
 from .._run import absolute_directory, make_private_directory, sync_directory
 from . import index, render_html, render_json, render_markdown
-from .index import SUFFIXES, Index
+from .index import INVENTORY, SUFFIXES, Index
 from .model import Report, read_report
 
 FORMATS = tuple(SUFFIXES)
@@ -77,7 +77,7 @@ def write(report: Report, directory: str, formats: Sequence[str] = FORMATS, keep
             }
             for kind, suffix in SUFFIXES.items():
                 if kind in wanted:
-                    _replace(folder / (name + suffix), content[kind])
+                    replace_file(folder / (name + suffix), content[kind])
                 else:  # of an earlier writing of this run: it would tell the past
                     (folder / (name + suffix)).unlink(missing_ok=True)
             _write_index(folder, wanted)
@@ -136,7 +136,7 @@ def _is_current(descriptor: int, folder: Path) -> bool:
         return False
 
 
-def _replace(path: Path, content: str) -> None:
+def replace_file(path: Path, content: str) -> None:
     """Replace a file atomically and durably, readable by its owner only."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_PARTIAL, dir=path.parent)
     try:
@@ -156,7 +156,7 @@ def _write_index(folder: Path, wanted: t.Collection[str]) -> None:
     unreadable = []
     names = set(os.listdir(folder))
     for path in sorted(folder.glob("*.json")):
-        if path.name == _INDEX + ".json":
+        if path.name == _INDEX + ".json" or path.name.endswith(INVENTORY["json"]):
             continue
         try:
             reports[path.stem] = read_report(json.loads(path.read_text(encoding="utf-8")))
@@ -167,7 +167,7 @@ def _write_index(folder: Path, wanted: t.Collection[str]) -> None:
         path = folder / (_INDEX + SUFFIXES[kind])
         # Hosts may differ in their formats: an index that exists is kept up to date.
         if kind in wanted or path.name in names:
-            _replace(path, render(result))
+            replace_file(path, render(result))
 
 
 def _point_latest(base: Path, report: Report) -> None:
@@ -210,7 +210,8 @@ def _remove(folder: Path) -> bool:
         paths = list(folder.iterdir())
         ours = {path.stem + suffix for path in paths if path.suffix == ".json" for suffix in SUFFIXES.values()}
         if not all(
-            stat.S_ISREG(path.lstat().st_mode) and (path.name in ours or path.name == _LOCK or path.suffix == _PARTIAL)
+            stat.S_ISREG(path.lstat().st_mode)
+            and (path.name in ours or path.name == _LOCK or path.name.endswith((_PARTIAL, *INVENTORY.values())))
             for path in paths
         ):
             return False

@@ -150,6 +150,14 @@ figcaption b { font-weight: 600; }
 .chart .area { fill: var(--area); }
 .chart .line { fill: none; stroke: var(--accent); stroke-width: 1.9; stroke-linejoin: round; stroke-linecap: round; }
 .chart .dot, .chart .bar { fill: var(--accent); }
+.timeline { min-width: 640px; }
+.timeline .end { text-anchor: end; }
+.timeline .ok { fill: var(--good); }
+.timeline .warning { fill: var(--warn); }
+.timeline .critical { fill: var(--bad); }
+.timeline .unknown { fill: var(--soft); }
+.timeline .name { fill: var(--ink); }
+.timeline .now { stroke: var(--accent); stroke-width: 1.4; stroke-dasharray: 4 3; fill: none; }
 .read { opacity: 0; }
 .read rect { fill: #0000; pointer-events: all; }
 .read path { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 2 2; }

@@ -25,6 +25,7 @@ SYMBOLS = {
     "failed": "✗",
 }
 MARKS = {"proven": "✓", "failed": "✗", "unknown": "?"}
+SEVERITY_MARKS = {"ok": "✓", "warning": "⚠", "critical": "✗", "unknown": "?"}
 # Longer lists and texts stay whole in the JSON.
 MAX_ITEMS = 200
 MAX_NAME = 200

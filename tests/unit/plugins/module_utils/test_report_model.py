@@ -15,6 +15,7 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._report impo
 from ansible_collections.market_intel.runbooks.plugins.module_utils._report.model import STATES, read_report
 from support.report import SCHEMA, assert_valid, example
 
+NOON = "2026-11-23T12:00:00Z"
 NEEDED = {"run_id": "20261123t101500z-flush-redis-7f3a", "runbook": "flush_redis", "host": "a", "mode": "run"}
 
 
@@ -31,7 +32,17 @@ def test_every_state_follows_the_schema(state: str, mode: str) -> None:
 
 def test_the_schema_refuses_what_the_model_does_not_write() -> None:
     report = as_json(example())
-    for path in ([], ["plan"], ["actions", 0], ["proofs", 0], ["undo"], ["backup"], ["figures", 0], ["series", 0]):
+    for path in (
+        [],
+        ["plan"],
+        ["actions", 0],
+        ["proofs", 0],
+        ["undo"],
+        ["backup"],
+        ["figures", 0],
+        ["series", 0],
+        ["timeline", 0],
+    ):
         broken = json.loads(json.dumps(report))
         part = broken
         for step in path:
@@ -145,6 +156,14 @@ def test_times_become_utc(text: str, expected: str) -> None:
         ({"backup": {"path": "/b", "records": "many"}}, "report.backup.records", "a number"),
         ({"backup": {"path": "/b", "bytes": True}}, "report.backup.bytes", "a number"),
         ({"figures": [{"name": "x", "before": [1]}]}, "report.figures[0].before", "one value"),
+        ({"timeline": [{"start": "2026-11-23T10:15:02Z"}]}, "report.timeline[0].name", "missing"),
+        ({"timeline": [{"name": "x"}]}, "report.timeline[0].start", "missing"),
+        (
+            {"timeline": [{"name": "x", "start": NOON, "end": "2026-11-23T11:59:59Z"}]},
+            "report.timeline[0].end",
+            "before",
+        ),
+        ({"timeline": [{"name": "x", "start": NOON, "severity": "bad"}]}, "report.timeline[0].severity", "ok, warning"),
         ({"series": [{"name": "x", "points": [[1]]}]}, "report.series[0].points[0]", "[seconds, value]"),
         ({"series": [{"name": "x", "points": [["a", 1]]}]}, "report.series[0].points[0][0]", "a number"),
         ({"series": [{"name": "x", "points": [[float("inf"), 1]]}]}, "report.series[0].points[0][0]", "finite"),

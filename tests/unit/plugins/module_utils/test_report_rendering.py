@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
 from typing import Any
 
@@ -19,9 +20,16 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._report impo
     render_html,
     render_markdown,
     text,
+    timeline,
     wording,
 )
-from ansible_collections.market_intel.runbooks.plugins.module_utils._report.model import STATES, Series, read_report
+from ansible_collections.market_intel.runbooks.plugins.module_utils._report.model import (
+    SEVERITIES,
+    STATES,
+    Event,
+    Series,
+    read_report,
+)
 from support.report import example
 
 HOSTILE = [
@@ -98,6 +106,10 @@ def everywhere(word: str) -> dict[str, Any]:
         backup={"path": word, "sha256": word, "format": word, "note": word},
         figures=[{"name": word, "before": word, "after": word}, {"name": word, "after": 5, "unit": word}],
         series=[{"name": word, "unit": word, "points": [[0, 1], [1, 2]]}],
+        timeline=[
+            {"name": word, "start": "2026-11-23T10:15:02Z", "severity": severity, "note": word}
+            for severity in SEVERITIES
+        ],
         details={
             word: word,
             "map": {word: {word: word}},
@@ -490,3 +502,54 @@ def test_the_summary_cannot_move_the_terminal(hostile: str) -> None:
     lines = wording.summary_lines(read_report(everywhere(hostile)), "/r")
     assert not any(char in line for line in lines for char in "\x00\x1b\x7f\x9b\t\r\x0b\x85\n\u202e\u2028\u200b\udc80")
     "".join(lines).encode()
+
+
+def event(number: int, severity: str = "ok", **changes: Any) -> dict[str, Any]:
+    start, end = f"2026-11-{number % 28 + 1:02d}T10:15:00Z", "2026-12-30T10:15:00Z"
+    return {"name": f"shop/web-{number}", "start": start, "end": end, "severity": severity, "note": "soon", **changes}
+
+
+def test_a_timeline_is_a_row_for_each_event_in_the_colour_of_its_severity() -> None:
+    events = [event(1, "critical"), event(2, "warning"), event(3, "unknown", end=None), event(4)]
+    page = html_of(example(timeline=events))
+    drawing = re.findall(r'<svg class="chart timeline".*?</svg>', page)[0]
+    assert re.findall(r'<(rect|circle) class="(\w+)"', drawing) == [
+        ("rect", "critical"),
+        ("rect", "warning"),
+        ("circle", "unknown"),
+        ("rect", "ok"),
+    ]
+    for mark in ("✗ soon", "⚠ soon", "? soon", "✓ soon"):
+        assert mark in drawing, "a severity is told without its colour"
+    assert ">now</text>" in drawing
+    assert "<title>Shop" not in drawing
+    assert "shop/web-1: critical, 2026-11-02 10:15:00 UTC to 2026-12-30 10:15:00 UTC. soon" in drawing
+    rows = [line for line in markdown_of(example(timeline=events)).splitlines() if "shop/web-" in line]
+    assert rows[0] == "| ✗ critical | 2026-11-02 10:15:00 UTC | 2026-12-30 10:15:00 UTC | shop/web-1 | soon |"
+    assert "| – | shop/web-3 |" in rows[2]
+
+
+@pytest.mark.parametrize(
+    "seconds", [0, 0.001, 5, 59, 3600, 86400, 10 * 86400, 400 * 86400, 4000 * 86400, 200 * 365 * 86400]
+)
+def test_the_axis_of_a_timeline_has_few_round_ticks_whatever_its_length(seconds: float) -> None:
+    start = datetime(2026, 11, 23, 10, 15, 7, tzinfo=timezone.utc)
+    end = start + timedelta(seconds=seconds)
+    assert timeline.picture([Event("x", start, datetime.max.replace(tzinfo=timezone.utc))], start)
+    drawing = timeline.picture([Event("x", start, end)], start)
+    ticks = re.findall(r'class="grid" d="M([\d.]+) ', drawing)
+    assert len(ticks) <= 25
+    assert all(270 <= float(x) <= 730 for x in ticks)
+    assert drawing.count("<text text-anchor") == len(ticks) + (seconds > 0), "each has its words, and so has now"
+
+
+def test_a_long_timeline_is_shortened_on_the_page_and_whole_in_the_json() -> None:
+    report = example(timeline=[event(number) for number in range(300)])
+    assert html_of(report).count("<g><title>") == timeline.MAX_EVENTS
+    assert "and 240 more in the JSON" in html_of(report)
+    assert "and 100 more in the JSON" in markdown_of(report)
+
+
+def test_a_report_without_a_timeline_has_none() -> None:
+    assert "Timeline" not in html_of(example(timeline=[]))
+    assert "Timeline" not in markdown_of(example(timeline=[]))

@@ -1,0 +1,46 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# PRIVATE to the collection. It can have breaking changes at any time.
+
+"""Metrics in the text format of Prometheus, for the textfile collector of its node exporter."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterable, Mapping
+
+from .text import encodable
+
+
+class Family(t.NamedTuple):
+    """A metric, which is a gauge, with its samples: labels and value."""
+
+    name: str
+    help: str
+    samples: Iterable[tuple[Mapping[str, str], float]]
+
+
+def render(families: Iterable[Family]) -> str:
+    """Return the text; a metric without a sample is left out."""
+    lines = []
+    for family in families:
+        samples = [f"{family.name}{_labels(labels)} {_number(value)}" for labels, value in family.samples]
+        if samples:
+            lines += [f"# HELP {family.name} {_escape(family.help)}", f"# TYPE {family.name} gauge", *samples]
+    return "\n".join(lines) + "\n"
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    text = ",".join(f'{name}="{_escape(value, quotes=True)}"' for name, value in labels.items())
+    return f"{{{text}}}" if text else ""
+
+
+def _escape(text: str, quotes: bool = False) -> str:
+    text = encodable(text).replace("\\", "\\\\").replace("\n", "\\n")
+    return text.replace('"', '\\"') if quotes else text
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
