@@ -107,6 +107,7 @@ class ServingPod:
     """A running pod that is not about to end; ``ports`` are pairs of container and TCP port."""
 
     name: str
+    uid: str
     ready: bool
     ports: tuple[tuple[str, int], ...]
 
@@ -152,6 +153,19 @@ def check_overrides(overrides: t.Mapping[str, t.Any]) -> dict[str, str]:
                 f"deployment/api-gateway, with one of {', '.join(CHOICES)}."
             )
     return {str(key).lower(): str(value) for key, value in overrides.items()}
+
+
+def meant(consumers: t.Sequence[Consumer], only: t.Collection[str], skip: t.Collection[str]) -> set[str]:
+    """Return the keys of the consumers that are meant; raise InvalidInput if ``only`` names another."""
+    known = {consumer.key for consumer in consumers}
+    others = sorted({name.lower() for name in only} - known)
+    if others:
+        raise InvalidInput(
+            f"{', '.join(others)} in only is no workload that uses these Secrets; allowed are "
+            f"{', '.join(sorted(known)) or 'none, as nothing uses them'}."
+        )
+    chosen = {name.lower() for name in only} or known
+    return chosen - {name.lower() for name in skip}
 
 
 def disruption_budgets(login: ApiLogin, namespace: str) -> list[Object]:
@@ -494,4 +508,4 @@ def _serving(pod: Object) -> ServingPod:
         for port in container.get("ports") or []
         if port.get("protocol", "TCP") == "TCP"
     ]
-    return ServingPod(pod["metadata"]["name"], ready, tuple(ports))
+    return ServingPod(pod["metadata"]["name"], pod["metadata"]["uid"], ready, tuple(ports))

@@ -16,11 +16,11 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
-from .._errors import InvalidInput, Refused, RunbookError
+from .._errors import Refused, RunbookError
 from .._run import Progress, rfc3339, utc_now
 from .._wait import wait_until
 from .client import MERGE_PATCH, ApiLogin, ApiRefused, ApiUnavailable, Object, Right
-from .consumers import HOT, RESTART, ROLLING_KINDS, Consumer, find_consumers, selector_text
+from .consumers import HOT, RESTART, ROLLING_KINDS, Consumer, find_consumers, meant, selector_text
 from .rollout_status import ON_DELETE, failure_time, rollout_status, update_type
 
 FIELD_MANAGER = "market-intel-runbooks"
@@ -125,15 +125,8 @@ def _result(workloads: list[Workload], timeline: list[dict[str, t.Any]]) -> dict
 
 def plan(consumers: t.Sequence[Consumer], request: RestartRequest) -> list[Workload]:
     """Return what is to become of each consumer; raise InvalidInput or Refused before anything is restarted."""
-    known = {consumer.key for consumer in consumers}
-    only, skip = ({name.lower() for name in names} for names in (request.only, request.skip))
-    if only - known:
-        raise InvalidInput(
-            f"{', '.join(sorted(only - known))} in only uses none of the Secrets "
-            f"{', '.join(sorted(request.fingerprints))} in the namespace {request.namespace}; "
-            f"name one of {', '.join(sorted(known)) or 'none, as nothing uses them'}."
-        )
-    workloads = [_planned(consumer, request, only, skip) for consumer in consumers]
+    chosen = meant(consumers, request.only, request.skip)
+    workloads = [_planned(consumer, request, consumer.key in chosen) for consumer in consumers]
     paused = [each.consumer.key for each in workloads if each.is_open and each.consumer.found["spec"].get("paused")]
     if paused:
         raise Refused(
@@ -143,10 +136,10 @@ def plan(consumers: t.Sequence[Consumer], request: RestartRequest) -> list[Workl
     return workloads
 
 
-def _planned(consumer: Consumer, request: RestartRequest, only: set[str], skip: set[str]) -> Workload:
+def _planned(consumer: Consumer, request: RestartRequest, is_meant: bool) -> Workload:
     if not (consumer.reload == RESTART or (consumer.reload == HOT and request.mode == "always" and _rolls(consumer))):
         return Workload(consumer, consumer.reload, consumer.why)
-    if (only and consumer.key not in only) or consumer.key in skip:
+    if not is_meant:
         return Workload(consumer, SKIPPED, "it is not among those that are meant")
     if request.mode == "never":
         return Workload(consumer, SKIPPED, "restarts are switched off")
