@@ -54,3 +54,22 @@ options:
 requirements:
   - kubernetes >= 24.2.0 (Python library)
 """
+
+    # A step of a run in a namespace, as module_utils/_k8s/run.py takes it.
+    RUN = r"""
+options:
+  namespace:
+    description: The namespace that the run is about.
+    type: str
+    required: true
+  run_id:
+    description: The id of this run, such as V(20261123t101500z-rotate-certs-7f3a). Without it, one is made.
+    type: str
+    default: ''
+  lease:
+    description:
+      - The Lease in O(namespace) that the run holds and that is renewed while the module works. Without it, none is.
+      - It is not written in check mode.
+    type: str
+    default: ''
+"""

@@ -21,12 +21,9 @@ extends_documentation_fragment:
   - market_intel.runbooks._attributes.info_module
   - market_intel.runbooks._attributes.actiongroup_k8s
   - market_intel.runbooks._k8s
+  - market_intel.runbooks._k8s.run
   - market_intel.runbooks._progress
 options:
-  namespace:
-    description: The namespace of the Secrets and of those who use them.
-    type: str
-    required: true
   certificates:
     description: The certificates that are to be served.
     type: list
@@ -87,14 +84,6 @@ options:
     description: Whether the module fails if another certificate is served at the end.
     type: bool
     default: true
-  run_id:
-    description: The id of this run, such as V(20261123t101500z-rotate-certs-7f3a). Without it, one is made.
-    type: str
-    default: ''
-  lease:
-    description: The Lease in the namespace that the run holds, and that is renewed meanwhile. Without it, none is.
-    type: str
-    default: ''
 seealso:
   - module: market_intel.runbooks.rollout_restart
 """
@@ -199,30 +188,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_kubernetes import KUBERNETES
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_tls import CRYPTOGRAPHY
-from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import RunbookError
-from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.client import ApiLogin, ApiSettings
-from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.lease import LeaseName, kept
-from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.options import (
-    login_argument_spec,
-    login_options,
-)
+from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.run import cluster_run, run_argument_spec
 from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
-from ansible_collections.market_intel.runbooks.plugins.module_utils._run import check_run_id, new_run_id
-from ansible_collections.market_intel.runbooks.plugins.module_utils._run_options import (
-    progress_argument_spec,
-    stop_and_progress,
-)
-from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.fingerprint import read_fingerprint
-from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.probe import (
-    Expected,
-    ProbeRequest,
-    probe,
-    read_endpoint,
-    read_port,
-)
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.probe import ProbeRequest, probe, read_expected
 
 OPTIONS = {
-    "namespace": {"type": "str", "required": True},
     "certificates": {
         "type": "list",
         "elements": "dict",
@@ -241,47 +211,23 @@ OPTIONS = {
     "skip": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "float", "default": 180.0},
     "fail_on_stale": {"type": "bool", "default": True},
-    "run_id": {"type": "str", "default": ""},
-    "lease": {"type": "str", "default": ""},
 }
-
-
-def expected(certificate: dict) -> Expected:
-    return Expected(
-        certificate["name"],
-        certificate["secret_name"],
-        read_fingerprint(certificate["fingerprint"], certificate["name"]),
-        tuple(read_port(port) for port in certificate["ports"]),
-        certificate["server_name"],
-        tuple(read_endpoint(text) for text in certificate["endpoints"]),
-    )
 
 
 def body(module: AnsibleModule) -> dict:
     params = module.params
-    run_id = check_run_id(params["run_id"] or new_run_id("rotate_certs"))
     request = ProbeRequest(
-        certificates=tuple(expected(each) for each in params["certificates"]),
+        certificates=tuple(read_expected(each) for each in params["certificates"]),
         only=tuple(params["only"]),
         skip=tuple(params["skip"]),
         **{name: params[name] for name in ("namespace", "overrides", "timeout", "fail_on_stale")},
     )
-    stop, progress = stop_and_progress(params)
-    agent = f"market_intel.runbooks/{run_id}"
-    login = ApiLogin(ApiSettings(**login_options(params)), agent, dry_run=module.check_mode)
-    lease = LeaseName(params["namespace"], params["lease"]) if params["lease"] else None
-    try:
-        with kept(login, lease, run_id) as keeper:
-            result = probe(login, request, lambda: (stop.check(), keeper.check()), progress)
-    except RunbookError as exc:
-        exc.result["run_id"] = run_id
-        raise
-    return {**result, "run_id": run_id}
+    with cluster_run(params, "rotate_certs", check_mode=module.check_mode) as run:
+        return {**probe(run.login, request, run.check, run.progress), "run_id": run.run_id}
 
 
 def main() -> None:
-    spec = ArgumentSpec(OPTIONS).merge(login_argument_spec()).merge(progress_argument_spec())
-    run_module(spec, body, (KUBERNETES, CRYPTOGRAPHY))
+    run_module(ArgumentSpec(OPTIONS).merge(run_argument_spec()), body, (KUBERNETES, CRYPTOGRAPHY))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - market_intel.runbooks._attributes
   - market_intel.runbooks._attributes.actiongroup_k8s
   - market_intel.runbooks._k8s
+  - market_intel.runbooks._k8s.run
   - market_intel.runbooks._progress
 attributes:
   check_mode:
@@ -34,10 +35,6 @@ attributes:
   idempotent:
     support: full
 options:
-  namespace:
-    description: The namespace of the Secrets and of those who use them.
-    type: str
-    required: true
   secrets:
     description: The Secrets that have a new content.
     type: list
@@ -88,14 +85,6 @@ options:
     description: How long a rollout may take, in seconds.
     type: float
     default: 600.0
-  run_id:
-    description: The id of this run, such as V(20261123t101500z-rotate-certs-7f3a). Without it, one is made.
-    type: str
-    default: ''
-  lease:
-    description: The Lease in the namespace that the run holds, and that is renewed meanwhile. Without it, none is.
-    type: str
-    default: ''
 seealso:
   - module: market_intel.runbooks.cert_probe
 """
@@ -196,24 +185,13 @@ notices:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_kubernetes import KUBERNETES
-from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import InvalidInput, RunbookError
-from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.client import ApiLogin, ApiSettings
-from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.lease import LeaseName, kept
-from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.options import (
-    login_argument_spec,
-    login_options,
-)
+from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import InvalidInput
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.rollout import MODES, RestartRequest, restart
+from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.run import cluster_run, run_argument_spec
 from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
-from ansible_collections.market_intel.runbooks.plugins.module_utils._run import check_run_id, new_run_id
-from ansible_collections.market_intel.runbooks.plugins.module_utils._run_options import (
-    progress_argument_spec,
-    stop_and_progress,
-)
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.fingerprint import read_fingerprint
 
 OPTIONS = {
-    "namespace": {"type": "str", "required": True},
     "secrets": {
         "type": "list",
         "elements": "dict",
@@ -231,14 +209,11 @@ OPTIONS = {
     "skip": {"type": "list", "elements": "str", "default": []},
     "only_restarted": {"type": "bool", "default": False},
     "timeout": {"type": "float", "default": 600.0},
-    "run_id": {"type": "str", "default": ""},
-    "lease": {"type": "str", "default": ""},
 }
 
 
 def body(module: AnsibleModule) -> dict:
     params = module.params
-    run_id = check_run_id(params["run_id"] or new_run_id("rotate_certs"))
     if params["serial"] < 1:
         raise InvalidInput(f"serial is {params['serial']}; allowed is 1 or more: so many workloads at once.")
     request = RestartRequest(
@@ -247,22 +222,12 @@ def body(module: AnsibleModule) -> dict:
         skip=tuple(params["skip"]),
         **{name: params[name] for name in ("namespace", "overrides", "mode", "serial", "timeout", "only_restarted")},
     )
-    stop, progress = stop_and_progress(params)
-    agent = f"market_intel.runbooks/{run_id}"
-    login = ApiLogin(ApiSettings(**login_options(params)), agent, dry_run=module.check_mode)
-    lease = LeaseName(params["namespace"], params["lease"]) if params["lease"] else None
-    try:
-        with kept(login, lease, run_id) as keeper:
-            result = restart(login, request, lambda: (stop.check(), keeper.check()), progress)
-    except RunbookError as exc:
-        exc.result["run_id"] = run_id
-        raise
-    return {**result, "run_id": run_id}
+    with cluster_run(params, "rotate_certs", check_mode=module.check_mode) as run:
+        return {**restart(run.login, request, run.check, run.progress), "run_id": run.run_id}
 
 
 def main() -> None:
-    spec = ArgumentSpec(OPTIONS).merge(login_argument_spec()).merge(progress_argument_spec())
-    run_module(spec, body, (KUBERNETES,))
+    run_module(ArgumentSpec(OPTIONS).merge(run_argument_spec()), body, (KUBERNETES,))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from .._k8s.rollout_status import wanted_pods
 from .._run import Progress
 from .._wait import wait_until
 from .certificate import Certificate, Unparsable, moment_text, parse_chain
+from .fingerprint import read_fingerprint
 from .handshake import Handshake, HandshakeFailed, SpeaksNoTls, dial, handshake
 
 PROVEN, STALE, UNVERIFIED = "proven", "stale", "unverified"
@@ -106,7 +107,19 @@ def rights(namespace: str, secrets: t.Iterable[str]) -> list[Right]:
     return [*forward, *(Right("get", "secrets", namespace, name) for name in secrets)]
 
 
-def read_endpoint(text: str) -> tuple[str, int]:
+def read_expected(given: t.Mapping[str, t.Any]) -> Expected:
+    """Return a certificate as an option has it; raise InvalidInput."""
+    return Expected(
+        given["name"],
+        given["secret_name"],
+        read_fingerprint(given["fingerprint"], given["name"]),
+        tuple(_read_port(port) for port in given["ports"]),
+        given["server_name"],
+        tuple(_read_endpoint(text) for text in given["endpoints"]),
+    )
+
+
+def _read_endpoint(text: str) -> tuple[str, int]:
     """Return host and port of an address; raise InvalidInput."""
     host, colon, port = text.strip().rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
@@ -115,10 +128,10 @@ def read_endpoint(text: str) -> tuple[str, int]:
             f"The endpoint {text!r} is no address; allowed is a host and a port, as in www.example.com:443 or "
             "[::1]:443."
         )
-    return host, read_port(int(port))
+    return host, _read_port(int(port))
 
 
-def read_port(port: int) -> int:
+def _read_port(port: int) -> int:
     if not 0 < port < 65536:
         raise InvalidInput(f"The port {port} is none; allowed is 1 to 65535.")
     return port
