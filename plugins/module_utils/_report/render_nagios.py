@@ -21,7 +21,7 @@ def render(service: str, severity: str, text: str, figures: Mapping[str, tuple[f
     """Return the line; figures are a value and its unit (s, B, % or nothing) by a name."""
     words = visible(f"{service} {severity.upper()} - {text}").replace("|", "/")
     words = words if len(words) <= _LONGEST else words[: _LONGEST - 1] + "…"
-    performance = " ".join(f"{_name(name)}={value:g}{unit}" for name, (value, unit) in figures.items())
+    performance = " ".join(f"{_name(name)}={value:.15g}{unit}" for name, (value, unit) in figures.items())
     return f"{words} | {performance}" if performance else words
 
 

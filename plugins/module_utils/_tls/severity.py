@@ -44,8 +44,8 @@ class Threshold:
         amount, unit = (float(found.group(1)), found.group(2)) if found else (0.0, "")
         if not unit or (unit == "%" and amount > 100):
             raise InvalidInput(
-                f"{option} is {str(text)[:80]!r}; allowed are a time with its unit, such as 30d, 12h or 90m, and a share "
-                "of the lifetime up to 100%, such as 20%."
+                f"{option} is {str(text)[:80]!r}; allowed are a time with its unit, such as 30d, 12h or 90m, and a "
+                "share of the lifetime up to 100%, such as 20%."
             )
         return cls(amount / 100, True) if unit == "%" else cls(amount * _UNITS[unit])
 
@@ -261,6 +261,9 @@ class Override:
         if not match or not given:
             raise InvalidInput(f"{option} needs match (a glob of namespace/name), and warning or critical.")
         return cls(match, **{name: Threshold.parse(text, f"{option}.{name}") for name, text in given.items()})
+
+    def covers(self, place: str) -> bool:
+        return fnmatch.fnmatchcase(place, self.match)
 
     def apply(self, limits: Limits) -> Limits:
         return Limits(
