@@ -15,25 +15,26 @@ from .text import encodable
 
 
 class Family(t.NamedTuple):
-    """A metric, which is a gauge, with its samples: labels and value."""
+    """A metric, which is a gauge, with its samples: what `labels` returns, and the value."""
 
     name: str
     help: str
-    samples: Iterable[tuple[Mapping[str, str], float]]
+    samples: Iterable[tuple[str, float]]
 
 
 def render(families: Iterable[Family]) -> str:
     """Return the text; a metric without a sample is left out."""
     lines = []
     for family in families:
-        samples = [f"{family.name}{_labels(labels)} {_number(value)}" for labels, value in family.samples]
+        samples = [f"{family.name}{labelled} {_number(value)}" for labelled, value in family.samples]
         if samples:
             lines += [f"# HELP {family.name} {_escape(family.help)}", f"# TYPE {family.name} gauge", *samples]
     return "\n".join(lines) + "\n"
 
 
-def _labels(labels: Mapping[str, str]) -> str:
-    text = ",".join(f'{name}="{_escape(value, quotes=True)}"' for name, value in labels.items())
+def labels(values: Mapping[str, str]) -> str:
+    """Return the labels of a sample."""
+    text = ",".join(f'{name}="{_escape(value, quotes=True)}"' for name, value in values.items())
     return f"{{{text}}}" if text else ""
 
 

@@ -72,12 +72,13 @@ def _escape(match: re.Match[str]) -> str:
 
 def visible(text: str) -> str:
     """One line in which every control, invisible and direction-changing character is spelled out."""
-    return INVISIBLE.sub(_escape, text)
+    # Most texts are plain, and a long list has many of them.
+    return text if text.isascii() and text.isprintable() else INVISIBLE.sub(_escape, text)
 
 
 def encodable(text: str) -> str:
     """The text with lone surrogates spelled out, so that it can be stored as UTF-8."""
-    return re.sub("[\ud800-\udfff]", _escape, text)
+    return text if text.isascii() else re.sub("[\ud800-\udfff]", _escape, text)
 
 
 def shorten(text: str, limit: int) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 import re
 import typing as t
@@ -124,16 +125,36 @@ class Request:
         }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Chain:
     """The certificates of one text, with what is wrong in themselves; the first is the one that is meant."""
 
     members: tuple[Certificate, ...]
     findings: tuple[Finding, ...] = ()
+    _plain: dict[str, t.Any] | None = None
 
     @property
     def first(self) -> Certificate:
         return self.members[0]
+
+    def to_plain(self) -> dict[str, t.Any]:
+        """Return what does not depend on where it is, made once for all those places."""
+        if self._plain is None:
+            first = self.first
+            self._plain = {
+                "fingerprint": first.fingerprint,
+                "subject": first.subject,
+                "issuer": first.issuer,
+                "serial": first.serial,
+                "names": list(first.names),
+                "public_key": first.key,
+                "signature_hash": first.signature_hash,
+                "chain_length": len(self.members),
+                "not_before": moment_text(first.not_before),
+                "not_after": moment_text(first.not_after),
+                "lifetime_seconds": first.lifetime,
+            }
+        return self._plain
 
 
 @dataclass
@@ -141,7 +162,8 @@ class Entry:
     """One place where a certificate is, or something that could not be read.
 
     ``key_matches`` and ``used`` are None where that was not looked at; ``copies`` counts the places with the same
-    certificate; ``stored`` is the fingerprint that an endpoint should serve.
+    certificate; ``stored`` is the fingerprint that an endpoint should serve; ``severity`` is that of the
+    worst finding, once it was judged.
     """
 
     source: str
@@ -159,6 +181,7 @@ class Entry:
     copies: int = 1
     stored: str = ""
     findings: list[Finding] = field(default_factory=list)
+    severity: str = OK
     muted: Mute | None = None
 
     @property
@@ -175,18 +198,15 @@ class Entry:
         return self.chain.first.fingerprint if self.chain else ""
 
     @property
-    def severity(self) -> str:
-        return worst(self.findings)
-
-    @property
     def reasons(self) -> list[str]:
         """What is wrong, the worst first."""
+        if len(self.findings) < 2:
+            return [finding.text for finding in self.findings]
         found = sorted(self.findings, key=lambda finding: -SEVERITIES.index(finding.severity))
         return [finding.text for finding in found]
 
     def to_plain(self, now: datetime) -> dict[str, t.Any]:
         """Return all that is kept of it, the same fields for each."""
-        certificate = self.chain.first if self.chain else None
         life, renewal, mute = self.life, self.renewal, self.muted
         return {
             "id": self.identity,
@@ -194,22 +214,12 @@ class Entry:
             "namespace": self.namespace,
             "name": self.name,
             "key": self.key,
-            "kind": self.kind if certificate else "",
+            "kind": self.kind if self.chain else "",
             "severity": self.severity,
             "reasons": self.reasons,
             "codes": sorted({finding.code for finding in self.findings}),
             "muted": {"until": moment_text(mute.until), "reason": mute.reason} if mute else None,
-            "fingerprint": self.fingerprint,
-            "subject": certificate.subject if certificate else "",
-            "issuer": certificate.issuer if certificate else "",
-            "serial": certificate.serial if certificate else "",
-            "names": list(certificate.names) if certificate else [],
-            "public_key": certificate.key if certificate else "",
-            "signature_hash": certificate.signature_hash if certificate else "",
-            "chain_length": len(self.chain.members) if self.chain else 0,
-            "not_before": moment_text(life.start) if life else None,
-            "not_after": moment_text(life.end) if life else None,
-            "lifetime_seconds": life.seconds if life else None,
+            **(self.chain.to_plain() if self.chain else _without_chain(life)),
             "remaining_seconds": round((life.end - now).total_seconds()) if life else None,
             "manager": self.manager,
             "ready": renewal.ready if renewal else None,
@@ -223,6 +233,18 @@ class Entry:
         }
 
 
+def _without_chain(life: Life | None) -> dict[str, t.Any]:
+    return {
+        **dict.fromkeys(("fingerprint", "subject", "issuer", "serial"), ""),
+        "names": [],
+        **dict.fromkeys(("public_key", "signature_hash"), ""),
+        "chain_length": 0,
+        "not_before": moment_text(life.start) if life else None,
+        "not_after": moment_text(life.end) if life else None,
+        "lifetime_seconds": life.seconds if life else None,
+    }
+
+
 @dataclass(frozen=True)
 class Inventory:
     """The entries, the worst first; ``skew`` is how many seconds the API server's clock is ahead of this one."""
@@ -232,7 +254,12 @@ class Inventory:
     entries: tuple[Entry, ...]
     skew: float = 0.0
 
-    @property
+    @functools.cached_property
+    def rows(self) -> list[dict[str, t.Any]]:
+        """All that is kept of the entries, made once for all files."""
+        return [entry.to_plain(self.now) for entry in self.entries]
+
+    @functools.cached_property
     def counts(self) -> dict[str, int]:
         """Entries by severity without the muted ones, which are counted apart."""
         counted = dict.fromkeys((*SEVERITIES, "muted"), 0)
@@ -242,7 +269,8 @@ class Inventory:
 
     @property
     def severity(self) -> str:
-        return max((entry.severity for entry in self.entries if not entry.muted), key=SEVERITIES.index, default=OK)
+        # The worst are first, and the muted ones last.
+        return next((entry.severity for entry in self.entries if not entry.muted), OK)
 
     def at_least(self, severity: str) -> list[Entry]:
         """Return those that are as bad or worse, and not muted."""
@@ -551,12 +579,15 @@ def judge(request: Request, entries: Iterable[Entry], now: datetime, skew: float
     if not any(entry.source not in (SCOPE, MUTE) for entry in found):
         finding = Finding(UNKNOWN, "empty", "nothing was found in the whole scope, so that nothing is known")
         found.append(Entry(SCOPE, "", "everything", findings=[finding]))
+    for entry in found:
+        entry.severity = worst(entry.findings)
     found += _muted(request.mutes, found, now)
+    rank = {severity: -number for number, severity in enumerate(SEVERITIES)}
     far = datetime.max.replace(tzinfo=now.tzinfo)
     found.sort(
         key=lambda entry: (
             entry.muted is not None,
-            -SEVERITIES.index(entry.severity),
+            rank[entry.severity],
             entry.life.end if entry.life else far,
             entry.identity,
         )
@@ -635,7 +666,7 @@ def _muted(mutes: Sequence[Mute], entries: Sequence[Entry], now: datetime) -> It
     for mute in mutes:
         if mute.until <= now:
             text = f"this mute ended at {moment_text(mute.until)} ({mute.reason}); renew or remove it"
-            yield Entry(MUTE, "", mute.match, findings=[Finding(WARNING, "mute-ended", text)])
+            yield Entry(MUTE, "", mute.match, findings=[Finding(WARNING, "mute-ended", text)], severity=WARNING)
 
 
 def compare_served(endpoints: Sequence[Entry], stored: Sequence[Entry], wanted: Mapping[str, str]) -> None:

@@ -20,7 +20,7 @@ from .._errors import InvalidInput, RunbookError
 from .._report import render_csv, render_junit, render_nagios, render_prometheus
 from .._report.index import INVENTORY
 from .._report.render_junit import Case
-from .._report.render_prometheus import Family
+from .._report.render_prometheus import Family, labels
 from .._report.store import file_name, replace_file
 from .._run import absolute_directory, make_private_directory, sync_directory
 from .certificate import moment_text
@@ -95,8 +95,10 @@ def compare(inventory: Inventory, cluster: str, directory: str, previous: str) -
     if found is None:
         return Difference()
     path, content = found
-    before = {each["id"]: _version(each) for each in content["certificates"]}
-    now = {entry.identity: _version(entry.to_plain(inventory.now)) for entry in _real(inventory)}
+    before = {
+        each["id"]: str(each.get("fingerprint") or each.get("not_after") or "") for each in content["certificates"]
+    }
+    now = {entry.identity: _version(entry) for entry in _real(inventory)}
     unread = {(entry.namespace, entry.name.partition(".")[0]) for entry in inventory.unread}
     return Difference(
         run_id=str(content.get("run_id", "")),
@@ -112,8 +114,8 @@ def _real(inventory: Inventory) -> Iterator[Entry]:
     return (entry for entry in inventory.entries if entry.source not in (SCOPE, MUTE))
 
 
-def _version(entry: Mapping[str, t.Any]) -> str:
-    return str(entry.get("fingerprint") or entry.get("not_after") or "")
+def _version(entry: Entry) -> str:
+    return entry.fingerprint or (moment_text(entry.life.end) if entry.life else "")
 
 
 def _is_unread(identity: str, unread: set[tuple[str, str]]) -> bool:
@@ -184,7 +186,7 @@ def render_json(inventory: Inventory, difference: Difference, cluster: str, run_
         "unread": [entry.identity for entry in inventory.unread],
         "difference": difference.to_plain(),
     }
-    lines = [_dump(entry.to_plain(inventory.now)) for entry in inventory.entries]
+    lines = map(_dump, inventory.rows)
     text = json.dumps(head, indent=2)[:-2] + ',\n  "certificates": [\n    ' + ",\n    ".join(lines) + "\n  ]\n}\n"
     # The only invisible character that JSON in ASCII leaves as it is.
     return text.replace("\x7f", "\\u007f")
@@ -194,7 +196,7 @@ _dump = json.JSONEncoder(separators=(", ", ": ")).encode
 
 
 def render_csv_file(inventory: Inventory, _cluster: str) -> str:
-    return render_csv.render(_COLUMNS, (_row(entry.to_plain(inventory.now)) for entry in inventory.entries))
+    return render_csv.render(_COLUMNS, map(_row, inventory.rows))
 
 
 def _row(plain: Mapping[str, t.Any]) -> list[t.Any]:
@@ -223,34 +225,38 @@ def render_junit_file(inventory: Inventory, cluster: str) -> str:
 def render_prometheus_file(inventory: Inventory, cluster: str) -> str:
     prefix, of = "market_intel_certificate", {"cluster": cluster}
     # A second sample with the same labels would make the whole file unreadable.
-    labelled: dict[tuple[str, ...], tuple[dict[str, str], Entry]] = {}
+    entries: dict[str, Entry] = {}
     for entry in inventory.entries:
-        labels = {**of, "source": entry.source, "namespace": entry.namespace, "name": entry.name, "key": entry.key}
-        labelled.setdefault(tuple(labels.values()), (labels, entry))
-    entries = list(labelled.values())
+        place = {"source": entry.source, "namespace": entry.namespace, "name": entry.name, "key": entry.key}
+        entries.setdefault(labels({**of, **place}), entry)
     level = {severity: float(number) for severity, number in render_nagios.STATUS.items()}
+    alive = [(labelled, entry.life) for labelled, entry in entries.items() if entry.life]
     families = [
         Family(
             f"{prefix}_not_after_timestamp_seconds",
             "When the certificate expires.",
-            ((labels, entry.life.end.timestamp()) for labels, entry in entries if entry.life),
+            ((labelled, life.end.timestamp()) for labelled, life in alive),
         ),
         Family(
             f"{prefix}_not_before_timestamp_seconds",
             "When the certificate became valid.",
-            ((labels, entry.life.start.timestamp()) for labels, entry in entries if entry.life),
+            ((labelled, life.start.timestamp()) for labelled, life in alive),
         ),
         Family(
             f"{prefix}_severity",
             "0 is ok, 1 warning, 2 critical, 3 unknown; a muted one is 0.",
-            ((labels, 0.0 if entry.muted else level[entry.severity]) for labels, entry in entries),
+            ((labelled, 0.0 if entry.muted else level[entry.severity]) for labelled, entry in entries.items()),
         ),
         Family(
             f"{prefix}s",
             "Certificates by severity, and those that are muted.",
-            (({**of, "severity": name}, float(number)) for name, number in inventory.counts.items() if name != "total"),
+            (
+                (labels({**of, "severity": name}), float(number))
+                for name, number in inventory.counts.items()
+                if name != "total"
+            ),
         ),
-        Family(f"{prefix}_check_timestamp_seconds", "When it was looked.", [(of, inventory.now.timestamp())]),
+        Family(f"{prefix}_check_timestamp_seconds", "When it was looked.", [(labels(of), inventory.now.timestamp())]),
     ]
     return render_prometheus.render(families)
 
