@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-import os
 import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 from ..._deps_tls import ec, ed448, ed25519, hashes, rsa, serialization, x509
 from ..._errors import InvalidInput, Refused, RunbookError
@@ -24,6 +24,7 @@ from ..._run import rfc3339
 from ..._vault.client import KvEntry, Signed, VaultLogin
 from ..certificate import Certificate, Unparsable, moment_text, parse_chain
 from ..encryption import decrypt, encrypt
+from ..files import write_private
 from ..gate import GateSettings, Material, read_material
 from ..severity import Threshold
 from ..target import (
@@ -219,7 +220,7 @@ class VaultIssuer:
         run.update(target.name, phase=REQUESTED)
         return key
 
-    def _key_path(self, run: CertRun, name: str) -> t.Any:
+    def _key_path(self, run: CertRun, name: str) -> Path:
         return run.path / f"{name}.key{'.vault' if self._password else ''}"
 
     def _sign(self, target: Target, run: CertRun, key: t.Any) -> None:
@@ -387,12 +388,3 @@ def _pem(key: t.Any) -> bytes:
 
 def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
-
-
-def write_private(path: t.Any, content: bytes) -> None:
-    """Write a file durably that only its owner reads."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

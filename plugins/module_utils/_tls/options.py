@@ -1,0 +1,116 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options of the modules that rotate certificates; in step with doc_fragments/_certificates.py. PRIVATE."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from .._errors import InvalidInput
+from .._k8s.run import ClusterRun, cluster_run, run_argument_spec
+from .._module import ArgumentSpec
+from .._run import absolute_directory, new_run_id, refuse_ephemeral
+from .._vault.options import vault_argument_spec, vault_login
+from .catalogue import METHODS, Entry, RotateRequest, choose, read_catalogue, read_moment
+from .gate import GateSettings
+from .plan import Context
+from .providers.vault import VaultPlaces
+from .severity import Threshold
+
+RUNBOOK = "rotate_certs"
+
+
+def run_options() -> ArgumentSpec:
+    """Return the options of every step: the login, the run and where its backup is."""
+    own = ArgumentSpec(
+        {
+            "certificates": {"type": "list", "elements": "dict", "required": True},
+            "backup_dir": {"type": "path", "required": True},
+            "backup_password": {"type": "str", "no_log": True},
+            "backup_encrypt": {"type": "bool", "default": True},
+            "accept_ephemeral_storage": {"type": "bool", "default": False},
+            "timeout": {"type": "float", "default": 300.0},
+        }
+    )
+    return own.merge(run_argument_spec()).merge(vault_argument_spec())
+
+
+def request_options() -> ArgumentSpec:
+    """Return the options that say what is to be rotated."""
+    return ArgumentSpec(
+        {
+            "names": {"type": "list", "elements": "str", "default": []},
+            "method": {"type": "str", "choices": list(METHODS), "default": METHODS[0]},
+            "min_remaining": {"type": "str", "default": "30%"},
+            "issued_before": {"type": "str", "default": ""},
+            "force": {"type": "bool", "default": False},
+            "restart": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
+            "allow_downtime": {"type": "bool", "default": False},
+            "overrides": {"type": "dict", "default": {}},
+            "allow_names_removed": {"type": "list", "elements": "str", "default": []},
+            "allow_issuer_change": {"type": "bool", "default": False},
+            "max_lifetime_loss": {"type": "float", "default": 0.2},
+        }
+    )
+
+
+def rotate_request(params: t.Mapping[str, t.Any]) -> RotateRequest:
+    entries = read_catalogue(params["certificates"])
+    if params["force"] and params["issued_before"]:
+        raise InvalidInput(
+            "Both force and issued_before are given, and force means issued before this run began; leave one out."
+        )
+    if not 0 <= params["max_lifetime_loss"] <= 1:
+        raise InvalidInput(
+            f"max_lifetime_loss is {params['max_lifetime_loss']}; allowed is a share of the lifetime, from 0 to 1."
+        )
+    return RotateRequest(
+        namespace=params["namespace"],
+        entries=choose(entries, params["names"]),
+        named=tuple(params["names"]),
+        method=params["method"],
+        min_remaining=Threshold.parse(params["min_remaining"], "min_remaining"),
+        issued_before=read_moment(params["issued_before"], "issued_before"),
+        gate=GateSettings(
+            tuple(params["allow_names_removed"]), params["allow_issuer_change"], params["max_lifetime_loss"]
+        ),
+    )
+
+
+def catalogue(params: t.Mapping[str, t.Any]) -> tuple[Entry, ...]:
+    return read_catalogue(params["certificates"])
+
+
+@contextlib.contextmanager
+def certificate_run(params: dict[str, t.Any], *, check_mode: bool) -> t.Iterator[tuple[Context, ClusterRun]]:
+    """Log in at the API server and, where a token is given, at Vault; hold the Lease while the block works."""
+    base = absolute_directory(params["backup_dir"], "backup_dir")
+    if not params["accept_ephemeral_storage"]:
+        refuse_ephemeral(base, "backup_dir", "rotate_certs_accept_ephemeral_storage")
+    params["run_id"] = params["run_id"] or new_run_id(RUNBOOK)
+    with cluster_run(params, RUNBOOK, check_mode=check_mode) as run:
+        vault = params["vault"] or {}
+        places = ("pki_mount", "pki_role", "kv_mount", "kv_prefix", "ttl")
+        given = VaultPlaces(**{name: vault[name] for name in places if name in vault})
+        Threshold.parse(given.ttl, "vault.ttl")
+        yield (
+            Context(
+                login=run.login,
+                vault=vault_login(params["vault"], f"market_intel.runbooks/{run.run_id}"),
+                places=given,
+                backup_dir=base,
+                password=(params["backup_password"] or "") if params["backup_encrypt"] else "",
+                encrypted=params["backup_encrypt"],
+                timeout=params["timeout"],
+                restart=params.get("restart", "auto"),
+                allow_downtime=params.get("allow_downtime", False),
+                overrides=params.get("overrides") or {},
+                lease=params["lease"],
+                run_id=run.run_id,
+                controller=((params["progress"] or {}).get("controllers") or [0])[-1],
+            ),
+            run,
+        )

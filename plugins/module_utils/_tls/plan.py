@@ -1,0 +1,440 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a rotation would do, and everything that can be known to stop it, without touching anything. PRIVATE."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import typing as t
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from .._errors import InvalidInput, Refused
+from .._k8s import consumers as k8s_consumers
+from .._k8s import rollout
+from .._k8s.client import ApiLogin, ApiRefused, Object, Right
+from .._k8s.consumers import Consumer
+from .._k8s.lease import LeaseName, holder
+from .._run import RUN_ID, is_held, read_manifest, rfc3339, unfinished_runs
+from .._vault.client import VaultLogin
+from .backup import check_password
+from .catalogue import AUTO, CERT_MANAGER, VAULT, Entry, RotateRequest
+from .certificate import Certificate
+from .gate import Material
+from .ownership import Ownership, owners
+from .providers import Examination, Provider
+from .providers.cert_manager import GROUP, CertManager
+from .providers.vault import VaultIssuer, VaultPlaces
+from .target import ISSUED_AT, ISSUED_FOR, Target, read_secret, refuse_if_alive, secret_path, stored_material
+
+FOLDER = "certs"
+
+Check = t.Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where certificates are, and how the run works; times are seconds.
+
+    ``password`` is empty where backups are plain files. ``controller`` is the process id of ansible-playbook.
+    """
+
+    login: ApiLogin
+    vault: VaultLogin | None
+    places: VaultPlaces
+    backup_dir: Path
+    password: str = field(repr=False)
+    encrypted: bool = True
+    timeout: float = 300.0
+    restart: str = "auto"
+    allow_downtime: bool = False
+    overrides: t.Mapping[str, str] = field(default_factory=dict)
+    lease: str = ""
+    run_id: str = ""
+    controller: int = 0
+
+    @property
+    def base(self) -> Path:
+        return self.backup_dir / FOLDER
+
+    def providers(self, request: RotateRequest) -> dict[str, Provider]:
+        """Return what can issue here; without a login at Vault, cert-manager alone."""
+        found: dict[str, Provider] = {
+            CERT_MANAGER: CertManager(self.login, request.namespace, request.gate, self.timeout)
+        }
+        if self.vault:
+            found[VAULT] = VaultIssuer(
+                self.login, self.vault, request.namespace, self.places, request.gate, self.password
+            )
+        return found
+
+    def lease_in(self, namespace: str) -> LeaseName | None:
+        return LeaseName(namespace, self.lease) if self.lease else None
+
+
+@dataclass(frozen=True)
+class RotationPlan:
+    """Everything of one run; ``targets`` are all that were looked at, ``due`` those that it is for."""
+
+    run_id: str
+    continues: bool
+    rolling_back: bool
+    issued_before: datetime | None
+    targets: tuple[Target, ...]
+    consumers: tuple[Consumer, ...]
+    notices: tuple[str, ...]
+    not_verified: tuple[str, ...]
+    fingerprint: str
+
+    @property
+    def due(self) -> list[Target]:
+        return [target for target in self.targets if target.due]
+
+
+def request_fingerprint(login: ApiLogin, request: RotateRequest, force: bool) -> str:
+    """Return what the same command has in common with an unfinished run of it."""
+    same = {
+        "server": login.server,
+        "namespace": request.namespace,
+        "names": sorted(request.named),
+        "method": request.method,
+        "force": force,
+        "issued_before": "" if force or not request.issued_before else rfc3339(request.issued_before),
+    }
+    return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
+
+
+def began(run_id: str) -> datetime:
+    """Return when a run began, which its id tells."""
+    return datetime.strptime(run_id[:16], "%Y%m%dt%H%M%Sz").replace(tzinfo=timezone.utc)
+
+
+def unfinished(context: Context, fingerprint: str) -> dict[str, t.Any]:
+    """Return the manifest of the run that the same command has begun; raise Refused while that is at work."""
+    for run in unfinished_runs(context.base, fingerprint):
+        if is_held(run.path):
+            raise Refused(f"The run {run.path.name} does the same at this moment; wait until it has finished.")
+        refuse_if_alive(run.manifest, context.controller)
+        return run.manifest
+    return {}
+
+
+def make_plan(context: Context, request: RotateRequest, *, force: bool, preflight: bool = True) -> RotationPlan:
+    """Return the plan; raise InvalidInput or Refused where it must not be carried out.
+
+    ``preflight`` asks for all rights and looks at issuers, consumers and the lease as well.
+    """
+    fingerprint = request_fingerprint(context.login, request, force)
+    manifest = unfinished(context, fingerprint)
+    run_id = manifest.get("run_id") or _free_run_id(context, fingerprint)
+    issued_before = request.issued_before
+    if force:
+        issued_before = began(run_id)
+    begun = manifest.get("certificates", {})
+    targets = _look(context, request, issued_before, begun)
+    plan = RotationPlan(
+        run_id=run_id,
+        continues=bool(manifest),
+        rolling_back=manifest.get("state") == "rolling_back",
+        issued_before=issued_before,
+        targets=targets,
+        consumers=(),
+        notices=_lifecycle_notices(targets),
+        not_verified=(),
+        fingerprint=fingerprint,
+    )
+    if not preflight or not plan.due:
+        return plan
+    check_password(context.password, context.encrypted)
+    return _preflight(context, request, plan)
+
+
+def _free_run_id(context: Context, fingerprint: str) -> str:
+    """Return the run's id; where other hosts of the play share it, one of this host's own."""
+    taken = read_manifest(context.base / context.run_id)
+    if not taken:
+        return context.run_id
+    if taken.get("fingerprint") != fingerprint:
+        own = f"{context.run_id}-{fingerprint[:4]}"
+        if RUN_ID.fullmatch(own) and not read_manifest(context.base / own):
+            return own
+    raise Refused(f"The run {context.run_id} exists already; an id is used once: leave the run id empty.")
+
+
+def _look(
+    context: Context, request: RotateRequest, issued_before: datetime | None, begun: t.Mapping[str, t.Any]
+) -> tuple[Target, ...]:
+    manager = CertManager(context.login, request.namespace, request.gate, context.timeout)
+    certificates = _certificates(manager)
+    requests = manager.requests() if certificates else []
+    now = datetime.now(timezone.utc) + timedelta(seconds=context.login.skew)
+    found = []
+    for entry in request.entries:
+        secret = _secret(context.login, request.namespace, entry)
+        current = read_secret(secret)
+        owner = owners(secret, certificates)
+        method = _method(entry, owner, request.method, bool(context.vault))
+        certificate = owner.certificates[0] if owner.certificates else None
+        asked = manager.issued_at(certificate, requests) if certificate else None
+        issued_at = asked or _recorded(secret, current.leaf) or current.leaf.not_before
+        record = begun.get(entry.name)
+        old = stored_material(record["old"]) if record and record.get("old") else current
+        due, why = _due(current, now, request, issued_before, issued_at)
+        if record and record.get("phase"):
+            due, why = True, "an interrupted run has begun with it"
+        target = Target(entry, method, secret, current, old, certificate, issued_at, due, why)
+        if due:
+            _refuse_unfit(entry, secret, current)
+        found.append(target)
+    return tuple(found)
+
+
+def _certificates(manager: CertManager) -> list[Object]:
+    try:
+        return manager.certificates()
+    except ApiRefused as exc:
+        if exc.status != 403:
+            raise
+        # Without a look at them nobody can say that cert-manager does not own the Secret.
+        raise Refused(f"{str(exc).rstrip('.')}: who owns the Secrets cannot be known without it.") from exc
+
+
+def _secret(login: ApiLogin, namespace: str, entry: Entry) -> Object:
+    found = login.find(f"get the secret {entry.secret_name} in {namespace}", secret_path(namespace, entry.secret_name))
+    if found is None:
+        _require_namespace(login, namespace)
+        raise InvalidInput(
+            f"There is no secret {entry.secret_name} in the namespace {namespace} at {login.name}, which the "
+            f"certificate {entry.name} is said to be in; correct secret_name, or have it issued first."
+        )
+    return found
+
+
+def _require_namespace(login: ApiLogin, namespace: str) -> None:
+    try:
+        found = login.find(f"get the namespace {namespace}", f"/api/v1/namespaces/{namespace}")
+    except ApiRefused:
+        return
+    if found is None:
+        raise InvalidInput(f"There is no namespace {namespace} at {login.name}; name another (kubectl get namespaces).")
+
+
+def _method(entry: Entry, owner: Ownership, asked: str, with_vault: bool) -> str:
+    """Return what issues a certificate, as its owner says; raise Refused or InvalidInput where that is not one."""
+    names = owner.names
+    secret = entry.secret_name
+    if len(owner.certificates) > 1 or (owner.certificates and owner.foreign):
+        raise Refused(
+            f"The secret {secret} has several owners ({', '.join(names)}), which overwrite each other; leave it to one."
+        )
+    if owner.foreign:
+        name, advice = owner.foreign[0]
+        raise Refused(f"The secret {secret} belongs to {name}, which would undo a rotation here; {advice}.")
+    own = CERT_MANAGER if owner.certificates else ""
+    wanted = asked if asked != AUTO else CERT_MANAGER if entry.cert_manager else VAULT if entry.vault else ""
+    if own and wanted == VAULT:
+        raise InvalidInput(
+            f"The secret {secret} belongs to {names[0]}, so that the method vault would be undone; use cert-manager or "
+            "auto for it."
+        )
+    if not own and wanted == CERT_MANAGER:
+        raise InvalidInput(
+            f"No Certificate of cert-manager writes the secret {secret}, so that the method cert-manager cannot renew "
+            "it; use vault, or make a Certificate."
+        )
+    if not own and wanted != VAULT:
+        raise InvalidInput(
+            f"Nothing says what issues {entry.name}: no Certificate writes the secret {secret}, and the catalogue has "
+            "no vault: true; set it, or make a Certificate."
+        )
+    if not own and not with_vault:
+        raise InvalidInput(
+            f"{entry.name} is issued by Vault, and there is no login at one; set rotate_certs_vault_url and a login."
+        )
+    return own or VAULT
+
+
+def _recorded(secret: Object, leaf: Certificate) -> datetime | None:
+    """Return when a run of ours had it issued; its own first moment may be backdated."""
+    annotations = secret["metadata"].get("annotations", {})
+    if annotations.get(ISSUED_FOR) != leaf.fingerprint or ISSUED_AT not in annotations:
+        return None
+    return datetime.fromisoformat(annotations[ISSUED_AT].replace("Z", "+00:00"))
+
+
+def _due(
+    current: Material,
+    now: datetime,
+    request: RotateRequest,
+    issued_before: datetime | None,
+    issued_at: datetime,
+) -> tuple[bool, str]:
+    leaf = current.leaf
+    if issued_before is not None and issued_at < issued_before:
+        return True, f"it was issued on {rfc3339(issued_at)}, before {rfc3339(issued_before)}"
+    left, needed = leaf.remaining(now), request.min_remaining.seconds(leaf.lifetime)
+    if left < needed:
+        return True, f"{_days(left)} are left, and less than {_days(needed)} make it due"
+    return False, f"{_days(left)} are left, {_days(needed)} are needed"
+
+
+def _days(seconds: float) -> str:
+    return f"{seconds / 86400:.1f} days" if abs(seconds) >= 86400 else f"{seconds / 3600:.1f} hours"
+
+
+def _refuse_unfit(entry: Entry, secret: Object, current: Material) -> None:
+    if secret.get("immutable"):
+        raise Refused(
+            f"The secret {entry.secret_name} is immutable, and pods keep what they have even of a new one of that "
+            "name; make a secret with another name and have its users refer to it."
+        )
+    if current.leaf.is_ca:
+        raise Refused(
+            f"The secret {entry.secret_name} holds an authority ({current.leaf.subject}), whose certificates would all "
+            "become invalid; that takes a rollover with two authorities side by side, which this runbook is not for."
+        )
+    if not entry.backup:
+        raise Refused(
+            f"The certificate {entry.name} has backup: false, and nothing is rotated without a backup; set it to true."
+        )
+
+
+def _lifecycle_notices(targets: t.Sequence[Target]) -> tuple[str, ...]:
+    now = datetime.now(timezone.utc)
+    return tuple(
+        f"{target.name}: the present certificate has expired on {rfc3339(target.old.leaf.not_after)}, so that there is "
+        "no way back to it"
+        for target in targets
+        if target.due and target.old.leaf.remaining(now) <= 0
+    )
+
+
+def _preflight(context: Context, request: RotateRequest, plan: RotationPlan) -> RotationPlan:
+    login, namespace, due = context.login, request.namespace, plan.due
+    providers = context.providers(request)
+    _refuse_missing_rights(context, namespace, due, providers)
+    _refuse_authorities(context, namespace, due)
+    seen: dict[str, Examination] = {}
+    for method, provider in providers.items():
+        mine = [target for target in due if target.method == method]
+        if mine:
+            seen.update(provider.examine(mine, context.timeout))
+    consumers = k8s_consumers.find_consumers(
+        login, namespace, [target.entry.secret_name for target in due], context.overrides
+    )
+    problems = [problem for each in seen.values() for problem in each.problems]
+    problems += _downtime(context, namespace, consumers)
+    if problems:
+        unique = list(dict.fromkeys(problems))
+        more = f" ({len(unique) - 1} more in the report)" if len(unique) > 1 else ""
+        raise Refused(unique[0].rstrip(".") + more + ".", problems=unique)
+    notices = [notice for each in seen.values() for notice in each.notices]
+    lease = context.lease_in(namespace)
+    held = holder(login, lease) if lease else None
+    if held and not held.expired and held.run_id != plan.run_id:
+        words = (
+            f"The run {held.run_id} is at work in the namespace {namespace} (it holds the lease {context.lease} until "
+            f"{held.until:%H:%M:%S} UTC)"
+        )
+        if not login.dry_run:
+            raise Refused(f"{words}; wait until it has finished, or until then.")
+        notices.append(words)
+    notices += [problem for consumer in consumers for problem in consumer.problems]
+    others = [consumer for consumer in consumers if consumer.reload == k8s_consumers.OPERATOR]
+    notices += [f"{consumer.key} is not restarted here: {consumer.why}" for consumer in others]
+    unknown = [f"{target.name}: {what}" for target in due for what in seen[target.name].not_verified]
+    return replace(
+        plan,
+        consumers=tuple(consumers),
+        notices=(*plan.notices, *dict.fromkeys(notices)),
+        not_verified=tuple(dict.fromkeys(unknown)),
+    )
+
+
+def needed_rights(
+    context: Context, namespace: str, targets: t.Sequence[Target], providers: t.Mapping[str, Provider]
+) -> list[Right]:
+    """Return every right that any later step needs."""
+    found = [right for target in targets for right in providers[target.method].rights(target)]
+    found += k8s_consumers.rights(namespace)
+    if context.restart != "never":
+        found += rollout.rights(namespace)
+    found += [Right(verb, "pods/portforward", namespace) for verb in ("get", "create")]
+    lease = context.lease_in(namespace)
+    return list(dict.fromkeys([*found, *(lease.rights() if lease else [])]))
+
+
+def _refuse_missing_rights(
+    context: Context, namespace: str, targets: t.Sequence[Target], providers: t.Mapping[str, Provider]
+) -> None:
+    missing = context.login.missing_rights(needed_rights(context, namespace, targets, providers))
+    if missing:
+        raise Refused(
+            f"This login at {context.login.name} may not {', '.join(map(str, missing))} in the namespace {namespace}; "
+            "grant it that (docs/guide_certificates.md has the complete Role), or use another login.",
+            missing_rights=[str(right) for right in missing],
+        )
+
+
+def _refuse_authorities(context: Context, namespace: str, targets: t.Sequence[Target]) -> None:
+    """An Issuer that signs with one of the Secrets makes it an authority, whatever it says of itself."""
+    try:
+        issuers = context.login.items(
+            f"list issuers in {namespace}", f"/apis/{GROUP}/v1/namespaces/{namespace}/issuers"
+        )
+    except ApiRefused as exc:
+        if exc.status not in (403, 404):
+            raise
+        return
+    signing = {(each["spec"].get("ca") or {}).get("secretName"): each["metadata"]["name"] for each in issuers}
+    for target in targets:
+        if target.entry.secret_name in signing:
+            raise Refused(
+                f"The issuer {signing[target.entry.secret_name]} signs with the secret {target.entry.secret_name}, "
+                "which is an authority's; this runbook is not for those."
+            )
+
+
+def _downtime(context: Context, namespace: str, consumers: t.Sequence[Consumer]) -> list[str]:
+    if context.allow_downtime or context.restart == "never":
+        return []
+    budgets = k8s_consumers.disruption_budgets(context.login, namespace)
+    reasons = [reason for consumer in consumers for reason in k8s_consumers.downtime_reasons(consumer, budgets)]
+    return [
+        f"A restart would not be without downtime: {reason.rstrip('.')}; repair that, or accept it with "
+        "rotate_certs_allow_downtime=true."
+        for reason in reasons
+    ]
+
+
+def plan_fields(plan: RotationPlan) -> dict[str, t.Any]:
+    """Return the plan as a module's result has it."""
+    return {
+        "run_id": plan.run_id,
+        "continues": plan.run_id if plan.continues else "",
+        "rolling_back": plan.rolling_back,
+        "issued_before": rfc3339(plan.issued_before) if plan.issued_before else "",
+        "due": [target.name for target in plan.due],
+        "certificates": [
+            {
+                "name": target.name,
+                "secret_name": target.entry.secret_name,
+                "method": target.method,
+                "due": target.due,
+                "why": target.why,
+                "present": target.current.leaf.to_plain(),
+                "consumers": [
+                    consumer.to_plain()
+                    for consumer in plan.consumers
+                    if any(use.secret == target.entry.secret_name for use in consumer.uses)
+                ],
+            }
+            for target in plan.targets
+        ],
+        "notices": list(plan.notices),
+        "not_verified": list(plan.not_verified),
+    }

@@ -1,0 +1,125 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cert_restore
+short_description: Put back certificates that a run has rotated
+version_added: 1.0.0
+description:
+  - Puts back what M(market_intel.runbooks.cert_backup) has saved, wherever the run has put another certificate.
+  - For cert-manager, the CertificateRequest of the present revision is deleted first. Otherwise it would issue again at
+    once, because the key is not the one that it knows. Vault's KV gets the old entry as a new version.
+  - It is refused, with the reason and before anything is touched, if an old certificate has expired or was revoked, if
+    its renewal time has passed, or if somebody has put a later one in its place.
+author:
+  - Market Intel Brain (@market-intel-brain)
+extends_documentation_fragment:
+  - market_intel.runbooks._attributes
+  - market_intel.runbooks._attributes.actiongroup_k8s
+  - market_intel.runbooks._k8s
+  - market_intel.runbooks._k8s.run
+  - market_intel.runbooks._progress
+  - market_intel.runbooks._vault
+  - market_intel.runbooks._certificates
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Everything that could refuse it is looked at.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  undo_run:
+    description: The id of the run to undo.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Go back
+  market_intel.runbooks.cert_restore:
+    undo_run: 20261123t101500z-rotate-certs-7f3a
+    namespace: market-intel-brain
+    certificates:
+      - name: api-gateway
+        secret_name: api-gateway-tls
+        cert_manager: true
+    backup_dir: /srv/runbooks/backups
+    backup_password: "{{ vault_backup_password }}"
+    run_id: 20261123t101500z-rotate-certs-7f3a
+"""
+
+RETURN = r"""
+restored:
+  description: Each certificate that is as it was before the run, now or since an interrupted rollback.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{name: api-gateway, secret_name: api-gateway-tls, fingerprint: 5d0c}]
+timeline:
+  description: What was done when, in the fields of a report's actions.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{what: api-gateway is as it was before the run, changed: true, detail: '', at: '2026-11-23T10:15:04Z'}]
+problems:
+  description: Every reason for which it was refused.
+  returned: on failure
+  type: list
+  elements: str
+  sample: []
+report:
+  description: The fields for O(market_intel.runbooks.runbook_report#module:report), also when the run fails.
+  returned: always
+  type: dict
+  sample: {runbook: rollback_certs, state: done}
+run_id:
+  description: The id of the run. It is that of an unfinished run of the same command, if there is one.
+  returned: always
+  type: str
+  sample: 20261123t101500z-rotate-certs-7f3a
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_kubernetes import KUBERNETES
+from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_tls import CRYPTOGRAPHY
+from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import RunbookError
+from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run import new_run_id, utc_now
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.catalogue import read_catalogue
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.options import certificate_run, run_options
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.report import rollback_report
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotate import roll_back
+
+OPTIONS = {"undo_run": {"type": "str", "required": True}}
+
+
+def body(module: AnsibleModule) -> dict[str, t.Any]:
+    params = module.params
+    params["run_id"] = params["run_id"] or new_run_id("rollback_certs")
+    started = utc_now()
+    try:
+        entries = read_catalogue(params["certificates"])
+        with certificate_run(params, check_mode=module.check_mode) as (context, run):
+            result = roll_back(context, params["undo_run"], params["namespace"], entries, run.check, run.progress)
+    except RunbookError as exc:
+        exc.result["report"] = rollback_report(params, started, module.check_mode, exc.result, exc)
+        raise
+    return {**result, "report": rollback_report(params, started, module.check_mode, result)}
+
+
+def main() -> None:
+    run_module(ArgumentSpec(OPTIONS).merge(run_options()), body, (KUBERNETES, CRYPTOGRAPHY))
+
+
+if __name__ == "__main__":
+    main()
