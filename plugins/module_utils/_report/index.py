@@ -13,17 +13,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from .files import SUFFIXES
 from .model import RESULTS, SCHEMA_VERSION, STATES, Report, timestamp
-
-SUFFIXES = {"json": ".json", "markdown": ".md", "html": ".html"}
-# Whole lists that a runbook leaves beside its report, by the kinds of their files.
-INVENTORY = {
-    "json": ".certificates.json",
-    "csv": ".certificates.csv",
-    "junit": ".certificates.xml",
-    "prometheus": ".certificates.prom",
-    "nagios": ".certificates.nagios",
-}
 
 
 @dataclass(frozen=True)

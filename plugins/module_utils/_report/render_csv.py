@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 from collections.abc import Iterable, Sequence
 
@@ -28,9 +29,15 @@ def render(columns: Sequence[str], rows: Iterable[Sequence[Scalar]]) -> str:
 
 
 def _cell(value: Scalar) -> Scalar:
+    if isinstance(value, str):
+        return _text(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if not isinstance(value, str):
-        return value
+    return value
+
+
+# A column has few different texts, or is short.
+@functools.lru_cache(maxsize=4096)
+def _text(value: str) -> str:
     text = visible(value)
     return f"'{text}" if text.lstrip().startswith(_FORMULA) else text

@@ -14,12 +14,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
-import re
 import stat
-import tempfile
 import typing as t
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,18 +25,17 @@ from pathlib import Path
 from .._errors import InvalidInput, RunbookError
 from .._run import absolute_directory, make_private_directory, sync_directory
 from . import index, render_html, render_json, render_markdown
-from .index import INVENTORY, SUFFIXES, Index
+from .files import INDEX, INVENTORY, PARTIAL, SUFFIXES, file_name, replace_file
+from .index import Index
 from .model import Report, read_report
 
 FORMATS = tuple(SUFFIXES)
 _LOCK = ".lock"
-_INDEX = "index"
 _INDEX_RENDERERS: dict[str, t.Callable[[Index], str]] = {
     "json": render_json.render,
     "markdown": render_markdown.render_index,
     "html": render_html.render_index,
 }
-_PARTIAL = ".partial"
 
 
 @dataclass(frozen=True)
@@ -66,14 +62,14 @@ def write(report: Report, directory: str, formats: Sequence[str] = FORMATS, keep
     folder = base / report.run_id
     name = file_name(report.host)
     wanted = {"json", *formats}
-    best_index = _INDEX + next(SUFFIXES[kind] for kind in ("html", "markdown", "json") if kind in wanted)
+    best_index = INDEX + next(SUFFIXES[kind] for kind in ("html", "markdown", "json") if kind in wanted)
     try:
         make_private_directory(base)
         with _locked(folder):
             content = {
                 "json": render_json.render(report),
-                "markdown": render_markdown.render(report, name + ".json", _INDEX + ".md"),
-                "html": render_html.render(report, name + ".json", _INDEX + ".html"),
+                "markdown": render_markdown.render(report, name + ".json", INDEX + ".md"),
+                "html": render_html.render(report, name + ".json", INDEX + ".html"),
             }
             for kind, suffix in SUFFIXES.items():
                 if kind in wanted:
@@ -91,15 +87,6 @@ def write(report: Report, directory: str, formats: Sequence[str] = FORMATS, keep
         ) from exc
     paths = {kind: str(folder / (name + suffix)) if kind in wanted else "" for kind, suffix in SUFFIXES.items()}
     return Written(index=str(folder / best_index), removed=tuple(removed), **paths)
-
-
-def file_name(host: str) -> str:
-    """A base name that is legal everywhere; a changed one carries a digest, so that no two hosts share it."""
-    safe = re.sub(r"[^A-Za-z0-9._-]", "_", host)
-    safe = re.sub(r"^[^A-Za-z0-9_]", "_", safe)[:80]
-    if safe == host and host.lower() != _INDEX:
-        return host
-    return f"{safe}-{hashlib.sha256(host.encode()).hexdigest()[:8]}"
 
 
 @contextlib.contextmanager
@@ -136,27 +123,12 @@ def _is_current(descriptor: int, folder: Path) -> bool:
         return False
 
 
-def replace_file(path: Path, content: str) -> None:
-    """Replace a file atomically and durably, readable by its owner only."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_PARTIAL, dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-
-
 def _write_index(folder: Path, wanted: t.Collection[str]) -> None:
     reports: dict[str, Report] = {}
     unreadable = []
     names = set(os.listdir(folder))
     for path in sorted(folder.glob("*.json")):
-        if path.name == _INDEX + ".json" or path.name.endswith(INVENTORY["json"]):
+        if path.name == INDEX + ".json" or path.name.endswith(INVENTORY["json"]):
             continue
         try:
             reports[path.stem] = read_report(json.loads(path.read_text(encoding="utf-8")))
@@ -164,7 +136,7 @@ def _write_index(folder: Path, wanted: t.Collection[str]) -> None:
             unreadable.append(path.name)
     result = index.build(reports, unreadable, names)
     for kind, render in _INDEX_RENDERERS.items():
-        path = folder / (_INDEX + SUFFIXES[kind])
+        path = folder / (INDEX + SUFFIXES[kind])
         # Hosts may differ in their formats: an index that exists is kept up to date.
         if kind in wanted or path.name in names:
             replace_file(path, render(result))
@@ -173,7 +145,7 @@ def _write_index(folder: Path, wanted: t.Collection[str]) -> None:
 def _point_latest(base: Path, report: Report) -> None:
     """A stable way to the newest report of a runbook; some file systems have no symbolic links."""
     link = base / f"latest-{report.runbook}"
-    temporary = base / f".latest-{report.runbook}.{os.getpid()}{_PARTIAL}"
+    temporary = base / f".latest-{report.runbook}.{os.getpid()}{PARTIAL}"
     with contextlib.suppress(OSError):
         if link.exists() and not link.is_symlink():
             return
@@ -186,7 +158,7 @@ def _point_latest(base: Path, report: Report) -> None:
 def _retain(base: Path, report: Report, keep: int) -> list[str]:
     """Remove the oldest run folders of the same runbook and mode: dry runs never push out the report of a real one."""
     runs = []
-    for path in base.glob(f"*/{_INDEX}.json"):
+    for path in base.glob(f"*/{INDEX}.json"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             found = json.loads(path.read_text(encoding="utf-8"))
             same = (found["run_id"], found["runbook"], found["mode"]) == (path.parent.name, report.runbook, report.mode)
@@ -211,7 +183,7 @@ def _remove(folder: Path) -> bool:
         ours = {path.stem + suffix for path in paths if path.suffix == ".json" for suffix in SUFFIXES.values()}
         if not all(
             stat.S_ISREG(path.lstat().st_mode)
-            and (path.name in ours or path.name == _LOCK or path.name.endswith((_PARTIAL, *INVENTORY.values())))
+            and (path.name in ours or path.name == _LOCK or path.name.endswith((PARTIAL, *INVENTORY.values())))
             for path in paths
         ):
             return False

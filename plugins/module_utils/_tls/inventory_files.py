@@ -18,10 +18,9 @@ from pathlib import Path
 
 from .._errors import InvalidInput, RunbookError
 from .._report import render_csv, render_junit, render_nagios, render_prometheus
-from .._report.index import INVENTORY
+from .._report.files import INVENTORY, file_name, replace_file
 from .._report.render_junit import Case
 from .._report.render_prometheus import Family, labels
-from .._report.store import file_name, replace_file
 from .._run import absolute_directory, make_private_directory, sync_directory
 from .certificate import moment_text
 from .inventory import MUTE, SCOPE, Entry, Inventory
