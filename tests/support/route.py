@@ -34,9 +34,9 @@ _CONNECT_SECONDS = 5
 class Route:
     """A process of its own that forwards a free port of loopback; a context manager."""
 
-    def __init__(self, lab: Lab, host: str, port: int) -> None:
-        # Only pods have a route to Services.
-        options = {"pid": lab.pod_pid("core-engine"), "host": host, "port": port}
+    def __init__(self, lab: Lab, host: str, port: int, inside: str = "core-engine") -> None:
+        """Go through the pod one of whose processes has the word `inside` in its command: only pods see Services."""
+        options = {"pid": lab.pod_pid(inside), "host": host, "port": port}
         self._child = LoggingChild("support.route", options)
         self.port = 0
 
