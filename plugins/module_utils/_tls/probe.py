@@ -36,8 +36,8 @@ _ORDER = (STALE, PROVEN, UNVERIFIED)
 # Classes of consumers that serve what is in the Secret, or should.
 _PROBED = (k8s.RESTART, k8s.HOT, k8s.EXTERNAL, k8s.OPERATOR)
 _THREADS = 8
-_ANSWER_SECONDS = 10.0
-_MOST_TRIES = 3
+_ANSWER_SECONDS = 5.0
+_MOST_TRIES = 2
 _SHOWN_PODS = 5
 
 
