@@ -65,7 +65,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-path:
+backup_path:
   description: The folder of the run.
   returned: success
   type: str

@@ -40,7 +40,7 @@ options:
     description:
       - The report, with the fields of C(docs/report.schema.json) in this collection.
       - Needed are C(run_id), C(runbook), C(host) and C(state) (one of V(planned), V(unchanged), V(done),
-        V(interrupted), V(refused), V(failed)).
+        V(interrupted), V(refused), V(rolled_back), V(failed)).
       - Optional are C(schema_version), C(title), C(mode) (V(check) or V(run), by default that of the task), C(started)
         (by default the time in the run ID), C(finished) (by default now), C(operator), C(asked), C(plan), C(actions),
         C(proofs), C(degraded), C(undo), C(backup), C(figures), C(series), C(timeline), C(details) and C(summary).

@@ -137,6 +137,7 @@ def fill_vault() -> None:
 _POLICIES: dict[str, dict[str, Any]] = {
     "runbooks": {
         "pki_int/sign/market-intel": {"capabilities": ["create", "update"]},
+        "pki_int/roles/market-intel": {"capabilities": ["read"]},
         "kv/data/certs/*": {"capabilities": ["create", "read", "update"]},
         "kv/metadata/certs/*": {"capabilities": ["read", "list"]},
     },

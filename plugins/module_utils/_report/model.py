@@ -25,7 +25,7 @@ from .text import Scalar, encodable, hide_secrets, is_secret_key, plural, visibl
 SCHEMA_VERSION = "1"
 MODES = ("check", "run")
 # From the best to the worst: a run over several hosts is as bad as its worst host.
-STATES = ("unchanged", "planned", "done", "refused", "interrupted", "failed")
+STATES = ("unchanged", "planned", "done", "refused", "interrupted", "rolled_back", "failed")
 RESULTS = ("proven", "failed", "unknown")
 SEVERITIES = ("ok", "warning", "critical", "unknown")
 

@@ -37,6 +37,7 @@ _FAVICON_COLOURS = {
     "planned": "#24569f",
     "attention": "#a84f06",
     "interrupted": "#a84f06",
+    "rolled_back": "#a84f06",
     "refused": "#6b3fa0",
     "failed": "#b02222",
 }

@@ -29,7 +29,7 @@ CSS = """
 .done { --banner: #14713a; }
 .unchanged { --banner: #3f6152; }
 .planned { --banner: #24569f; }
-.attention, .interrupted { --banner: #a84f06; }
+.attention, .interrupted, .rolled_back { --banner: #a84f06; }
 .refused { --banner: #6b3fa0; }
 .failed { --banner: #b02222; }
 * { box-sizing: border-box; }
@@ -119,7 +119,7 @@ a.host { white-space: nowrap; font-weight: 600; }
 .mark .icon { width: 17px; height: 17px; flex: none; }
 .proven, .mark.done, .mark.unchanged { color: var(--good); }
 .mark.failed { color: var(--bad); }
-.unknown, .mark.interrupted, .mark.refused, .mark.attention { color: var(--warn); }
+.unknown, .mark.interrupted, .mark.rolled_back, .mark.refused, .mark.attention { color: var(--warn); }
 .mark.planned { color: var(--accent); }
 ol.line { margin: 0; padding: 0; list-style: none; }
 ol.line li { position: relative; padding: 0 0 12px 26px; }
@@ -204,6 +204,7 @@ ICONS = {
     "unchanged": '<circle cx="12" cy="12" r="10"/><path d="M8 10h8M8 14h8"/>',
     "planned": '<circle cx="12" cy="12" r="10" stroke-dasharray="3.6 2.7"/><path d="M8 12h8m-3.2-3.2L16 12l-3.2 3.2"/>',
     "interrupted": '<circle cx="12" cy="12" r="10"/><path d="M9.7 8.5v7m4.6-7v7"/>',
+    "rolled_back": '<circle cx="12" cy="12" r="10"/><path d="M8 10.5h6a2.8 2.8 0 0 1 0 5.6h-3M10.5 8 8 10.5l2.5 2.5"/>',
     "refused": '<circle cx="12" cy="12" r="10"/><path d="m5.2 5.2 13.6 13.6"/>',
     "failed": '<circle cx="12" cy="12" r="10"/><path d="m8.5 8.5 7 7m0-7-7 7"/>',
     "attention": '<path d="M12 2.8 22 20.5H2Z"/><path d="M12 9.5v5m0 3v.1"/>',

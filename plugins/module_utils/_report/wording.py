@@ -22,6 +22,7 @@ SYMBOLS = {
     "attention": "⚠",
     "refused": "⊘",
     "interrupted": "‖",
+    "rolled_back": "↩",
     "failed": "✗",
 }
 MARKS = {"proven": "✓", "failed": "✗", "unknown": "?"}
@@ -39,6 +40,7 @@ _SENTENCES = {
     "done": "everything that was planned was done",
     "refused": "a guard stopped it before anything was changed",
     "interrupted": "stopped at a safe point; the same command finishes it",
+    "rolled_back": "a step failed, and everything is as it was before",
     "failed": "it ended with an error",
 }
 _READ_ONLY = ("redis_stats", "check_certs")
@@ -173,8 +175,9 @@ def proofs_line(report: Report) -> str:
 
 def summary_lines(report: Report, path: str) -> list[str]:
     """The few lines with which a run ends in a terminal; plain ASCII apart from what the runbook itself wrote."""
+    state = report.state.upper().replace("_", " ")
     lines = [
-        f"{report.state.upper()}: {report.title} on {report.host} ({took(report.seconds)}): {sentence(report)}",
+        f"{state}: {report.title} on {report.host} ({took(report.seconds)}): {sentence(report)}",
         *report.summary,
     ]
     for figure in headline(report.figures):

@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from .._errors import RunbookError
+from .._k8s.consumers import TRUST
 from .._run import rfc3339, utc_now
 from .catalogue import RotateRequest
 from .plan import Context
@@ -45,7 +46,6 @@ def rotation_report(
         },
         "summary": [str(failure)] if failure else [],
         "degraded": [
-            *result.get("notices", []),
             *(f"not verified: {what}" for what in result.get("not_verified", [])),
             *(problem for problem in result.get("problems", []) if not failure or problem not in str(failure)),
         ],
@@ -56,7 +56,7 @@ def rotation_report(
         report["plan"] = {
             "summary": [_planned(each) for each in certificates],
             "figures": {"certificates": len(certificates), "due": len(due)},
-            "sample": [line for each in due for line in _restarts(each)],
+            "sample": [*result.get("notices", []), *(line for each in due for line in _restarts(each))],
         }
         report["details"] = {
             "certificates": [
@@ -90,6 +90,7 @@ def _restarts(each: t.Mapping[str, t.Any]) -> list[str]:
         f"{each['name']}: {consumer['kind']} {consumer['name']} {words.get(consumer['reload'], 'is left alone')}"
         f" ({consumer['why']})"
         for consumer in each["consumers"]
+        if any(use["secret"] == each["secret_name"] and use["way"] != TRUST for use in consumer["uses"])
     ]
 
 

@@ -68,7 +68,7 @@ def back_up_all(context: Context, request: RotateRequest, check: Check, *, force
         "changed": False,
         "state": "unchanged",
         "run_id": plan.run_id,
-        "path": str(context.base / plan.run_id),
+        "backup_path": str(context.base / plan.run_id),
         "bytes": 0,
         "certificates": [target.name for target in plan.due],
     }
@@ -231,12 +231,12 @@ def _roll_back(
     timeline: list[Result] = []
     if not context.login.dry_run and todo:
         run.folder.save(state="rolling_back")
-    for number, target in enumerate(todo):
-        check()
-        progress.report("rolling back", number, len(todo), "certificates", force=True)
-        if not context.login.dry_run:
-            providers[target.method].restore(target, saved[target.name], run, check)
-            timeline.append(_entry(f"{target.name} is as it was before the run"))
+    for method, provider in providers.items():
+        mine = [target for target in todo if target.method == method]
+        if mine and not context.login.dry_run:
+            progress.report(f"rolling back with {method}", 0, len(mine), "certificates", force=True)
+            provider.restore(mine, saved, run, check)
+            timeline += [_entry(f"{target.name} is as it was before the run") for target in mine]
     state = ("planned" if context.login.dry_run else "done") if todo else "unchanged"
     return {
         "changed": bool(todo),
@@ -268,7 +268,7 @@ def _why_not(context: Context, target: Target) -> str:
 
 def close_run(context: Context, outcome: str, keep: int) -> Result:
     """Put on record how a run has ended, so that no later command continues it, and remove the oldest backups."""
-    result: Result = {"run_id": context.run_id, "path": str(context.base / context.run_id), "state": outcome}
+    result: Result = {"run_id": context.run_id, "backup_path": str(context.base / context.run_id), "state": outcome}
     if context.login.dry_run:
         return {**result, "changed": False, "removed_backups": []}
     run = _take(context)

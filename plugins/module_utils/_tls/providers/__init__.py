@@ -13,6 +13,8 @@ from ..target import CertRun, Target
 
 Check = t.Callable[[], None]
 Report = t.Callable[[int, int], None]
+# The saved objects of each certificate, by their kinds.
+Saved = t.Mapping[str, t.Mapping[str, Object]]
 
 
 class Examination(t.NamedTuple):
@@ -41,8 +43,8 @@ class Provider(t.Protocol):
         Raises RunbookError where one of them fails; the others are finished first. ``check`` may raise at a safe point.
         """
 
-    def restore(self, target: Target, backup: t.Mapping[str, Object], run: CertRun, check: Check) -> None:
-        """Put the old certificate back, so that it stays."""
+    def restore(self, targets: t.Sequence[Target], saved: Saved, run: CertRun, check: Check) -> None:
+        """Put the old certificates back, so that they stay, each recorded in the run."""
 
     def why_not_restore(self, target: Target, backup: t.Mapping[str, Object]) -> str:
         """Return the sentence why the old certificate cannot or must not come back, empty if it may."""

@@ -18,8 +18,8 @@ from ..._k8s.client import ApiLogin, ApiRefused, Object, Right
 from ..._run import rfc3339
 from ..._wait import pause, wait_until
 from ..gate import GateSettings
-from ..target import RESTORED, ROTATED, CertRun, Target, read_secret, secret_path, with_current
-from . import Check, Examination, Report
+from ..target import RESTORED, ROTATED, CertRun, Target, read_secret, secret_path
+from . import Check, Examination, Report, Saved
 from .writing import pass_gate, put_back
 
 GROUP = "cert-manager.io"
@@ -255,7 +255,7 @@ class CertManager:
 
     def _too_late(self, renewal: _Renewal) -> RunbookError:
         name = _certificate(renewal.target)["metadata"]["name"]
-        certificate = self._login.get(f"get the certificate {name}", f"{self._base}/certificates/{name}")
+        certificate = self._certificate(name)
         requests = self.requests()
         pending = _request_of(certificate, requests, _revision(certificate) + 1)
         issuing = _condition(certificate, "Issuing") or {}
@@ -313,13 +313,32 @@ class CertManager:
             )
         return ""
 
-    def restore(self, target: Target, backup: t.Mapping[str, Object], run: CertRun, check: Check) -> None:
+    def restore(self, targets: t.Sequence[Target], saved: Saved, run: CertRun, check: Check) -> None:
+        for target in targets:
+            check()
+            self._restore(target, saved[target.name], check)
+        # What cert-manager would do about it, it does at once.
+        pause(_SETTLE_SECONDS, check)
+        for target in targets:
+            name = _certificate(target)["metadata"]["name"]
+            secret = self._login.get(
+                f"get the secret {target.entry.secret_name}", secret_path(self._namespace, target.entry.secret_name)
+            )
+            replaced = read_secret(secret).leaf.fingerprint != target.old.leaf.fingerprint
+            if replaced or _issuing(self._certificate(name)):
+                raise RunbookError(
+                    f"cert-manager has replaced the restored certificate of {name}; look why (kubectl describe "
+                    f"certificate {name} -n {self._namespace}), then run the same command again."
+                )
+            run.update(target.name, phase=RESTORED)
+
+    def _restore(self, target: Target, backup: t.Mapping[str, Object], check: Check) -> None:
         """Delete the request of the present revision, or cert-manager re-issues at once: its key is not the old one."""
         name = _certificate(target)["metadata"]["name"]
 
         def quiet() -> Object | None:
             check()
-            certificate = self._login.get(f"get the certificate {name}", f"{self._base}/certificates/{name}")
+            certificate = self._certificate(name)
             return None if _issuing(certificate) else certificate
 
         certificate = wait_until(quiet, self._timeout)
@@ -333,14 +352,9 @@ class CertManager:
             path = f"{self._base}/certificaterequests/{request['metadata']['name']}"
             self._delete(f"delete the certificate request {request['metadata']['name']}", path)
         put_back(self._login, self._namespace, target, backup["secret"])
-        pause(_SETTLE_SECONDS, check)
-        secret = self._login.get(f"get the secret {name}", secret_path(self._namespace, target.entry.secret_name))
-        if with_current(target, secret).current.leaf.fingerprint != target.old.leaf.fingerprint or quiet() is None:
-            raise RunbookError(
-                f"cert-manager has replaced the restored certificate of {name}; look why (kubectl describe certificate "
-                f"{name} -n {self._namespace}), then run the same command again."
-            )
-        run.update(target.name, phase=RESTORED)
+
+    def _certificate(self, name: str) -> Object:
+        return self._login.get(f"get the certificate {name}", f"{self._base}/certificates/{name}")
 
     def _delete(self, what: str, path: str) -> None:
         try:

@@ -45,11 +45,13 @@ from ..target import (
     secret_path,
     with_current,
 )
-from . import Check, Examination, Report
+from . import Check, Examination, Report, Saved
 from .writing import pass_gate, patch_secret, put_back
 
 _CURVES = {256: "SECP256R1", 384: "SECP384R1", 521: "SECP521R1"}
 _NEW_FIELDS = ("certificate", "private_key", "issuing_ca")
+# The names are given twice, in the request and beside it, as a role takes either; it says so of those it ignores.
+_EXPECTED = "field was provided but the role is set with"
 # Between what Vault and the API server think the time is.
 _MOST_SKEW_SECONDS = 300.0
 
@@ -244,7 +246,7 @@ class VaultIssuer:
             phase=SIGNED,
             signed=_chain_text(signed),
             authorities=self._authorities(target),
-            warnings=[*signed.warnings, *self._cut(signed)],
+            warnings=[*(each for each in signed.warnings if _EXPECTED not in each), *self._cut(signed)],
             signed_at=rfc3339(datetime.now(timezone.utc) + timedelta(seconds=self._login.skew)),
         )
 
@@ -305,21 +307,27 @@ class VaultIssuer:
             return "it has been revoked; roll forward instead: rotate again"
         return ""
 
-    def restore(self, target: Target, backup: t.Mapping[str, Object], run: CertRun, check: Check) -> None:
-        places, saved = self._places, backup["kv"]
-        path = places.kv_path(target.name)
+    def restore(self, targets: t.Sequence[Target], saved: Saved, run: CertRun, check: Check) -> None:
+        for target in targets:
+            check()
+            self._restore_kv(target, saved[target.name]["kv"], run)
+            check()
+            put_back(self._login, self._namespace, target, saved[target.name]["secret"])
+            run.update(target.name, phase=RESTORED)
+
+    def _restore_kv(self, target: Target, before: Object, run: CertRun) -> None:
+        """Write the old entry as a new version; one that was not there before stays, as it harms nobody."""
+        places, path = self._places, self._places.kv_path(target.name)
         present = self._vault.read_kv(places.kv_mount, path)
-        if saved["version"] and present.data != saved["data"]:
-            written = run.certificates[target.name].get("kv_version")
-            if written and present.version != written:
-                raise Refused(
-                    f"Somebody else has written {places.kv_mount}/{path} since the rotation (version {present.version} "
-                    f"instead of {written}); find out who before you go back."
-                )
-            self._vault.write_kv(places.kv_mount, path, saved["data"], present.version)
-        check()
-        put_back(self._login, self._namespace, target, backup["secret"])
-        run.update(target.name, phase=RESTORED)
+        if not before["version"] or present.data == before["data"]:
+            return
+        written = run.certificates[target.name].get("kv_version")
+        if written and present.version != written:
+            raise Refused(
+                f"Somebody else has written {places.kv_mount}/{path} since the rotation (version {present.version} "
+                f"instead of {written}); find out who before you go back."
+            )
+        self._vault.write_kv(places.kv_mount, path, before["data"], present.version)
 
 
 def _new_key_like(leaf: Certificate) -> t.Any:

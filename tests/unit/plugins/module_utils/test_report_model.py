@@ -141,7 +141,7 @@ def test_times_become_utc(text: str, expected: str) -> None:
         ({"runbook": "Flush Redis"}, "report.runbook", "flush_redis"),
         ({"host": ""}, "report.host", "missing"),
         ({"mode": "dry"}, "report.mode", "check, run"),
-        ({"state": "finished"}, "report.state", "unchanged, planned, done, refused, interrupted, failed"),
+        ({"state": "finished"}, "report.state", "unchanged, planned, done, refused, interrupted, rolled_back, failed"),
         ({"started": "yesterday"}, "report.started", "2026-11-23T10:15:00Z"),
         ({"started": "2026-11-23T10:15:00"}, "report.started", "RFC 3339"),
         ({"finished": "2026-13-40T10:15:00Z"}, "report.finished", "RFC 3339"),
