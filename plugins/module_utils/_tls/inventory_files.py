@@ -277,8 +277,15 @@ def sentence(inventory: Inventory, cluster: str, severity: str = WARNING) -> str
         soonest = f", the next expires in {span((min(ends) - inventory.now).total_seconds())}" if ends else ""
         return f"{counts['total']:,} certificates of {cluster} are in order{soonest}"
     numbers = ", ".join(f"{counts[name]:,} {name}" for name in (CRITICAL, UNKNOWN, WARNING) if counts[name])
-    named = "; ".join(f"{entry.place}: {entry.reasons[0]}" for entry in bad[:_NAMED])
-    more = f"; and {len(bad) - _NAMED:,} more" if len(bad) > _NAMED else ""
+    # One certificate in many places is one problem.
+    first: dict[str, list[Entry]] = {}
+    for entry in bad:
+        first.setdefault(entry.fingerprint or entry.identity, []).append(entry)
+    named = "; ".join(
+        f"{same[0].place}{f' and {len(same) - 1:,} places more' if len(same) > 1 else ''}: {same[0].reasons[0]}"
+        for same in list(first.values())[:_NAMED]
+    )
+    more = f"; and {len(first) - _NAMED:,} more" if len(first) > _NAMED else ""
     return f"{numbers} of {counts['total']:,} certificates of {cluster}: {named}{more}"
 
 
