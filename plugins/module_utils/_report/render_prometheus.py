@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Iterable, Mapping
 
-from .text import encodable
+from .text import visible
 
 
 class Family(t.NamedTuple):
@@ -39,7 +39,7 @@ def labels(values: Mapping[str, str]) -> str:
 
 
 def _escape(text: str, quotes: bool = False) -> str:
-    text = encodable(text).replace("\\", "\\\\").replace("\n", "\\n")
+    text = visible(text).replace("\\", "\\\\")
     return text.replace('"', '\\"') if quotes else text
 
 

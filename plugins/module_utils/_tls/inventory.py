@@ -576,7 +576,7 @@ def judge(request: Request, entries: Iterable[Entry], now: datetime, skew: float
             entry.findings += _judge_dates(entry, now, limits, signed.get(entry.fingerprint, []), alive)
         elif entry.renewal:
             entry.findings += judge_renewal(entry.renewal)
-    if not any(entry.source not in (SCOPE, MUTE) for entry in found):
+    if not found:
         finding = Finding(UNKNOWN, "empty", "nothing was found in the whole scope, so that nothing is known")
         found.append(Entry(SCOPE, "", "everything", findings=[finding]))
     for entry in found:
