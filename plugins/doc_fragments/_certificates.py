@@ -62,7 +62,7 @@ options:
     choices: [auto, cert-manager, vault]
     default: auto
   min_remaining:
-    description: A certificate is due with less than this left, a time such as V(30d) or a share of its life such as V(30%).
+    description: A certificate is due with less than this left, as a time (V(30d)) or a share of its life (V(30%)).
     type: str
     default: 30%
   issued_before:
@@ -76,7 +76,7 @@ options:
     type: bool
     default: false
   restart:
-    description: Whether workloads are restarted later in the run. With V(never), their rights and strategies do not matter.
+    description: Whether workloads are restarted later in the run. With V(never), nothing is asked of them.
     type: str
     choices: [auto, always, never]
     default: auto

@@ -13,6 +13,7 @@ description:
   - Puts back what M(market_intel.runbooks.cert_backup) has saved, wherever the run has put another certificate.
   - For cert-manager, the CertificateRequest of the present revision is deleted first. Otherwise it would issue again at
     once, because the key is not the one that it knows. Vault's KV gets the old entry as a new version.
+  - O(run_id) names the run to undo. The rollback works under its id, so that the same command continues it.
   - It is refused, with the reason and before anything is touched, if an old certificate has expired or was revoked, if
     its renewal time has passed, or if somebody has put a later one in its place.
 author:
@@ -34,17 +35,11 @@ attributes:
     support: none
   idempotent:
     support: full
-options:
-  undo_run:
-    description: The id of the run to undo.
-    type: str
-    required: true
 """
 
 EXAMPLES = r"""
 - name: Go back
   market_intel.runbooks.cert_restore:
-    undo_run: 20261123t101500z-rotate-certs-7f3a
     namespace: market-intel-brain
     certificates:
       - name: api-gateway
@@ -57,11 +52,28 @@ EXAMPLES = r"""
 
 RETURN = r"""
 restored:
-  description: Each certificate that is as it was before the run, now or since an interrupted rollback.
+  description: The names of those that are as they were before the run, now or since an interrupted rollback.
+  returned: success
+  type: list
+  elements: str
+  sample: [api-gateway]
+secrets:
+  description: What M(market_intel.runbooks.rollout_restart) has to be told.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{name: api-gateway-tls, fingerprint: 5d0c}]
+expected:
+  description: What M(market_intel.runbooks.cert_probe) has to be told.
   returned: success
   type: list
   elements: dict
   sample: [{name: api-gateway, secret_name: api-gateway-tls, fingerprint: 5d0c}]
+namespace:
+  description: The namespace of the run.
+  returned: success
+  type: str
+  sample: market-intel-brain
 timeline:
   description: What was done when, in the fields of a report's actions.
   returned: success
@@ -80,7 +92,7 @@ report:
   type: dict
   sample: {runbook: rollback_certs, state: done}
 run_id:
-  description: The id of the run. It is that of an unfinished run of the same command, if there is one.
+  description: The id of the run that was undone.
   returned: always
   type: str
   sample: 20261123t101500z-rotate-certs-7f3a
@@ -92,25 +104,24 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_kubernetes import KUBERNETES
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_tls import CRYPTOGRAPHY
-from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import RunbookError
-from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
-from ansible_collections.market_intel.runbooks.plugins.module_utils._run import new_run_id, utc_now
+from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import InvalidInput, RunbookError
+from ansible_collections.market_intel.runbooks.plugins.module_utils._module import run_module
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run import utc_now
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.catalogue import read_catalogue
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.options import certificate_run, run_options
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.report import rollback_report
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotate import roll_back
 
-OPTIONS = {"undo_run": {"type": "str", "required": True}}
-
 
 def body(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
-    params["run_id"] = params["run_id"] or new_run_id("rollback_certs")
     started = utc_now()
     try:
+        if not params["run_id"]:
+            raise InvalidInput("run_id is empty; name the run to undo, as the report of a rotation does.")
         entries = read_catalogue(params["certificates"])
         with certificate_run(params, check_mode=module.check_mode) as (context, run):
-            result = roll_back(context, params["undo_run"], params["namespace"], entries, run.check, run.progress)
+            result = roll_back(context, params["namespace"], entries, run.check, run.progress)
     except RunbookError as exc:
         exc.result["report"] = rollback_report(params, started, module.check_mode, exc.result, exc)
         raise
@@ -118,7 +129,7 @@ def body(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run_module(ArgumentSpec(OPTIONS).merge(run_options()), body, (KUBERNETES, CRYPTOGRAPHY))
+    run_module(run_options(), body, (KUBERNETES, CRYPTOGRAPHY))
 
 
 if __name__ == "__main__":

@@ -102,6 +102,18 @@ rotated:
   type: list
   elements: dict
   sample: [{name: api-gateway, secret_name: api-gateway-tls, fingerprint: 5d0c, key_changed: true}]
+secrets:
+  description: What M(market_intel.runbooks.rollout_restart) has to be told. In check mode, with fingerprints of zeros.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{name: api-gateway-tls, fingerprint: 5d0c}]
+expected:
+  description: What M(market_intel.runbooks.cert_probe) has to be told.
+  returned: success, unless in check mode
+  type: list
+  elements: dict
+  sample: [{name: api-gateway, secret_name: api-gateway-tls, fingerprint: 5d0c}]
 touched:
   description: The names of those that have to be put back.
   returned: on failure, unless in check mode

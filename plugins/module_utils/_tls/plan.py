@@ -419,6 +419,8 @@ def plan_fields(plan: RotationPlan) -> dict[str, t.Any]:
         "rolling_back": plan.rolling_back,
         "issued_before": rfc3339(plan.issued_before) if plan.issued_before else "",
         "due": [target.name for target in plan.due],
+        # Nobody knows the fingerprint of a certificate before it is issued.
+        "secrets": [{"name": target.entry.secret_name, "fingerprint": "0" * 64} for target in plan.due],
         "certificates": [
             {
                 "name": target.name,
@@ -428,7 +430,7 @@ def plan_fields(plan: RotationPlan) -> dict[str, t.Any]:
                 "why": target.why,
                 "present": target.current.leaf.to_plain(),
                 "consumers": [
-                    consumer.to_plain()
+                    {**consumer.to_plain(), "key": consumer.key}
                     for consumer in plan.consumers
                     if any(use.secret == target.entry.secret_name for use in consumer.uses)
                 ],

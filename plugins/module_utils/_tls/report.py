@@ -13,9 +13,9 @@ from pathlib import Path
 
 from .._errors import RunbookError
 from .._k8s.consumers import TRUST
-from .._run import rfc3339, utc_now
+from .._run import new_run_id, rfc3339, utc_now
 from .catalogue import RotateRequest
-from .plan import Context
+from .plan import FOLDER, Context
 
 Fields = dict[str, t.Any]
 
@@ -110,6 +110,16 @@ def rotated_parts(result: t.Mapping[str, t.Any]) -> Fields:
             }
             for each in rotated
         ],
+        "timeline": [
+            {
+                "name": f"{each['name']}, {which}",
+                "start": each[which]["not_before"],
+                "end": each[which]["not_after"],
+                "note": each[which]["fingerprint"][:16],
+            }
+            for each in rotated
+            for which in ("old", "new")
+        ],
         "rotated": [
             {
                 "name": each["name"],
@@ -166,16 +176,19 @@ def rollback_report(
     state = failure.state if failure else result["state"]
     verb = "are to be put back" if check_mode else "were put back"
     return {
-        "run_id": params["run_id"],
+        # A report of its own, beside that of the run that it undoes.
+        "run_id": new_run_id("rollback_certs"),
         "runbook": "rollback_certs",
         "state": state,
         "started": rfc3339(started),
         "finished": rfc3339(utc_now()),
-        "asked": {"namespace": params["namespace"], "run": params["undo_run"]},
-        "backup": {"path": str(Path(params["backup_dir"]) / "certs" / params["undo_run"])},
+        "asked": {"namespace": params["namespace"], "run": params["run_id"]},
+        "backup": {"path": str(Path(params["backup_dir"]) / FOLDER / params["run_id"])},
         "summary": [str(failure)] if failure else [f"{len(restored)} certificates {verb}"],
         "actions": list(result.get("timeline") or []),
-        "plan": {"summary": [f"{each['name']}: back to {each['fingerprint'][:16]}" for each in restored]},
+        "plan": {
+            "summary": [f"{each['name']}: back to {each['fingerprint'][:16]}" for each in result.get("expected", [])]
+        },
     }
 
 

@@ -140,10 +140,12 @@ def _rotate_all(context: Context, request: RotateRequest, run: CertRun, check: C
     for each in rotated:
         if each["name"] not in before:
             timeline.append(_entry(f"{each['name']} rotated", detail=f"{each['method']}, {each['new']['not_after']}"))
+    fingerprints = {each["name"]: each["fingerprint"] for each in rotated}
     result = {
         "changed": bool(timeline),
         "run_id": run.run_id,
         "rotated": rotated,
+        **_next_steps([(target, fingerprints[target.name]) for target in targets if target.name in fingerprints]),
         "timeline": timeline,
         "notices": [
             f"{name}: {warning}" for name, record in run.certificates.items() for warning in record.get("warnings", [])
@@ -174,19 +176,29 @@ def _rotated(context: Context, request: RotateRequest, run: CertRun, target: Tar
         "new": new.to_plain(),
         "fingerprint": new.fingerprint,
         "key_changed": new.key_digest != old.key_digest,
-        **_probing(target.entry),
     }
 
 
-def _probing(entry: Entry) -> Result:
-    return {"ports": list(entry.ports), "server_name": entry.server_name, "endpoints": list(entry.endpoints)}
+def _next_steps(leaves: t.Sequence[tuple[Target, str]]) -> Result:
+    """Return what rollout_restart and cert_probe have to be told: the Secrets and the fingerprints of their leaves."""
+    return {
+        "secrets": [{"name": target.entry.secret_name, "fingerprint": leaf} for target, leaf in leaves],
+        "expected": [
+            {
+                "name": target.name,
+                "secret_name": target.entry.secret_name,
+                "fingerprint": leaf,
+                "ports": list(target.entry.ports),
+                "server_name": target.entry.server_name,
+                "endpoints": list(target.entry.endpoints),
+            }
+            for target, leaf in leaves
+        ],
+    }
 
 
-def roll_back(
-    context: Context, undo: str, namespace: str, entries: t.Sequence[Entry], check: Check, progress: Progress
-) -> Result:
+def roll_back(context: Context, namespace: str, entries: t.Sequence[Entry], check: Check, progress: Progress) -> Result:
     """Put back what a run has replaced. All reasons against it are looked for before the first one is touched."""
-    context = replace(context, run_id=undo)
     run = _take(context)
     try:
         return _roll_back(context, namespace, entries, run, check, progress)
@@ -238,23 +250,14 @@ def _roll_back(
             provider.restore(mine, saved, run, check)
             timeline += [_entry(f"{target.name} is as it was before the run") for target in mine]
     state = ("planned" if context.login.dry_run else "done") if todo else "unchanged"
+    back = [target for target in targets if target in todo or run.phase(target.name) == RESTORED]
     return {
         "changed": bool(todo),
         "state": state,
         "run_id": run.run_id,
         "namespace": namespace,
-        "restored": [
-            {
-                "name": target.name,
-                "secret_name": target.entry.secret_name,
-                "method": target.method,
-                "old": target.old.leaf.to_plain(),
-                "fingerprint": target.old.leaf.fingerprint,
-                **_probing(target.entry),
-            }
-            for target in targets
-            if target in todo or run.phase(target.name) == RESTORED
-        ],
+        "restored": [target.name for target in back],
+        **_next_steps([(target, target.old.leaf.fingerprint) for target in back]),
         "timeline": timeline,
     }
 
