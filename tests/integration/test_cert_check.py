@@ -21,7 +21,7 @@ import yaml
 from lab.place import NAMESPACE
 from support.ansible import Result, run_module, run_playbook
 from support.audit import kubernetes_writes
-from support.certs import issue, secret
+from support.issued import issue, secret
 from support.lab import Lab
 from support.pods import Namespace
 from support.processes import wait_until

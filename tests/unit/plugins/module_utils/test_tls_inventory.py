@@ -37,7 +37,7 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.invento
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.inventory_files import Difference
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.inventory_report import check_report
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.severity import Mute, Override
-from support.certs import encoded, issue, secret
+from support.issued import encoded, issue, secret
 from support.report import assert_valid
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
