@@ -9,7 +9,7 @@ Requests carry the run id in their User-Agent (Kubernetes), or are those of one 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -40,11 +40,29 @@ def _may_change(event: dict[str, Any]) -> bool:
 
 def vault_writes(log: Path, accessor: str) -> list[str]:
     """Return what was asked with a token (its accessor as the log has it) beyond logins, reads and capabilities."""
+    return _vault_changes(
+        event["request"] for event in _vault_events(log) if (event.get("auth") or {}).get("accessor") == accessor
+    )
+
+
+def vault_writes_since(log: Path, number: int) -> list[str]:
+    """Return the same of everybody, without the first so many requests."""
+    return _vault_changes(vault_requests(log)[number:])
+
+
+def vault_requests(log: Path) -> list[dict[str, Any]]:
+    """Return all requests that Vault was sent, whoever sent them."""
+    return [event["request"] for event in _vault_events(log)]
+
+
+def _vault_events(log: Path) -> Iterator[dict[str, Any]]:
+    return (event for event in _events(log) if event["type"] == "request")
+
+
+def _vault_changes(requests: Iterable[dict[str, Any]]) -> list[str]:
     return [
         f"{request['operation']} {request['path']}"
-        for event in _events(log)
-        if event["type"] == "request" and (event.get("auth") or {}).get("accessor") == accessor
-        for request in [event["request"]]
+        for request in requests
         if request["operation"] not in ("read", "list") and not request["path"].startswith(_VAULT_BOOKKEEPING)
     ]
 

@@ -1,89 +1,111 @@
 # Copyright (c) 2026 Market Intel Brain
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates as tests need them: of any age, signed by whom they like.
-
-```python
-authority = issue("authority", ca=True)
-leaf = issue("web.example.com", signer=authority, days=10)
-secret("shop", "web-tls", leaf, authority)
-```
-"""
+"""What the certificates of a lab look like from outside, and how its runbooks are told where they are."""
 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+import json
+from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from lab.place import NAMESPACE
+
+from .audit import vault_requests
+from .handshakes import stored_fingerprint
+from .lab import Lab
+from .pods import Namespace
+
+PASSWORD = "backups are sealed with this"
+LEASE = "runbooks-rotate-certs"
+CATALOGUE = [
+    {"name": "api-gateway", "secret_name": "api-gateway-tls", "cert_manager": True, "vault": False, "backup": True},
+    {"name": "core-engine", "secret_name": "core-engine-tls", "cert_manager": False, "vault": True, "backup": True},
+]
 
 
-@dataclass(frozen=True)
-class Issued:
-    certificate: x509.Certificate
-    key: Any
-
-    @property
-    def pem(self) -> str:
-        return self.certificate.public_bytes(Encoding.PEM).decode()
-
-    @property
-    def key_pem(self) -> str:
-        return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+def platform(lab: Lab) -> Namespace:
+    """Return the platform's own namespace, which stays."""
+    namespace = Namespace(lab)
+    namespace.name = NAMESPACE
+    return namespace
 
 
-def issue(
-    name: str,
-    *,
-    signer: Issued | None = None,
-    days: float = 90,
-    age: float = 0,
-    ca: bool = False,
-    key: Any = None,
-    now: datetime | None = None,
-) -> Issued:
-    """Return a certificate that lives `days`, and began to live `age` days ago; without a signer, self-signed."""
-    key = key or ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    start = (now or datetime.now(timezone.utc)) - timedelta(days=age)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(signer.certificate.subject if signer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + timedelta(days=days))
-        .add_extension(x509.BasicConstraints(ca, None), True)
-    )
-    if not ca:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), False)
-    return Issued(builder.sign(signer.key if signer else key, hashes.SHA256()), key)
-
-
-def encoded(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
-
-
-def secret(
-    namespace: str, name: str, leaf: Issued, *chain: Issued, key: str | None = None, **data: str
-) -> dict[str, Any]:
-    """Return a TLS Secret; `data` are further entries, with underscores for dots."""
-    content = {
-        "tls.crt": leaf.pem + "".join(each.pem for each in chain),
-        "tls.key": leaf.key_pem if key is None else key,
-    }
-    content.update({entry.replace("_", "."): text for entry, text in data.items()})
+def variables(lab: Lab, folder: Path, **others: Any) -> dict[str, Any]:
+    """Return the role's variables for the platform, with the login of the least privilege at Vault."""
+    found = lab.variables()
+    login = {"auth_method": "approle", "role_id": found["VAULT_ROLE_ID"], "secret_id": found["VAULT_SECRET_ID"]}
     return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "kubernetes.io/tls",
-        "metadata": {"namespace": namespace, "name": name},
-        "data": {entry: encoded(text) for entry, text in content.items()},
+        "rotate_certs_kubeconfig": str(lab.state / "kubeconfig"),
+        "rotate_certs_vault_url": found["VAULT_ADDR"],
+        "rotate_certs_vault_login": login,
+        "rotate_certs_backup_password": PASSWORD,
+        "rotate_certs_backup_dir": str(folder / "backups"),
+        "rotate_certs_reports_dir": str(folder / "reports"),
+        "rotate_certs_accept_ephemeral_storage": True,
+        **others,
     }
+
+
+def vault_token(lab: Lab) -> str:
+    status, answer = lab.vault_login()
+    assert status == 200
+    return str(answer["auth"]["client_token"])
+
+
+def arguments(lab: Lab, folder: Path, namespace: str = NAMESPACE, **others: Any) -> dict[str, Any]:
+    """Return the options of one of the modules."""
+    vault = {"url": lab.variables()["VAULT_ADDR"], "token": vault_token(lab)}
+    return {
+        "kubeconfig": str(lab.state / "kubeconfig"),
+        "namespace": namespace,
+        "certificates": CATALOGUE,
+        "backup_dir": str(folder / "backups"),
+        "backup_password": PASSWORD,
+        "accept_ephemeral_storage": True,
+        "vault": {**vault, **others.pop("vault", {})},
+        "timeout": 60,
+        **others,
+    }
+
+
+def stored(lab: Lab, namespace: str = NAMESPACE) -> dict[str, str]:
+    """Return the fingerprints in the platform's Secrets, by the names of the certificates."""
+    return {each["name"]: stored_fingerprint(lab, namespace, str(each["secret_name"])) for each in CATALOGUE}
+
+
+def read_kv(lab: Lab, path: str) -> tuple[int, dict[str, str]]:
+    """Return version and data of an entry in Vault's KV."""
+    keys = json.loads((lab.state / "vault-keys.json").read_text())
+    status, answer = lab.ask_vault(f"kv/data/{path}", keys["root_token"], method="GET")
+    assert status == 200, answer
+    return answer["data"]["metadata"]["version"], answer["data"]["data"]
+
+
+def write_kv(lab: Lab, path: str, data: dict[str, str]) -> None:
+    keys = json.loads((lab.state / "vault-keys.json").read_text())
+    status, answer = lab.ask_vault(f"kv/data/{path}", keys["root_token"], data=data)
+    assert status == 200, answer
+
+
+def signatures(lab: Lab) -> int:
+    """Return how many certificates Vault was asked to sign by the runbooks."""
+    return sum(
+        1
+        for request in vault_requests(lab.state / "audit" / "vault.log")
+        if request["path"] == "pki_int/sign/market-intel"
+    )
+
+
+def revision(lab: Lab, name: str, namespace: str = NAMESPACE) -> int:
+    return int(lab.get("certificate", name, "-n", namespace)["status"]["revision"])
+
+
+def generations(lab: Lab, *names: str) -> dict[str, int]:
+    return {name: lab.get("deployment", name, "-n", NAMESPACE)["metadata"]["generation"] for name in names}
+
+
+def secret_data(lab: Lab, name: str, namespace: str = NAMESPACE) -> dict[str, bytes]:
+    data = lab.get("secret", name, "-n", namespace)["data"]
+    return {key: base64.b64decode(value) for key, value in data.items()}

@@ -89,10 +89,11 @@ class Lab:
         finally:
             assert self.ask_vault("sys/unseal", key=keys["unseal_key"])[0] == 200
 
-    def ask_vault(self, path: str, token: str = "", **data: Any) -> tuple[int, dict[str, Any]]:
-        """Return the status and the content of Vault's answer to a write."""
+    def ask_vault(self, path: str, token: str = "", *, method: str = "POST", **data: Any) -> tuple[int, dict[str, Any]]:
+        """Return the status and the content of Vault's answer, to a write unless another method is given."""
         address = f"{self.variables()['VAULT_ADDR']}/v1/{path}"
-        request = urllib.request.Request(address, json.dumps(data).encode(), {"X-Vault-Token": token}, method="POST")
+        body = json.dumps(data).encode() if data else None
+        request = urllib.request.Request(address, body, {"X-Vault-Token": token}, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as reply:
                 return reply.status, json.loads(reply.read() or b"{}")
