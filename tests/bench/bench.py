@@ -24,6 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import certs as certificates
 import hiredis
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +34,7 @@ from lab.place import NAMESPACE  # noqa: E402
 from support import dataset  # noqa: E402
 from support.ansible import run_module, run_playbook, start_module  # noqa: E402
 from support.flush import flush_args  # noqa: E402
-from support.lab import Lab  # noqa: E402
+from support.lab import CheckoutLab, Lab  # noqa: E402
 from support.pods import password_of, platform_redis, wait_for_primary  # noqa: E402
 from support.probe import LatencyProbe  # noqa: E402
 from support.processes import wait_until  # noqa: E402
@@ -276,6 +277,20 @@ def pods(bench: Bench) -> None:
     bench.note("tunnel / kubectl port-forward", ratio, "x", "at least 0.8")
 
 
+def certs(bench: Bench) -> None:
+    """The check of certificates; with LAB_REUSE=1 in the lab that is up."""
+    lab: Lab = CheckoutLab()
+    if os.environ.get("LAB_REUSE") and lab.is_up():
+        certificates.measure(bench.note, lab, bench.folder)
+        return
+    lab = Lab(bench.folder / "lab")
+    lab.run("up")
+    try:
+        certificates.measure(bench.note, lab, bench.folder)
+    finally:
+        lab.run("down")
+
+
 def ten_millions(bench: Bench) -> None:
     """Ten million small keys, which a server makes by itself."""
     bench.client.flushall()
@@ -329,7 +344,9 @@ def playbook(bench: Bench) -> None:
     bench.note("the whole playbook with nothing to do", median(once, 5), "s", "below 4")
 
 
-PARTS = {part.__name__: part for part in (speed, latency, memory, restore, cluster, pods, playbook, ten_millions)}
+PARTS = {
+    part.__name__: part for part in (speed, latency, memory, restore, cluster, pods, certs, playbook, ten_millions)
+}
 
 
 def main() -> None:
