@@ -51,7 +51,7 @@ options:
         required: true
   overrides:
     description:
-      - How workloads get a new content, whatever their annotations say, as in V({"deployment/api-gateway": "hot"}).
+      - How workloads get a new content, whatever their annotations say; the keys are as V(deployment/api-gateway).
       - V(hot) reads it again by itself, V(restart) has to be restarted, V(external) is restarted by somebody else, and
         V(none) does not need it.
     type: dict

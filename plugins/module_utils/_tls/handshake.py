@@ -31,7 +31,7 @@ class SpeaksNoTls(HandshakeFailed):
 class Handshake:
     """What a server shows: its certificate, and the chain as it sent it, which begins with that one.
 
-    ``tls_version`` is as in ``TLSv1.3``.
+    ``tls_version`` is as in ``TLSv1.3``, empty if a server that demands a certificate of its clients sent us away.
     """
 
     leaf: Certificate
@@ -76,7 +76,7 @@ def _shown(secured: ssl.SSLSocket) -> tuple[list[bytes], str]:
         # One that demands a certificate of its clients shows its own first, and has proven to hold the key by then.
         shown = _chain(secured) if "ALERT" in (exc.reason or "") else []
         if shown:
-            return shown, secured.version() or ""
+            return shown, ""
         if any(word in (exc.reason or "") for word in _OTHER_PROTOCOL):
             raise SpeaksNoTls("it speaks no TLS") from exc
         if isinstance(exc, ssl.SSLEOFError):
