@@ -30,3 +30,9 @@ def stop_and_progress(params: t.Mapping[str, t.Any]) -> tuple[Stop, Progress]:
     stop = Stop(progress.get("controllers") or ())
     stop.install()
     return stop, Progress(progress.get("path"))
+
+
+def controller(params: t.Mapping[str, t.Any]) -> int:
+    """Return the process id of ansible-playbook, 0 where nobody told it."""
+    controllers = (params["progress"] or {}).get("controllers") or [0]
+    return int(controllers[-1])

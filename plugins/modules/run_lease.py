@@ -12,8 +12,8 @@ version_added: 1.0.0
 description:
   - Makes a run the only one at work in a namespace. A Lease of another run that has not expired is refused with the
     name of that run.
-  - The Lease expires by itself. The modules that take its name in O(lease) renew it while they work, and a run takes
-    its own again.
+  - The Lease expires by itself, and at once for runs on the same machine if the ansible-playbook behind it is dead.
+  - The modules that take its name in O(lease) renew it while they work, and a run takes its own again.
 author:
   - Market Intel Brain (@market-intel-brain)
 extends_documentation_fragment:
@@ -81,10 +81,12 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.lease i
     LeaseName,
     acquire,
     holder,
+    process_of,
     release,
 )
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.run import cluster_run, run_argument_spec
 from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run_options import controller
 
 OPTIONS = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -101,7 +103,7 @@ def body(module: AnsibleModule) -> dict[str, t.Any]:
     with cluster_run({**params, "lease": ""}, "run_lease", check_mode=module.check_mode) as run:
         taken_over = ""
         if not module.check_mode and params["state"] == "present":
-            before = acquire(run.login, lease, run.run_id, params["duration"])
+            before = acquire(run.login, lease, run.run_id, params["duration"], process_of(controller(params)))
             taken_over = before.run_id if before else ""
         elif not module.check_mode:
             release(run.login, lease, run.run_id)

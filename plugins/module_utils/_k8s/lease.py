@@ -11,16 +11,21 @@ runs that see it expire one takes it. It expires by itself: nobody has to clean 
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 from .._errors import Refused, RunbookError
+from .._run import start_time
 from .client import ApiLogin, ApiRefused, Object, Right
 
 GROUP = "coordination.k8s.io"
 DEFAULT_SECONDS = 120
+# Which process stands behind the holder, so that nobody on its machine waits for one that is dead.
+_PROCESS = "market-intel.runbooks/process"
 _CONFLICT = 409
 _MOST_CONFLICTS = 5
 
@@ -49,7 +54,7 @@ class LeaseName:
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a Lease until when; ``expired`` is as the API server's clock says."""
+    """Who holds a Lease until when; ``expired`` is as the API server's clock says, or because its process is dead."""
 
     run_id: str
     until: datetime
@@ -61,7 +66,15 @@ def holder(login: ApiLogin, lease: LeaseName) -> Holder | None:
     return _holder(login, login.find(f"get the lease {lease}", lease.path))
 
 
-def acquire(login: ApiLogin, lease: LeaseName, run_id: str, seconds: int = DEFAULT_SECONDS) -> Holder | None:
+def process_of(pid: int) -> str:
+    """Return the words by which a Lease names a process of this machine; empty if it cannot be seen."""
+    started = start_time(pid) if pid else None
+    return f"{_machine()}/{pid}/{started}" if started else ""
+
+
+def acquire(
+    login: ApiLogin, lease: LeaseName, run_id: str, seconds: int = DEFAULT_SECONDS, process: str = ""
+) -> Holder | None:
     """Hold a Lease for so many seconds, and return the run that it was taken over from, if there is one.
 
     A run takes its own again, and one that has expired. Raises Refused while another run holds it.
@@ -75,7 +88,7 @@ def acquire(login: ApiLogin, lease: LeaseName, run_id: str, seconds: int = DEFAU
                 f"{lease.name} until {before.until:%H:%M:%S} UTC); wait until it has finished, or until then."
             )
         try:
-            _write(login, lease, found, run_id, seconds)
+            _write(login, lease, found, run_id, seconds, process)
         except ApiRefused as exc:
             if exc.status != _CONFLICT:
                 raise
@@ -102,16 +115,18 @@ def release(login: ApiLogin, lease: LeaseName, run_id: str) -> bool:
 
 
 @contextlib.contextmanager
-def kept(login: ApiLogin, lease: LeaseName | None, run_id: str, seconds: int = DEFAULT_SECONDS) -> t.Iterator[Keeper]:
+def kept(
+    login: ApiLogin, lease: LeaseName | None, run_id: str, seconds: int = DEFAULT_SECONDS, process: str = ""
+) -> t.Iterator[Keeper]:
     """Hold a Lease while the block works, renewed by a thread; it stays held afterwards, for the run's next step.
 
     Nothing is held without a name, or where the login only tries.
     """
-    keeper = Keeper(login, lease, run_id, seconds)
+    keeper = Keeper(login, lease, run_id, seconds, process)
     if lease is None or login.dry_run:
         yield keeper
         return
-    acquire(login, lease, run_id, seconds)
+    acquire(login, lease, run_id, seconds, process)
     thread = threading.Thread(target=keeper.run, name=f"lease {lease}", daemon=True)
     thread.start()
     try:
@@ -125,8 +140,9 @@ def kept(login: ApiLogin, lease: LeaseName | None, run_id: str, seconds: int = D
 class Keeper:
     """Renews a Lease every third of its time."""
 
-    def __init__(self, login: ApiLogin, lease: LeaseName | None, run_id: str, seconds: int) -> None:
+    def __init__(self, login: ApiLogin, lease: LeaseName | None, run_id: str, seconds: int, process: str) -> None:
         self._login, self._lease, self._run_id, self._seconds = login, lease, run_id, seconds
+        self._process = process
         self._over = threading.Event()
         self._lost: RunbookError | None = None
 
@@ -141,7 +157,7 @@ class Keeper:
     def run(self) -> None:
         while not self._over.wait(self._seconds / 3):
             try:
-                acquire(self._login, t.cast(LeaseName, self._lease), self._run_id, self._seconds)
+                acquire(self._login, t.cast(LeaseName, self._lease), self._run_id, self._seconds, self._process)
             except Refused as exc:
                 self._lost = exc
                 return
@@ -156,17 +172,34 @@ def _holder(login: ApiLogin, found: Object | None) -> Holder | None:
         return None
     renewed = datetime.fromisoformat(spec["renewTime"].replace("Z", "+00:00"))
     until = renewed + timedelta(seconds=spec.get("leaseDurationSeconds") or 0)
-    return Holder(spec["holderIdentity"], until, _now(login) > until)
+    process = (t.cast(Object, found)["metadata"].get("annotations") or {}).get(_PROCESS, "")
+    return Holder(spec["holderIdentity"], until, _now(login) > until or _is_dead(process))
 
 
-def _write(login: ApiLogin, lease: LeaseName, found: Object | None, run_id: str, seconds: int) -> None:
+def _is_dead(process: str) -> bool:
+    machine, _slash, rest = process.rpartition("/")[0].rpartition("/")
+    return bool(rest) and machine == _machine() and process != process_of(int(rest))
+
+
+def _machine() -> str:
+    """Return what no other machine, boot or container has."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return "unknown"
+
+
+def _write(
+    login: ApiLogin, lease: LeaseName, found: Object | None, run_id: str, seconds: int, process: str = ""
+) -> None:
     now = _now(login).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     before = (found or {}).get("spec") or {}
     spec: Object = {"holderIdentity": run_id, "leaseDurationSeconds": seconds, "renewTime": now}
     same = before.get("holderIdentity") == run_id
     spec["acquireTime"] = before.get("acquireTime", now) if same else now
     spec["leaseTransitions"] = before.get("leaseTransitions", 0) + (not same)
-    metadata = {"name": lease.name, "namespace": lease.namespace}
+    metadata: Object = {"name": lease.name, "namespace": lease.namespace, "annotations": {_PROCESS: process}}
     if found:
         metadata["resourceVersion"] = found["metadata"]["resourceVersion"]
     body = {"apiVersion": f"{GROUP}/v1", "kind": "Lease", "metadata": metadata, "spec": spec}

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from .._errors import RunbookError
 from .._module import ArgumentSpec
 from .._run import Progress, check_run_id, new_run_id
-from .._run_options import progress_argument_spec, stop_and_progress
+from .._run_options import controller, progress_argument_spec, stop_and_progress
 from .client import ApiLogin, ApiSettings
-from .lease import LeaseName, kept
+from .lease import LeaseName, kept, process_of
 from .options import login_argument_spec, login_options
 
 
@@ -49,7 +49,7 @@ def cluster_run(params: t.Mapping[str, t.Any], runbook: str, *, check_mode: bool
     login = ApiLogin(ApiSettings(**login_options(params)), f"market_intel.runbooks/{run_id}", dry_run=check_mode)
     lease = LeaseName(params["namespace"], params["lease"]) if params["lease"] else None
     try:
-        with kept(login, lease, run_id) as keeper:
+        with kept(login, lease, run_id, process=process_of(controller(params))) as keeper:
 
             def check() -> None:
                 stop.check()

@@ -13,6 +13,7 @@ from .._errors import InvalidInput
 from .._k8s.run import ClusterRun, cluster_run, run_argument_spec
 from .._module import ArgumentSpec
 from .._run import absolute_directory, new_run_id, refuse_ephemeral
+from .._run_options import controller
 from .._vault.options import vault_argument_spec, vault_login
 from .catalogue import METHODS, Entry, RotateRequest, choose, read_catalogue, read_moment
 from .gate import GateSettings
@@ -110,7 +111,7 @@ def certificate_run(params: dict[str, t.Any], *, check_mode: bool) -> t.Iterator
                 overrides=params.get("overrides") or {},
                 lease=params["lease"],
                 run_id=run.run_id,
-                controller=((params["progress"] or {}).get("controllers") or [0])[-1],
+                controller=controller(params),
             ),
             run,
         )

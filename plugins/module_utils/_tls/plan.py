@@ -33,6 +33,9 @@ from .target import ISSUED_AT, ISSUED_FOR, Target, read_secret, refuse_if_alive,
 
 FOLDER = "certs"
 
+# All of those that are missing are in the report.
+_NAMED_RIGHTS = 5
+
 Check = t.Callable[[], None]
 
 
@@ -373,10 +376,13 @@ def _refuse_missing_rights(
 ) -> None:
     missing = context.login.missing_rights(needed_rights(context, namespace, targets, providers))
     if missing:
+        more = f" and {len(missing) - _NAMED_RIGHTS} more" if len(missing) > _NAMED_RIGHTS else ""
+        named = ", ".join(str(right) for right in missing[:_NAMED_RIGHTS]) + more
         raise Refused(
-            f"This login at {context.login.name} may not {', '.join(map(str, missing))} in the namespace {namespace}; "
+            f"This login at {context.login.name} may not {named} in the namespace {namespace}; "
             "grant it that (docs/guide_certificates.md has the complete Role), or use another login.",
             missing_rights=[str(right) for right in missing],
+            problems=[f"missing right: {right}" for right in missing],
         )
 
 

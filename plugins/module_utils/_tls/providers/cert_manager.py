@@ -406,20 +406,19 @@ class _Renewal:
         """Return why it will not be issued, empty if it may."""
         if self.triggered_at is None:
             return ""
-        failed = certificate.get("status", {}).get("lastFailureTime")
         # Times in Kubernetes have no fractions.
-        if failed and not _issuing(certificate) and _moment(failed) >= self.triggered_at.replace(microsecond=0):
-            return "refused by its issuer"
+        since = self.triggered_at.replace(microsecond=0)
         request = _request_of(certificate, requests, _revision(certificate) + 1)
-        if request is None or _moment(request["metadata"]["creationTimestamp"]) < self.triggered_at.replace(
-            microsecond=0
-        ):
-            return ""
-        for kind, words in (("Denied", "denied"), ("InvalidRequest", "refused as an invalid request")):
-            if (_condition(request, kind) or {}).get("status") == "True":
-                return words
-        ready = _condition(request, "Ready") or {}
-        return "refused by its issuer" if ready.get("reason") in ("Failed", "Denied") else ""
+        if request and _moment(request["metadata"]["creationTimestamp"]) >= since:
+            for kind, words in (("Denied", "denied"), ("InvalidRequest", "refused as an invalid request")):
+                if (_condition(request, kind) or {}).get("status") == "True":
+                    return words
+            if (_condition(request, "Ready") or {}).get("reason") in ("Failed", "Denied"):
+                return "refused by its issuer"
+        failed = certificate.get("status", {}).get("lastFailureTime")
+        if failed and not _issuing(certificate) and _moment(failed) >= since:
+            return "refused by its issuer"
+        return ""
 
 
 def _certificate(target: Target) -> Object:
