@@ -278,15 +278,25 @@ def pods(bench: Bench) -> None:
 
 
 def certs(bench: Bench) -> None:
-    """The check of certificates; with LAB_REUSE=1 in the lab that is up."""
+    """The check of certificates, in a lab."""
+    _in_lab(bench, certificates.measure)
+
+
+def rotation(bench: Bench) -> None:
+    """The rotation of certificates, in a lab."""
+    _in_lab(bench, certificates.measure_rotation)
+
+
+def _in_lab(bench: Bench, measure: Callable[[Callable[..., None], Lab, Path], None]) -> None:
+    """Measure in a lab; with LAB_REUSE=1 in the one that is up."""
     lab: Lab = CheckoutLab()
     if os.environ.get("LAB_REUSE") and lab.is_up():
-        certificates.measure(bench.note, lab, bench.folder)
+        measure(bench.note, lab, bench.folder)
         return
     lab = Lab(bench.folder / "lab")
     lab.run("up")
     try:
-        certificates.measure(bench.note, lab, bench.folder)
+        measure(bench.note, lab, bench.folder)
     finally:
         lab.run("down")
 
@@ -344,9 +354,8 @@ def playbook(bench: Bench) -> None:
     bench.note("the whole playbook with nothing to do", median(once, 5), "s", "below 4")
 
 
-PARTS = {
-    part.__name__: part for part in (speed, latency, memory, restore, cluster, pods, certs, playbook, ten_millions)
-}
+_ALL = (speed, latency, memory, restore, cluster, pods, certs, rotation, playbook, ten_millions)
+PARTS = {part.__name__: part for part in _ALL}
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,13 @@ from cryptography.x509.oid import NameOID
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support.ansible import Result, run_playbook, start_module  # noqa: E402
+from support.ansible import Result, run_module, run_playbook, start_module  # noqa: E402
 from support.lab import Lab  # noqa: E402
+from support.pods import Namespace  # noqa: E402
+from support.processes import wait_until  # noqa: E402
 
 ROUNDS = 3
+ROTATED = 50
 SECRETS, DISTINCT, NAMESPACES = 5_000, 200, 20
 
 
@@ -148,6 +152,99 @@ def measure(note: Callable[..., None], lab: Lab, folder: Path) -> None:
         through = _timed(lambda: _succeeds(_play(folder, _FILTER.format(config=config, namespaces=names))))
         note("k8s_info and the filter x509_certificate_info, dates only", through, "s", "6.0 where goals were set")
         note("that filter / check_certs", through / playbook, "x", "above 1")
+
+
+def measure_rotation(note: Callable[..., None], lab: Lab, folder: Path) -> None:
+    """Compare a rotation of 50 certificates with cert-manager's own time, and time the plan for one."""
+    names = [f"web-{number:02d}" for number in range(ROTATED)]
+    with Namespace(lab) as namespace:
+        for name in names:
+            namespace.order_certificate(name, f"{name}.example.com")
+        _settle(lab, namespace.name, dict.fromkeys(names, 0))
+        catalogue = [{"name": name, "secret_name": f"{name}-tls"} for name in names]
+        options = {
+            "kubeconfig": str(lab.state / "kubeconfig"),
+            "namespace": namespace.name,
+            "certificates": catalogue,
+            "backup_dir": str(folder / "backups"),
+            "backup_password": "bench",
+            "accept_ephemeral_storage": True,
+            "lease": "bench",
+        }
+        own, ours = [], []
+        for number in range(ROUNDS):
+            before = _revisions(lab, namespace.name)
+            own.append(_timed(partial(_trigger, lab, namespace.name, before)))
+            _settle(lab, namespace.name, before)
+            run = {**options, "run_id": f"20261123t101500z-bench-{number:04x}", "issued_before": "2099-01-01T00:00:00Z"}
+            assert not run_module("cert_backup", run).get("failed")
+            before = _revisions(lab, namespace.name)
+            started = time.monotonic()
+            result = run_module("cert_rotate", run)
+            ours.append(time.monotonic() - started)
+            assert len(result["rotated"]) == ROTATED, result
+            _settle(lab, namespace.name, before)
+        variables = {
+            "rotate_certs_kubeconfig": options["kubeconfig"],
+            "rotate_certs_namespace": namespace.name,
+            "rotate_certs_certificates": catalogue[:1],
+            "rotate_certs_backup_dir": options["backup_dir"],
+            "rotate_certs_backup_password": "bench",
+            "rotate_certs_accept_ephemeral_storage": True,
+            "rotate_certs_reports_dir": str(folder / "reports"),
+            "rotate_certs_force": True,
+        }
+        plan = statistics.median(
+            _timed(lambda: _succeeds(run_playbook("rotate_certs", variables, check=True))) for _round in range(ROUNDS)
+        )
+    note(f"cert-manager alone, {ROTATED} certificates triggered at once", statistics.median(own), "s")
+    note(f"cert_rotate, {ROTATED} certificates, the whole module", statistics.median(ours), "s")
+    ratio = statistics.median(one / other for one, other in zip(ours, own, strict=True))
+    note("cert_rotate / cert-manager alone", ratio, "x", "at most 1.5")
+    note("the playbook's plan for one certificate", plan, "s", "below 5")
+
+
+def _revisions(lab: Lab, namespace: str) -> dict[str, int]:
+    found = lab.get("certificates", "-n", namespace)["items"]
+    return {each["metadata"]["name"]: each["status"].get("revision", 0) for each in found if "status" in each}
+
+
+def _trigger(lab: Lab, namespace: str, before: dict[str, int]) -> None:
+    """Have all renewed by hand, and wait until cert-manager has written the last one down."""
+    _AnsibleCollectionFinder(paths=[str(ROOT / ".ansible" / "collections")])._install()
+    from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.client import ApiLogin, ApiSettings
+
+    login = ApiLogin(ApiSettings(kubeconfig=str(lab.state / "kubeconfig")), "bench")
+    base = f"/apis/cert-manager.io/v1/namespaces/{namespace}/certificates"
+    for each in login.items("list", base):
+        condition = {"type": "Issuing", "status": "True", "reason": "ManuallyTriggered", "message": "by a bench"}
+        each["status"]["conditions"].append({**condition, "lastTransitionTime": "2026-11-23T10:15:00Z"})
+        about = {"apiVersion": "cert-manager.io/v1", "kind": "Certificate"}
+        login.request("trigger", "PUT", f"{base}/{each['metadata']['name']}/status", body={**about, **each})
+
+    def done() -> bool:
+        found = {each["metadata"]["name"]: each["status"] for each in login.items("list", base)}
+        return all(found[name].get("revision", 0) > revision for name, revision in before.items())
+
+    wait_until(done, 300, "all renewals", 0.2)
+
+
+def _settle(lab: Lab, namespace: str, before: dict[str, int]) -> None:
+    """Wait until all have a revision above those, and nothing is being issued; then for its last writes."""
+
+    def settled() -> bool:
+        found = lab.get("certificates", "-n", namespace)["items"]
+        return len(found) == len(before) and all(_is_settled(each, before) for each in found)
+
+    wait_until(settled, 300, "cert-manager", 1.0)
+    time.sleep(2)
+
+
+def _is_settled(found: dict[str, Any], before: dict[str, int]) -> bool:
+    status = found.get("status", {})
+    conditions = {each["type"]: each["status"] for each in status.get("conditions", [])}
+    risen = status.get("revision", 0) > before[found["metadata"]["name"]]
+    return risen and conditions.get("Ready") == "True" and conditions.get("Issuing") != "True"
 
 
 OUTPUTS = ["csv", "junit", "prometheus", "nagios"]

@@ -177,8 +177,9 @@ def _start(plan: Mapping[str, Any]) -> None:
             "unshare", *_NAMESPACES, "--fork", "--mount-proc", "--kill-child",
             sys.executable, "-m", "lab.supervisor", str(STATE), str(CACHE), *relays,
         ]  # fmt: skip
-        # The number is on record before there is anything to be ended.
-        script = f'echo $$ > {shlex.quote(str(STATE / "supervisor.pid"))}; exec "$@"'
+        # The number is on record, as a whole, before there is anything to be ended.
+        pid = shlex.quote(str(STATE / "supervisor.pid"))
+        script = f'echo $$ > {pid}.part; mv {pid}.part {pid}; exec "$@"'
         with (STATE / "supervisor.log").open("wb") as log:
             started = subprocess.Popen(
                 ["/bin/sh", "-c", script, "sh", *command],
@@ -223,11 +224,21 @@ def _supervisor() -> int | None:
     """Return the number of the process whose end is the end of the lab, if it is alive."""
     try:
         pid = int((STATE / "supervisor.pid").read_text())
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        command = _command(pid)
     except (OSError, ValueError):
         return None
     # The number of a process that is gone may have been given to another one.
     return pid if os.fsencode(STATE) in command and b"lab.supervisor" in command else None
+
+
+def _command(pid: int) -> list[bytes]:
+    """Return the command of a process, which is empty for a moment while it becomes another program."""
+    for _look in range(20):
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        if command:
+            break
+        time.sleep(0.01)
+    return command.split(b"\0")
 
 
 def _make_control_groups() -> None:
