@@ -196,7 +196,7 @@ def body(module: AnsibleModule) -> dict[str, t.Any]:
                 result = plan_rotation(context, request, force=params["force"])
             else:
                 result = rotate_all(context, request, run.check, run.progress)
-            result["undo"] = undo_command(context, request, params["kubeconfig"] or "")
+            result["undo"] = undo_command(context, params)
     except RunbookError as exc:
         exc.result["report"] = rotation_report(params, params["run_id"], started, exc.result, exc)
         exc.result["parts"] = rotated_parts(exc.result)

@@ -33,6 +33,8 @@ from .target import ISSUED_AT, ISSUED_FOR, Target, read_secret, refuse_if_alive,
 
 FOLDER = "certs"
 
+# For how long a login at Vault is needed after the issuance: a rollback uses it as well.
+_LATER_STEPS_SECONDS = 900.0
 # All of those that are missing are in the report.
 _NAMED_RIGHTS = 5
 
@@ -325,7 +327,7 @@ def _preflight(context: Context, request: RotateRequest, plan: RotationPlan) -> 
     for method, provider in providers.items():
         mine = [target for target in due if target.method == method]
         if mine:
-            seen.update(provider.examine(mine, context.timeout))
+            seen.update(provider.examine(mine, context.timeout + _LATER_STEPS_SECONDS))
     consumers = k8s_consumers.find_consumers(
         login, namespace, [target.entry.secret_name for target in due], context.overrides
     )

@@ -14,10 +14,13 @@ from pathlib import Path
 from .._errors import RunbookError
 from .._k8s.consumers import TRUST
 from .._run import new_run_id, rfc3339, utc_now
-from .catalogue import RotateRequest
 from .plan import FOLDER, Context
+from .providers.vault import VaultPlaces
 
 Fields = dict[str, t.Any]
+
+# The login's options that are no secrets; the role's variables are named after them.
+_LOGIN = ("kubeconfig", "context", "host", "ca_cert", "client_cert", "client_key")
 
 
 def rotation_report(
@@ -148,19 +151,22 @@ def rotation_diff(result: t.Mapping[str, t.Any]) -> Fields:
     return {"before": "\n".join([*before, ""]), "after": "\n".join([*after, ""])}
 
 
-def undo_command(context: Context, request: RotateRequest, kubeconfig: str) -> str:
+def undo_command(context: Context, params: t.Mapping[str, t.Any]) -> str:
     """Return the command that undoes the run; passwords and tokens are left out of it."""
-    options = {
-        "rotate_certs_rollback_run": context.run_id,
-        "rotate_certs_namespace": request.namespace,
-        "rotate_certs_backup_dir": str(context.backup_dir),
-        **({"rotate_certs_kubeconfig": kubeconfig} if kubeconfig else {}),
-        **({"rotate_certs_vault_url": context.vault.url} if context.vault else {}),
-        **({} if context.encrypted else {"rotate_certs_backup_encrypt": "false"}),
-    }
+    options = {"rollback_run": context.run_id, "namespace": params["namespace"], "backup_dir": str(context.backup_dir)}
+    options.update({name: params[name] for name in _LOGIN if params[name]})
+    if params["validate_certs"] is False:
+        options["validate_certs"] = "false"
+    if not context.encrypted:
+        options["backup_encrypt"] = "false"
+    if context.vault:
+        usual = VaultPlaces()
+        options["vault_url"] = context.vault.url
+        given = {name: getattr(context.places, name) for name in ("pki_mount", "kv_mount", "kv_prefix")}
+        options.update({f"vault_{name}": value for name, value in given.items() if value != getattr(usual, name)})
     words = ["ansible-playbook", "market_intel.runbooks.rollback_certs"]
     for name, value in options.items():
-        words += ["-e", shlex.quote(f"{name}={value}")]
+        words += ["-e", shlex.quote(f"rotate_certs_{name}={value}")]
     return " ".join(words)
 
 

@@ -10,6 +10,7 @@ import sys
 import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from urllib.parse import urlsplit
 
 from .._deps_vault import HVAC, hvac, hvac_adapters, requests
 from .._errors import InvalidInput, RunbookError, phrase
@@ -81,6 +82,8 @@ class VaultLogin:
                 f"vault has no {'url' if not settings.url else 'token'}; give the address of Vault and a token, as "
                 "community.hashi_vault.vault_login returns one."
             )
+        if "@" in urlsplit(settings.url).netloc:
+            raise InvalidInput("The url of vault has a login in it, which logs would show; give a token instead.")
         self.url = settings.url.rstrip("/")
         session = requests.Session()
         session.headers["User-Agent"] = user_agent

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta, timezone
 
 from ..._errors import RunbookError
@@ -15,12 +16,21 @@ from ..target import Target, secret_path
 
 _CONFLICT = 409
 _MOST_CONFLICTS = 5
+_LONGEST_WAIT_SECONDS = 60.0
+# The API server tells its time in whole seconds.
+_CLOCK_ERROR = timedelta(seconds=2)
 
 
 def pass_gate(name: str, new: Material, old: Material, skew: float, settings: GateSettings) -> GateRefused | None:
-    """Return the sentence why a certificate is not good enough, or None. ``skew`` is how far another clock is ahead."""
-    now = datetime.now(timezone.utc)
-    found = violations(new, old, min(now, now + timedelta(seconds=skew)) + timedelta(seconds=1), settings)
+    """Return the sentence why a certificate is not good enough, or None.
+
+    It is judged by the clock of the cluster, ``skew`` seconds ahead of this one. One that is valid in a moment,
+    because another clock issued it, is waited for.
+    """
+    early = (new.leaf.not_before - _now(skew)).total_seconds()
+    if 0 < early <= _LONGEST_WAIT_SECONDS:
+        time.sleep(early)
+    found = violations(new, old, _now(skew) + _CLOCK_ERROR, settings)
     if not found:
         return None
     reasons = "; ".join(f"{violation.rule}: {violation.sentence}" for violation in found)
@@ -29,6 +39,10 @@ def pass_gate(name: str, new: Material, old: Material, skew: float, settings: Ga
         "variable of that rule.",
         violations=[{"rule": each.rule, "sentence": each.sentence} for each in found],
     )
+
+
+def _now(skew: float) -> datetime:
+    return datetime.now(timezone.utc) + timedelta(seconds=skew)
 
 
 def patch_secret(login: ApiLogin, namespace: str, target: Target, data: Object, annotations: Object) -> Object:

@@ -31,7 +31,7 @@ def test_ansible_vault_reads_what_we_write(size: int, tmp_path: Path, password_f
     content = b"x" * size
     path.write_bytes(encrypt(content, PASSWORD))
     command = [str(VAULT), "decrypt", "--vault-password-file", str(password_file), "--output", "-", str(path)]
-    assert subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE).stdout == content
+    assert subprocess.run(command, check=True, capture_output=True).stdout == content
     assert decrypt(path.read_bytes(), PASSWORD, "file") == content
 
 
