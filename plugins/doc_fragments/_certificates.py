@@ -88,6 +88,16 @@ options:
     description: How workloads see a new certificate, as M(market_intel.runbooks.rollout_restart) takes it.
     type: dict
     default: {}
+  canary:
+    description:
+      - The workload that is to be restarted before the others, such as V(deployment/api-gateway). V(auto) takes the
+        first of several, V(none) none. One that uses none of the certificates of this run does not matter.
+    type: str
+    default: none
+  serial:
+    description: How many workloads are to be restarted at once, for M(market_intel.runbooks.rollout_restart).
+    type: int
+    default: 1
   allow_names_removed:
     description: Names that a new certificate may lack, such as V(DNS:old.example.com).
     type: list

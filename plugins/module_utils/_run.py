@@ -149,6 +149,24 @@ def start_time(pid: int) -> str | None:
     return None if fields[0] in ("Z", "X") else fields[19]
 
 
+def is_alive(pid: int, started: str) -> bool:
+    """Tell whether a process that began then may be alive; one that cannot be seen (a hidden /proc) may."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return start_time(pid) in (None, started) if not _is_zombie(pid) else False
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] in ("Z", "X")
+    except OSError:
+        return False
+
+
 class Progress:
     """Writes progress as JSON lines to the file that the action plugin reads; does nothing without one."""
 
@@ -182,7 +200,7 @@ class RunFolder:
     not final and whose lock is free.
     """
 
-    FINAL_STATES = ("done", "rolled_back")
+    FINAL_STATES = ("done", "rolled_back", "abandoned")
 
     def __init__(self, path: Path, lock: int, manifest: dict[str, t.Any]) -> None:
         self.path = path

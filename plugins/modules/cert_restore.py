@@ -35,6 +35,13 @@ attributes:
     support: none
   idempotent:
     support: full
+options:
+  what_can_be:
+    description:
+      - Whether a certificate that cannot come back is named and left, instead of keeping all others from it.
+      - If none can, the run is given up, so that no later command continues it.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -69,11 +76,12 @@ expected:
   type: list
   elements: dict
   sample: [{name: api-gateway, secret_name: api-gateway-tls, fingerprint: 5d0c}]
-namespace:
-  description: The namespace of the run.
+notices:
+  description: What an operator should know.
   returned: success
-  type: str
-  sample: market-intel-brain
+  type: list
+  elements: str
+  sample: []
 timeline:
   description: What was done when, in the fields of a report's actions.
   returned: success
@@ -105,12 +113,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_kubernetes import KUBERNETES
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_tls import CRYPTOGRAPHY
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import InvalidInput, RunbookError
-from ansible_collections.market_intel.runbooks.plugins.module_utils._module import run_module
+from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
 from ansible_collections.market_intel.runbooks.plugins.module_utils._run import utc_now
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.catalogue import read_catalogue
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.options import certificate_run, run_options
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.report import rollback_report
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotate import roll_back
+
+OPTIONS = {"what_can_be": {"type": "bool", "default": False}}
 
 
 def body(module: AnsibleModule) -> dict[str, t.Any]:
@@ -121,7 +131,7 @@ def body(module: AnsibleModule) -> dict[str, t.Any]:
             raise InvalidInput("run_id is empty; name the run to undo, as the report of a rotation does.")
         entries = read_catalogue(params["certificates"])
         with certificate_run(params, check_mode=module.check_mode) as (context, run):
-            result = roll_back(context, params["namespace"], entries, run.check, run.progress)
+            result = roll_back(context, entries, run.check, run.progress, what_can_be=params["what_can_be"])
     except RunbookError as exc:
         exc.result["report"] = rollback_report(params, started, module.check_mode, exc.result, exc)
         raise
@@ -129,7 +139,7 @@ def body(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run_module(run_options(), body, (KUBERNETES, CRYPTOGRAPHY))
+    run_module(ArgumentSpec(OPTIONS).merge(run_options()), body, (KUBERNETES, CRYPTOGRAPHY))
 
 
 if __name__ == "__main__":

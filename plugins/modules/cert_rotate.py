@@ -86,6 +86,11 @@ continues:
   returned: in check mode
   type: str
   sample: ''
+canary:
+  description: The workload that is to be restarted and proven before the others; empty if there is none.
+  returned: in check mode
+  type: str
+  sample: deployment/report-api
 rolling_back:
   description: Whether that run was about to go back.
   returned: in check mode

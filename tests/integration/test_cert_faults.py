@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ from support.tls import make_certificates
 from . import loss
 
 pytestmark = pytest.mark.lab
-RUN = "20261123t101500z-rotate-certs-{:04x}"
+# Another one in each process, as the audit log of a lab that is used again knows them all.
+RUN = f"20261123t101500z-rotate-certs-{uuid.uuid4().hex[:8]}-{{:04x}}"
 ISSUER = {"apiVersion": "cert-manager.io/v1", "kind": "Issuer"}
 LEASE = "runbooks-rotate-certs"
 
@@ -119,7 +121,8 @@ def test_a_request_that_is_denied_ends_the_run_at_once(lab: Lab, namespace: Name
             said = sentence(run.rotate())
     finally:
         _point_to(namespace, "lab-ca", kind="ClusterIssuer")
-    assert "denied" in said and "CertificateRequest shop-" in said and time.monotonic() - began < 40
+    # cert-manager may have begun again by then, and so have another request.
+    assert "not in this test" in said and "CertificateRequest shop-" in said and time.monotonic() - began < 40
     assert stored_fingerprint(lab, namespace.name, "shop-tls") == before
 
 
@@ -264,7 +267,7 @@ def test_a_missing_right_is_named_before_anything_is_touched(lab: Lab, namespace
         "get leases.coordination.k8s.io",
         "update secrets shop-tls",
         "patch deployments.apps",
-        "pods/portforward",
+        "get pods/portforward",
     ):
         assert any(missing.startswith(right) for missing in refused["missing_rights"]), right
     assert kubernetes_writes(lab.state / "audit" / "kubernetes.log", run.run_id) == []
@@ -273,12 +276,12 @@ def test_a_missing_right_is_named_before_anything_is_touched(lab: Lab, namespace
 def test_a_lease_of_another_run_is_respected_until_it_expires(lab: Lab, namespace: Namespace, tmp_path: Path) -> None:
     common = {"kubeconfig": str(lab.state / "kubeconfig"), "namespace": namespace.name, "lease": "single"}
     mine, other = RUN.format(0xAAAA), RUN.format(0xBBBB)
-    assert run_module("run_lease", {**common, "run_id": mine, "duration": 3})["holder"] == mine
-    assert run_module("run_lease", {**common, "run_id": mine, "duration": 3})["changed"] is False
+    assert run_module("run_lease", {**common, "run_id": mine, "duration": 12})["holder"] == mine
+    assert run_module("run_lease", {**common, "run_id": mine, "duration": 12})["changed"] is False
     assert mine in sentence(run_module("run_lease", {**common, "run_id": other}))
     checked = run_module("run_lease", {**common, "run_id": other}, check=True)
     assert checked["holder"] == mine
-    wait_until(lambda: not run_module("run_lease", {**common, "run_id": other}).get("failed"), 20, "the lease's end")
+    wait_until(lambda: not run_module("run_lease", {**common, "run_id": other}).get("failed"), 40, "the lease's end")
     # Who has lost it cannot give it back.
     run_module("run_lease", {**common, "run_id": mine, "state": "absent"})
     assert lab.get("lease", "single", "-n", namespace.name)["spec"]["holderIdentity"] == other

@@ -168,6 +168,13 @@ def meant(consumers: t.Sequence[Consumer], only: t.Collection[str], skip: t.Coll
     return chosen - {name.lower() for name in skip}
 
 
+def exists(login: ApiLogin, namespace: str, key: str) -> bool:
+    """Tell whether there is a workload of that name, as in ``deployment/api-gateway``."""
+    kind, _slash, name = key.partition("/")
+    places = [place for known, place in _KINDS.items() if known.lower() == kind]
+    return bool(places) and login.find(f"get {key}", f"{_collection(places[0], namespace)}/{name}") is not None
+
+
 def disruption_budgets(login: ApiLogin, namespace: str) -> list[Object]:
     return login.items(f"list {_BUDGETS[1]} in {namespace}", _collection(_BUDGETS, namespace))
 
@@ -176,8 +183,9 @@ def pods_of(login: ApiLogin, consumer: Consumer) -> list[ServingPod]:
     """Return the running pods of a consumer, ordered by name; none for what has no pods of its own."""
     where = consumer.namespace
     if consumer.kind == "Pod":
-        pod = login.find(f"get the pod {consumer.name} in {where}", consumer.path)
-        return [_serving(pod)] if pod and _is_serving(pod) else []
+        own = f"metadata.name={consumer.name}"
+        found = login.items(f"list pods in {where}", _collection(_KINDS["Pod"], where), fieldSelector=own)
+        return [_serving(pod) for pod in found if _is_serving(pod)]
     selector = selector_text(consumer.found["spec"].get("selector") or {})
     if not selector:
         return []

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from .._errors import Refused, RunbookError
-from .._run import start_time
+from .._run import is_alive, start_time
 from .client import ApiLogin, ApiRefused, Object, Right
 
 GROUP = "coordination.k8s.io"
@@ -177,8 +177,9 @@ def _holder(login: ApiLogin, found: Object | None) -> Holder | None:
 
 
 def _is_dead(process: str) -> bool:
-    machine, _slash, rest = process.rpartition("/")[0].rpartition("/")
-    return bool(rest) and machine == _machine() and process != process_of(int(rest))
+    rest, _slash, started = process.rpartition("/")
+    machine, _slash, pid = rest.rpartition("/")
+    return bool(pid) and machine == _machine() and not is_alive(int(pid), started)
 
 
 def _machine() -> str:

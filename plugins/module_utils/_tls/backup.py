@@ -47,7 +47,8 @@ def back_up(run: CertRun, target: Target, further: t.Mapping[str, Object], passw
             raise RunbookError(f"The backup {path} does not hold what was written; look at that disk before you go on.")
         parts.append({"file": path.name, "kind": kind, "sha256": hashlib.sha256(stored).hexdigest()})
         size += len(stored)
-    extra = {"kv": {"version": further["kv"]["version"]}} if "kv" in further else {}
+    # Where it is, but not what is in it.
+    extra = {"kv": {key: value for key, value in further["kv"].items() if key != "data"}} if "kv" in further else {}
     run.update(
         target.name,
         phase=BACKED_UP,

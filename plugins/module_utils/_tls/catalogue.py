@@ -88,7 +88,7 @@ def read_moment(text: str, option: str) -> datetime | None:
             raise ValueError
         plain = re.sub(r"\.\d+", "", text.upper()).replace("Z", "+00:00")
         return datetime.fromisoformat(plain).astimezone(timezone.utc)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise InvalidInput(
             f"{option} is {text[:80]!r}; allowed is an RFC 3339 time with its zone, such as {rfc3339(utc_now())}."
         ) from None
@@ -116,7 +116,7 @@ def _entry(item: t.Any, where: str) -> Entry:
         common_name=str(item.get("common_name") or ""),
         ports=tuple(_port(port, where) for port in _list(item.get("ports"))),
         server_name=str(item.get("server_name") or ""),
-        endpoints=tuple(str(each) for each in _list(item.get("endpoints"))),
+        endpoints=tuple(_endpoint(str(each), where) for each in _list(item.get("endpoints"))),
     )
     if entry.cert_manager and entry.vault:
         raise InvalidInput(
@@ -124,6 +124,13 @@ def _entry(item: t.Any, where: str) -> Entry:
             "false."
         )
     return entry
+
+
+def _endpoint(text: str, where: str) -> str:
+    host, _colon, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise InvalidInput(f"{where}.endpoints has {text[:80]!r}; allowed is host:port, such as www.example.com:443.")
+    return text
 
 
 def _list(value: t.Any) -> list[t.Any]:

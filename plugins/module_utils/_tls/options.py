@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
+from pathlib import Path
 
 from .._errors import InvalidInput
 from .._k8s.run import ClusterRun, cluster_run, run_argument_spec
 from .._module import ArgumentSpec
-from .._run import absolute_directory, new_run_id, refuse_ephemeral
+from .._run import absolute_directory, folder_failed, new_run_id, refuse_ephemeral
 from .._run_options import controller
 from .._vault.options import vault_argument_spec, vault_login
 from .catalogue import METHODS, Entry, RotateRequest, choose, read_catalogue, read_moment
 from .gate import GateSettings
-from .plan import Context
+from .plan import FOLDER, Context
 from .providers.vault import VaultPlaces
 from .severity import Threshold
 
@@ -51,6 +52,8 @@ def request_options() -> ArgumentSpec:
             "restart": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
             "allow_downtime": {"type": "bool", "default": False},
             "overrides": {"type": "dict", "default": {}},
+            "canary": {"type": "str", "default": "none"},
+            "serial": {"type": "int", "default": 1},
             "allow_names_removed": {"type": "list", "elements": "str", "default": []},
             "allow_issuer_change": {"type": "bool", "default": False},
             "max_lifetime_loss": {"type": "float", "default": 0.2},
@@ -68,6 +71,8 @@ def rotate_request(params: t.Mapping[str, t.Any]) -> RotateRequest:
         raise InvalidInput(
             f"max_lifetime_loss is {params['max_lifetime_loss']}; allowed is a share of the lifetime, from 0 to 1."
         )
+    if params["serial"] < 1:
+        raise InvalidInput(f"serial is {params['serial']}; allowed is 1 or more: so many workloads at once.")
     return RotateRequest(
         namespace=params["namespace"],
         entries=choose(entries, params["names"]),
@@ -91,27 +96,35 @@ def certificate_run(params: dict[str, t.Any], *, check_mode: bool) -> t.Iterator
     base = absolute_directory(params["backup_dir"], "backup_dir")
     if not params["accept_ephemeral_storage"]:
         refuse_ephemeral(base, "backup_dir", "rotate_certs_accept_ephemeral_storage")
+    if params.get("keep", 0) < 0:
+        raise InvalidInput(f"keep is {params['keep']}; allowed is 0, which keeps all, or the number of runs to keep.")
     params["run_id"] = params["run_id"] or new_run_id(RUNBOOK)
-    with cluster_run(params, RUNBOOK, check_mode=check_mode) as run:
-        vault = params["vault"] or {}
-        places = ("pki_mount", "pki_role", "kv_mount", "kv_prefix", "ttl")
-        given = VaultPlaces(**{name: vault[name] for name in places if name in vault})
-        Threshold.parse(given.ttl, "vault.ttl")
-        yield (
-            Context(
-                login=run.login,
-                vault=vault_login(params["vault"], f"market_intel.runbooks/{run.run_id}"),
-                places=given,
-                backup_dir=base,
-                password=(params["backup_password"] or "") if params["backup_encrypt"] else "",
-                encrypted=params["backup_encrypt"],
-                timeout=params["timeout"],
-                restart=params.get("restart", "auto"),
-                allow_downtime=params.get("allow_downtime", False),
-                overrides=params.get("overrides") or {},
-                lease=params["lease"],
-                run_id=run.run_id,
-                controller=controller(params),
-            ),
-            run,
-        )
+    try:
+        with cluster_run(params, RUNBOOK, check_mode=check_mode) as run:
+            yield _context(params, base, run), run
+    except OSError as exc:
+        raise folder_failed(base / FOLDER, exc) from exc
+
+
+def _context(params: t.Mapping[str, t.Any], base: Path, run: ClusterRun) -> Context:
+    vault = params["vault"] or {}
+    given = ("pki_mount", "pki_role", "kv_mount", "kv_prefix", "ttl")
+    places = VaultPlaces(**{name: vault[name] for name in given if name in vault})
+    Threshold.parse(places.ttl, "vault.ttl")
+    return Context(
+        login=run.login,
+        vault=vault_login(params["vault"], f"market_intel.runbooks/{run.run_id}"),
+        places=places,
+        backup_dir=base,
+        password=(params["backup_password"] or "") if params["backup_encrypt"] else "",
+        encrypted=params["backup_encrypt"],
+        timeout=params["timeout"],
+        restart=params.get("restart", "auto"),
+        allow_downtime=params.get("allow_downtime", False),
+        overrides=params.get("overrides") or {},
+        canary=params.get("canary", "none"),
+        namespace=params["namespace"],
+        lease=params["lease"],
+        run_id=run.run_id,
+        controller=controller(params),
+    )

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from .._k8s.client import Object
 
-CERTIFICATE_NAME = "cert-manager.io/certificate-name"
 # Annotations and labels by which tools know what is theirs, and what to do instead of writing there.
 _MARKS = {
     "meta.helm.sh/release-name": ("the Helm release", "change its values and upgrade it"),
@@ -48,12 +47,8 @@ class Ownership:
 def owners(secret: Object, certificates: t.Iterable[Object]) -> Ownership:
     """Return who writes a Secret; ``certificates`` are all Certificates of its namespace."""
     metadata = secret["metadata"]
-    named = metadata.get("annotations", {}).get(CERTIFICATE_NAME)
-    own = [
-        each
-        for each in certificates
-        if each["spec"].get("secretName") == metadata["name"] or each["metadata"]["name"] == named
-    ]
+    # Not by the annotation cert-manager.io/certificate-name, which a copy of a Secret has as well.
+    own = [each for each in certificates if each["spec"].get("secretName") == metadata["name"]]
     return Ownership(tuple(own), tuple(_foreign(metadata)))
 
 

@@ -19,20 +19,34 @@ from .._k8s import rollout
 from .._k8s.client import ApiLogin, ApiRefused, Object, Right
 from .._k8s.consumers import Consumer
 from .._k8s.lease import LeaseName, holder
-from .._run import RUN_ID, is_held, read_manifest, rfc3339, unfinished_runs
+from .._run import is_held, rfc3339, unfinished_runs, utc_now
 from .._vault.client import VaultLogin
 from .backup import check_password
-from .catalogue import AUTO, CERT_MANAGER, VAULT, Entry, RotateRequest
+from .catalogue import AUTO, CERT_MANAGER, VAULT, Entry, RotateRequest, read_moment
 from .certificate import Certificate
 from .gate import Material
 from .ownership import Ownership, owners
 from .providers import Examination, Provider
 from .providers.cert_manager import GROUP, CertManager
 from .providers.vault import VaultIssuer, VaultPlaces
-from .target import ISSUED_AT, ISSUED_FOR, Target, read_secret, refuse_if_alive, secret_path, stored_material
+from .target import (
+    ISSUED_AT,
+    ISSUED_FOR,
+    ROTATED,
+    SIGNED,
+    STORED,
+    Target,
+    read_secret,
+    refuse_if_alive,
+    secret_path,
+    stored_material,
+)
 
 FOLDER = "certs"
 
+# What a run that has begun with a certificate may have left behind.
+_CHANGED = (SIGNED, STORED, ROTATED)
+_FRESH_SECONDS = 86400.0
 # For how long a login at Vault is needed after the issuance: a rollback uses it as well.
 _LATER_STEPS_SECONDS = 900.0
 # All of those that are missing are in the report.
@@ -58,6 +72,8 @@ class Context:
     restart: str = "auto"
     allow_downtime: bool = False
     overrides: t.Mapping[str, str] = field(default_factory=dict)
+    canary: str = "none"
+    namespace: str = ""
     lease: str = ""
     run_id: str = ""
     controller: int = 0
@@ -77,13 +93,18 @@ class Context:
             )
         return found
 
-    def lease_in(self, namespace: str) -> LeaseName | None:
-        return LeaseName(namespace, self.lease) if self.lease else None
+    @property
+    def lease_name(self) -> LeaseName | None:
+        return LeaseName(self.namespace, self.lease) if self.lease else None
 
 
 @dataclass(frozen=True)
 class RotationPlan:
-    """Everything of one run; ``targets`` are all that were looked at, ``due`` those that it is for."""
+    """Everything of one run; ``targets`` are all that were looked at, ``due`` those that it is for.
+
+    ``rotated`` are the names of those that an interrupted run has rotated already; ``canary`` is the workload that is
+    restarted first, empty if that does not matter.
+    """
 
     run_id: str
     continues: bool
@@ -94,6 +115,8 @@ class RotationPlan:
     notices: tuple[str, ...]
     not_verified: tuple[str, ...]
     fingerprint: str
+    canary: str = ""
+    rotated: frozenset[str] = frozenset()
 
     @property
     def due(self) -> list[Target]:
@@ -114,8 +137,13 @@ def request_fingerprint(login: ApiLogin, request: RotateRequest, force: bool) ->
 
 
 def began(run_id: str) -> datetime:
-    """Return when a run began, which its id tells."""
-    return datetime.strptime(run_id[:16], "%Y%m%dt%H%M%Sz").replace(tzinfo=timezone.utc)
+    """Return when a run began, which its id tells; raise InvalidInput for an id whose time is none."""
+    try:
+        return datetime.strptime(run_id[:16], "%Y%m%dt%H%M%Sz").replace(tzinfo=timezone.utc)
+    except ValueError:
+        raise InvalidInput(
+            f"The run id {run_id} does not begin with a time; leave it empty to have one made."
+        ) from None
 
 
 def unfinished(context: Context, fingerprint: str) -> dict[str, t.Any]:
@@ -124,8 +152,18 @@ def unfinished(context: Context, fingerprint: str) -> dict[str, t.Any]:
         if is_held(run.path):
             raise Refused(f"The run {run.path.name} does the same at this moment; wait until it has finished.")
         refuse_if_alive(run.manifest, context.controller)
-        return run.manifest
+        if _goes_on(run.manifest):
+            return run.manifest
     return {}
+
+
+def _goes_on(manifest: t.Mapping[str, t.Any]) -> bool:
+    """Tell whether a run is continued; one that has changed nothing is begun anew if it failed or is a day old."""
+    records = manifest.get("certificates", {}).values()
+    if any(record.get("phase") in _CHANGED or record.get("triggered") for record in records):
+        return True
+    age = (utc_now() - began(manifest["run_id"])).total_seconds()
+    return manifest.get("state") != "failed" and age < _FRESH_SECONDS
 
 
 def make_plan(context: Context, request: RotateRequest, *, force: bool, preflight: bool = True) -> RotationPlan:
@@ -135,7 +173,7 @@ def make_plan(context: Context, request: RotateRequest, *, force: bool, prefligh
     """
     fingerprint = request_fingerprint(context.login, request, force)
     manifest = unfinished(context, fingerprint)
-    run_id = manifest.get("run_id") or _free_run_id(context, fingerprint)
+    run_id = manifest.get("run_id") or context.run_id
     issued_before = request.issued_before
     if force:
         issued_before = began(run_id)
@@ -151,23 +189,12 @@ def make_plan(context: Context, request: RotateRequest, *, force: bool, prefligh
         notices=_lifecycle_notices(targets),
         not_verified=(),
         fingerprint=fingerprint,
+        rotated=frozenset(name for name, record in begun.items() if record.get("phase") == ROTATED),
     )
-    if not preflight or not plan.due:
+    if not preflight or not plan.due or plan.rolling_back:
         return plan
     check_password(context.password, context.encrypted)
     return _preflight(context, request, plan)
-
-
-def _free_run_id(context: Context, fingerprint: str) -> str:
-    """Return the run's id; where other hosts of the play share it, one of this host's own."""
-    taken = read_manifest(context.base / context.run_id)
-    if not taken:
-        return context.run_id
-    if taken.get("fingerprint") != fingerprint:
-        own = f"{context.run_id}-{fingerprint[:4]}"
-        if RUN_ID.fullmatch(own) and not read_manifest(context.base / own):
-            return own
-    raise Refused(f"The run {context.run_id} exists already; an id is used once: leave the run id empty.")
 
 
 def _look(
@@ -268,7 +295,10 @@ def _recorded(secret: Object, leaf: Certificate) -> datetime | None:
     annotations = secret["metadata"].get("annotations", {})
     if annotations.get(ISSUED_FOR) != leaf.fingerprint or ISSUED_AT not in annotations:
         return None
-    return datetime.fromisoformat(annotations[ISSUED_AT].replace("Z", "+00:00"))
+    try:
+        return read_moment(annotations[ISSUED_AT], ISSUED_AT)
+    except InvalidInput:
+        return None
 
 
 def _due(
@@ -282,6 +312,11 @@ def _due(
     if issued_before is not None and issued_at < issued_before:
         return True, f"it was issued on {rfc3339(issued_at)}, before {rfc3339(issued_before)}"
     left, needed = leaf.remaining(now), request.min_remaining.seconds(leaf.lifetime)
+    if needed >= leaf.lifetime:
+        raise InvalidInput(
+            f"min_remaining is {_days(needed)}, and the certificate {leaf.subject} lives {_days(leaf.lifetime)}, so "
+            "that each run would rotate it; give less, or a share such as 30%."
+        )
     if left < needed:
         return True, f"{_days(left)} are left, and less than {_days(needed)} make it due"
     return False, f"{_days(left)} are left, {_days(needed)} are needed"
@@ -321,40 +356,37 @@ def _lifecycle_notices(targets: t.Sequence[Target]) -> tuple[str, ...]:
 def _preflight(context: Context, request: RotateRequest, plan: RotationPlan) -> RotationPlan:
     login, namespace, due = context.login, request.namespace, plan.due
     providers = context.providers(request)
-    _refuse_missing_rights(context, namespace, due, providers)
-    _refuse_authorities(context, namespace, due)
+    refuse_missing_rights(context, namespace, due, providers)
     seen: dict[str, Examination] = {}
     for method, provider in providers.items():
-        mine = [target for target in due if target.method == method]
+        mine = [target for target in due if target.method == method and target.name not in plan.rotated]
         if mine:
             seen.update(provider.examine(mine, context.timeout + _LATER_STEPS_SECONDS))
     consumers = k8s_consumers.find_consumers(
         login, namespace, [target.entry.secret_name for target in due], context.overrides
     )
     problems = [problem for each in seen.values() for problem in each.problems]
-    problems += _downtime(context, namespace, consumers)
+    if not plan.continues:
+        # A restart that is under way is what an interrupted run has begun.
+        problems += _restart_problems(context, namespace, consumers)
     if problems:
         unique = list(dict.fromkeys(problems))
         more = f" ({len(unique) - 1} more in the report)" if len(unique) > 1 else ""
         raise Refused(unique[0].rstrip(".") + more + ".", problems=unique)
     notices = [notice for each in seen.values() for notice in each.notices]
-    lease = context.lease_in(namespace)
-    held = holder(login, lease) if lease else None
+    held = holder(login, context.lease_name) if context.lease_name else None
     if held and not held.expired and held.run_id != plan.run_id:
-        words = (
+        notices.append(
             f"The run {held.run_id} is at work in the namespace {namespace} (it holds the lease {context.lease} until "
             f"{held.until:%H:%M:%S} UTC)"
         )
-        if not login.dry_run:
-            raise Refused(f"{words}; wait until it has finished, or until then.")
-        notices.append(words)
     notices += [problem for consumer in consumers for problem in consumer.problems]
-    others = [consumer for consumer in consumers if consumer.reload == k8s_consumers.OPERATOR]
-    notices += [f"{consumer.key} is not restarted here: {consumer.why}" for consumer in others]
-    unknown = [f"{target.name}: {what}" for target in due for what in seen[target.name].not_verified]
+    unknown = [f"{name}: {what}" for name, each in seen.items() for what in each.not_verified]
+    unknown += _authorities(context, namespace, due)
     return replace(
         plan,
         consumers=tuple(consumers),
+        canary=_canary(context, consumers),
         notices=(*plan.notices, *dict.fromkeys(notices)),
         not_verified=tuple(dict.fromkeys(unknown)),
     )
@@ -369,11 +401,11 @@ def needed_rights(
     if context.restart != "never":
         found += rollout.rights(namespace)
     found += [Right(verb, "pods/portforward", namespace) for verb in ("get", "create")]
-    lease = context.lease_in(namespace)
+    lease = context.lease_name
     return list(dict.fromkeys([*found, *(lease.rights() if lease else [])]))
 
 
-def _refuse_missing_rights(
+def refuse_missing_rights(
     context: Context, namespace: str, targets: t.Sequence[Target], providers: t.Mapping[str, Provider]
 ) -> None:
     missing = context.login.missing_rights(needed_rights(context, namespace, targets, providers))
@@ -388,16 +420,20 @@ def _refuse_missing_rights(
         )
 
 
-def _refuse_authorities(context: Context, namespace: str, targets: t.Sequence[Target]) -> None:
-    """An Issuer that signs with one of the Secrets makes it an authority, whatever it says of itself."""
+def _authorities(context: Context, namespace: str, targets: t.Sequence[Target]) -> list[str]:
+    """Refuse a Secret that an Issuer signs with, whatever its certificate says of itself; return what is not known."""
     try:
         issuers = context.login.items(
             f"list issuers in {namespace}", f"/apis/{GROUP}/v1/namespaces/{namespace}/issuers"
         )
     except ApiRefused as exc:
-        if exc.status not in (403, 404):
+        if exc.status == 403:
+            return [
+                f"whether an Issuer in {namespace} signs with one of the Secrets, which takes the right to list issuers"
+            ]
+        if exc.status != 404:
             raise
-        return
+        return []
     signing = {(each["spec"].get("ca") or {}).get("secretName"): each["metadata"]["name"] for each in issuers}
     for target in targets:
         if target.entry.secret_name in signing:
@@ -405,18 +441,46 @@ def _refuse_authorities(context: Context, namespace: str, targets: t.Sequence[Ta
                 f"The issuer {signing[target.entry.secret_name]} signs with the secret {target.entry.secret_name}, "
                 "which is an authority's; this runbook is not for those."
             )
+    return []
 
 
-def _downtime(context: Context, namespace: str, consumers: t.Sequence[Consumer]) -> list[str]:
-    if context.allow_downtime or context.restart == "never":
+def _restart_problems(context: Context, namespace: str, consumers: t.Sequence[Consumer]) -> list[str]:
+    """Return why some consumers cannot be restarted by the run, or not without downtime."""
+    if context.restart == "never":
         return []
+    problems = [
+        f"{consumer.key} has to be restarted for a new certificate, and not by this run ({consumer.why}); accept that "
+        f'it serves the old one with rotate_certs_overrides={{"{consumer.key}": "none"}}, and restart it yourself.'
+        for consumer in consumers
+        if consumer.reload == k8s_consumers.OPERATOR and consumer.served
+    ]
+    if context.allow_downtime:
+        return problems
     budgets = k8s_consumers.disruption_budgets(context.login, namespace)
     reasons = [reason for consumer in consumers for reason in k8s_consumers.downtime_reasons(consumer, budgets)]
-    return [
+    return problems + [
         f"A restart would not be without downtime: {reason.rstrip('.')}; repair that, or accept it with "
         "rotate_certs_allow_downtime=true."
         for reason in reasons
     ]
+
+
+def _canary(context: Context, consumers: t.Sequence[Consumer]) -> str:
+    """Return the workload to restart first; one that uses none of the Secrets of this run does not matter."""
+    restarted = [consumer.key for consumer in consumers if consumer.reload == k8s_consumers.RESTART]
+    if context.restart != "auto" or context.canary in ("", "none"):
+        return ""
+    if context.canary == "auto":
+        return restarted[0] if len(restarted) > 1 else ""
+    wanted = context.canary.lower()
+    if wanted in restarted:
+        return wanted
+    if not k8s_consumers.exists(context.login, context.namespace, wanted):
+        raise InvalidInput(
+            f"The canary {context.canary} is no workload in the namespace {context.namespace}; name one as in "
+            f"{restarted[0] if restarted else 'deployment/api-gateway'}, or auto, or none."
+        )
+    return ""
 
 
 def plan_fields(plan: RotationPlan) -> dict[str, t.Any]:
@@ -425,6 +489,7 @@ def plan_fields(plan: RotationPlan) -> dict[str, t.Any]:
         "run_id": plan.run_id,
         "continues": plan.run_id if plan.continues else "",
         "rolling_back": plan.rolling_back,
+        "canary": plan.canary,
         "issued_before": rfc3339(plan.issued_before) if plan.issued_before else "",
         "due": [target.name for target in plan.due],
         # Nobody knows the fingerprint of a certificate before it is issued.

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from .._errors import InvalidInput, RunbookError
 from .._k8s import consumers as k8s
-from .._k8s.client import ApiLogin, ApiRefused, ApiUnavailable, Right
+from .._k8s.client import ApiLogin, ApiRefused, ApiUnavailable
 from .._k8s.consumers import Consumer, ServingPod
 from .._k8s.portforward import PortForwardFailed, connect_to_pod
 from .._k8s.rollout_status import wanted_pods
@@ -99,12 +99,6 @@ class _Target:
     @property
     def where(self) -> str:
         return self.consumer.key if self.consumer else f"{self.endpoint[0]}:{self.endpoint[1]}"
-
-
-def rights(namespace: str, secrets: t.Iterable[str]) -> list[Right]:
-    """Return what has to be allowed to prove what pods serve, beside finding the consumers."""
-    forward = [Right(verb, "pods/portforward", namespace) for verb in ("create", "get")]
-    return [*forward, *(Right("get", "secrets", namespace, name) for name in secrets)]
 
 
 def read_expected(given: t.Mapping[str, t.Any]) -> Expected:

@@ -15,17 +15,20 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 
 from .._errors import Interrupted, InvalidInput, Refused, RunbookError
-from .._run import Progress, RunFolder, apply_retention, rfc3339, start_time, utc_now
+from .._k8s.client import Object
+from .._run import Progress, RunFolder, apply_retention, rfc3339, start_time, unfinished_runs, utc_now
 from .backup import back_up, check_password, read_backup
 from .catalogue import AUTO, CERT_MANAGER, Entry, RotateRequest
 from .ownership import owners
-from .plan import Check, Context, RotationPlan, make_plan, plan_fields
+from .plan import Check, Context, RotationPlan, make_plan, plan_fields, refuse_missing_rights
+from .providers import Provider
 from .providers.cert_manager import CertManager
 from .providers.vault import VaultIssuer
 from .severity import Threshold
 from .target import (
     RESTORED,
     ROTATED,
+    SIGNED,
     STORED,
     CertRun,
     Target,
@@ -39,21 +42,24 @@ Result = dict[str, t.Any]
 _KIND = "certificates"
 ROLLED_BACK = "rolled_back"
 # What a process that was killed may have changed already.
-_TOUCHED = (STORED, ROTATED)
+_TOUCHED = (SIGNED, STORED, ROTATED)
 
 
 def plan_rotation(context: Context, request: RotateRequest, *, force: bool) -> Result:
-    """Say what a rotation would do; with a login that only tries, the API server tries each first write as well."""
+    """Say what a rotation would do, and have the API server try each first write; for a login that only tries."""
     plan = make_plan(context, request, force=force)
-    if context.login.dry_run:
+    if not plan.rolling_back:
         _try_writes(context, request, plan)
     state = "planned" if plan.due else "unchanged"
     return {"changed": bool(plan.due), "state": state, **plan_fields(plan), "rotated": [], "timeline": []}
 
 
 def _try_writes(context: Context, request: RotateRequest, plan: RotationPlan) -> None:
+    providers = context.providers(request)
     for target in plan.due:
-        provider = context.providers(request)[target.method]
+        provider = providers[target.method]
+        if target.name in plan.rotated:
+            continue
         if isinstance(provider, CertManager):
             provider.try_trigger(target)
         elif isinstance(provider, VaultIssuer):
@@ -76,7 +82,9 @@ def back_up_all(context: Context, request: RotateRequest, check: Check, *, force
         return result
     if context.login.dry_run:
         return {**result, "changed": not plan.continues, "state": "planned"}
+    _give_up_others(context, plan)
     run = _begin(context, request, plan)
+    result.update(run_id=run.run_id, backup_path=str(run.path))
     try:
         providers = context.providers(request)
         for target in plan.due:
@@ -87,6 +95,15 @@ def back_up_all(context: Context, request: RotateRequest, check: Check, *, force
     finally:
         run.close()
     return {**result, "changed": result["bytes"] > 0, "state": "done"}
+
+
+def _give_up_others(context: Context, plan: RotationPlan) -> None:
+    """Put on record that failed runs of the same command, which changed nothing, are not continued any more."""
+    for other in unfinished_runs(context.base, plan.fingerprint):
+        if other.path.name != plan.run_id:
+            folder = RunFolder.take(context.base, other.path.name)
+            folder.save(state="abandoned")
+            folder.close()
 
 
 def _begin(context: Context, request: RotateRequest, plan: RotationPlan) -> CertRun:
@@ -107,7 +124,10 @@ def _begin(context: Context, request: RotateRequest, plan: RotationPlan) -> Cert
         "controller": controller,
         "certificates": {},
     }
-    return CertRun(RunFolder.create(context.base, plan.run_id, manifest))
+    folder = RunFolder.create(context.base, plan.run_id, manifest)
+    # Hosts that share the id of a run have folders, and so runs, of their own.
+    folder.save(run_id=folder.path.name)
+    return CertRun(folder)
 
 
 def rotate_all(context: Context, request: RotateRequest, check: Check, progress: Progress) -> Result:
@@ -135,7 +155,9 @@ def _rotate_all(context: Context, request: RotateRequest, run: CertRun, check: C
             run.folder.save(state="interrupted")
             raise
         except RunbookError as exc:
-            failure = failure or exc
+            # What another issuer would do now would only have to be undone.
+            failure = exc
+            break
     rotated = [_rotated(context, request, run, target) for target in targets if run.phase(target.name) == ROTATED]
     for each in rotated:
         if each["name"] not in before:
@@ -197,69 +219,98 @@ def _next_steps(leaves: t.Sequence[tuple[Target, str]]) -> Result:
     }
 
 
-def roll_back(context: Context, namespace: str, entries: t.Sequence[Entry], check: Check, progress: Progress) -> Result:
-    """Put back what a run has replaced. All reasons against it are looked for before the first one is touched."""
+def roll_back(
+    context: Context, entries: t.Sequence[Entry], check: Check, progress: Progress, *, what_can_be: bool
+) -> Result:
+    """Put back what a run has replaced. All reasons against it are looked for before the first one is touched.
+
+    With ``what_can_be``, those that cannot come back are named and left, instead of keeping the others from it.
+    """
     run = _take(context)
     try:
-        return _roll_back(context, namespace, entries, run, check, progress)
+        return _roll_back(context, entries, run, check, progress, what_can_be)
     finally:
         run.close()
 
 
 def _roll_back(
-    context: Context, namespace: str, entries: t.Sequence[Entry], run: CertRun, check: Check, progress: Progress
+    context: Context, entries: t.Sequence[Entry], run: CertRun, check: Check, progress: Progress, what_can_be: bool
 ) -> Result:
-    known = str(run.folder.manifest.get("namespace"))
-    if known != namespace:
-        raise InvalidInput(f"The run {run.run_id} was in the namespace {known}, not in {namespace}; name that one.")
-    request = RotateRequest(namespace, tuple(entries), (), AUTO, Threshold(0.0), None)
+    request = RotateRequest(context.namespace, tuple(entries), (), AUTO, Threshold(0.0), None)
     providers = context.providers(request)
     targets = _targets_of(context, request, run)
-    todo, reasons, saved = [], [], {}
+    todo: list[Target] = []
+    reasons: list[str] = []
+    saved: dict[str, dict[str, Object]] = {}
     for target in targets:
-        current = target.current.leaf.fingerprint
-        touched = run.phase(target.name) in _TOUCHED or current != target.old.leaf.fingerprint
-        if not touched or (run.phase(target.name) == RESTORED and current == target.old.leaf.fingerprint):
-            continue
-        new = run.certificates[target.name].get("new")
-        if new and current not in (new, target.old.leaf.fingerprint):
-            reasons.append(f"{target.name}: the secret {target.entry.secret_name} holds a later certificate by now")
-            continue
-        if target.method not in providers:
-            raise InvalidInput(
-                f"{target.name} was issued by Vault, and there is no login at one; set rotate_certs_vault_url and a "
-                "login."
-            )
-        backup = read_backup(run, target.name, context.password)
-        saved[target.name] = backup
-        reason = _why_not(context, target) or providers[target.method].why_not_restore(target, backup)
+        reason = _to_restore(context, run, target, providers, saved)
         if reason:
             reasons.append(f"{target.name}: {reason}")
-        todo.append(target)
-    if reasons:
+        elif reason is not None:
+            todo.append(target)
+    if reasons and not what_can_be:
         raise Refused(
             f"The run {run.run_id} cannot be rolled back ({'; '.join(reasons)}).", problems=reasons, run_id=run.run_id
         )
-    timeline: list[Result] = []
-    if not context.login.dry_run and todo:
-        run.folder.save(state="rolling_back")
-    for method, provider in providers.items():
-        mine = [target for target in todo if target.method == method]
-        if mine and not context.login.dry_run:
-            progress.report(f"rolling back with {method}", 0, len(mine), "certificates", force=True)
-            provider.restore(mine, saved, run, check)
-            timeline += [_entry(f"{target.name} is as it was before the run") for target in mine]
+    if todo:
+        refuse_missing_rights(context, context.namespace, todo, providers)
+    timeline = [] if context.login.dry_run else _restore(run, todo, saved, providers, check, progress)
+    if reasons and not todo and not context.login.dry_run:
+        # Neither forth nor back: the next command begins anew.
+        run.folder.save(state="abandoned")
     state = ("planned" if context.login.dry_run else "done") if todo else "unchanged"
     back = [target for target in targets if target in todo or run.phase(target.name) == RESTORED]
     return {
         "changed": bool(todo),
         "state": state,
         "run_id": run.run_id,
-        "namespace": namespace,
         "restored": [target.name for target in back],
         **_next_steps([(target, target.old.leaf.fingerprint) for target in back]),
         "timeline": timeline,
+        "notices": [f"not put back: {reason}" for reason in reasons],
     }
+
+
+def _restore(
+    run: CertRun,
+    todo: t.Sequence[Target],
+    saved: t.Mapping[str, t.Mapping[str, Object]],
+    providers: t.Mapping[str, Provider],
+    check: Check,
+    progress: Progress,
+) -> list[Result]:
+    timeline: list[Result] = []
+    if todo:
+        run.folder.save(state="rolling_back")
+    for method, provider in providers.items():
+        mine = [target for target in todo if target.method == method]
+        if mine:
+            progress.report(f"rolling back with {method}", 0, len(mine), "certificates", force=True)
+            provider.restore(mine, saved, run, check)
+            timeline += [_entry(f"{target.name} is as it was before the run") for target in mine]
+    return timeline
+
+
+def _to_restore(
+    context: Context,
+    run: CertRun,
+    target: Target,
+    providers: t.Mapping[str, Provider],
+    saved: dict[str, dict[str, Object]],
+) -> str | None:
+    """Return why a certificate cannot be put back, empty if it can, which needs its backup; None if it need not be."""
+    current, old = target.current.leaf.fingerprint, target.old.leaf.fingerprint
+    record, phase = run.certificates[target.name], run.phase(target.name)
+    if current == old and (phase == RESTORED or phase not in _TOUCHED):
+        return None
+    if record.get("new") and current not in (record["new"], old):
+        return f"the secret {target.entry.secret_name} holds a later certificate by now"
+    if target.method not in providers:
+        raise InvalidInput(
+            f"{target.name} was issued by Vault, and there is no login at one; set rotate_certs_vault_url and a login."
+        )
+    saved[target.name] = read_backup(run, target.name, context.password)
+    return _why_not(context, target) or providers[target.method].why_not_restore(target, saved[target.name], record)
 
 
 def _why_not(context: Context, target: Target) -> str:
@@ -279,7 +330,8 @@ def close_run(context: Context, outcome: str, keep: int) -> Result:
         run.folder.save(state=outcome, finished=rfc3339(utc_now()))
     finally:
         run.close()
-    removed = apply_retention(context.base, keep, run.path, lambda manifest: manifest.get("kind") == _KIND)
+    place = {"kind": _KIND, "server": context.login.server, "namespace": context.namespace}
+    removed = apply_retention(context.base, keep, run.path, lambda manifest: place.items() <= manifest.items())
     return {**result, "changed": False, "removed_backups": removed}
 
 
@@ -290,6 +342,11 @@ def _take(context: Context) -> CertRun:
             raise InvalidInput(
                 f"The run {context.run_id} was made at {folder.manifest.get('server')}, and this login is at "
                 f"{context.login.server}; choose the other context."
+            )
+        if folder.manifest.get("namespace") != context.namespace:
+            raise InvalidInput(
+                f"The run {context.run_id} was in the namespace {folder.manifest.get('namespace')}, not in "
+                f"{context.namespace}; name that one."
             )
         refuse_if_alive(folder.manifest, context.controller)
         if not context.login.dry_run:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .._errors import InvalidInput, Refused
 from .._k8s.client import Object
-from .._run import RunFolder, start_time
+from .._run import RunFolder, is_alive
 from .catalogue import Entry
 from .certificate import Unparsable, parse_chain
 from .gate import Material, read_material
@@ -98,6 +98,12 @@ class CertRun:
         self.folder.save()
         self.folder.record(certificate=name, **{key: value for key, value in changes.items() if key == "phase"})
 
+    def update_all(self, names: t.Sequence[str], **changes: t.Any) -> None:
+        """Put the same on record for several certificates, at once."""
+        for name in names:
+            self.certificates[name].update(changes)
+        self.folder.save()
+
     def old(self, name: str) -> Material:
         """Return what the Secret held when the run began, as far as it is no secret."""
         return stored_material(self.certificates[name]["old"])
@@ -130,7 +136,7 @@ def with_current(target: Target, secret: Object) -> Target:
 def refuse_if_alive(manifest: t.Mapping[str, t.Any], controller: int) -> None:
     """Raise Refused while another ansible-playbook of this machine is at work on the run."""
     pid, started = manifest.get("controller") or (0, None)
-    if pid and pid != controller and started is not None and start_time(pid) == started:
+    if pid and pid != controller and started and is_alive(pid, started):
         raise Refused(
             f"The run {manifest['run_id']} does the same at this moment (process {pid}); wait until it has finished."
         )

@@ -193,6 +193,16 @@ class VaultLogin:
                 exc.said,
             ) from None
 
+    def kv_version(self, mount: str) -> str:
+        """Return the version of a KV secrets engine, empty where the token may not know."""
+        try:
+            data = self._data("look at the mount of", "GET", f"sys/internal/ui/mounts/{mount}")
+        except VaultRefused as exc:
+            if exc.status in (400, 403, 404):
+                return ""
+            raise
+        return str((data.get("options") or {}).get("version") or "1")
+
     def list_kv(self, mount: str, path: str) -> list[str] | None:
         """Return the names below a path, folders with a slash at their end; None where the token may not list."""
         try:

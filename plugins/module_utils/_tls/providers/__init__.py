@@ -40,11 +40,11 @@ class Provider(t.Protocol):
     def rotate(self, targets: t.Sequence[Target], run: CertRun, check: Check, report: Report) -> None:
         """Have all of them issued and stored, each recorded in the run; finish what an earlier process has begun.
 
-        Raises RunbookError where one of them fails; the others are finished first. ``check`` may raise at a safe point.
+        Raises RunbookError where one of them fails. ``check`` may raise at a safe point.
         """
 
     def restore(self, targets: t.Sequence[Target], saved: Saved, run: CertRun, check: Check) -> None:
         """Put the old certificates back, so that they stay, each recorded in the run."""
 
-    def why_not_restore(self, target: Target, backup: t.Mapping[str, Object]) -> str:
-        """Return the sentence why the old certificate cannot or must not come back, empty if it may."""
+    def why_not_restore(self, target: Target, backup: t.Mapping[str, Object], record: Object) -> str:
+        """Return why the old certificate cannot or must not come back, empty if it may, by the run's record of it."""

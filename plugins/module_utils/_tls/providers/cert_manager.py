@@ -10,11 +10,12 @@ nothing: it stays True all along. A renewal is over when the revision has risen 
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from datetime import datetime, timedelta, timezone
 
-from ..._errors import RunbookError, phrase
-from ..._k8s.client import ApiLogin, ApiRefused, Object, Right
+from ..._errors import Refused, RunbookError, phrase
+from ..._k8s.client import ApiLogin, ApiRefused, ApiUnavailable, Object, Right
 from ..._run import rfc3339
 from ..._wait import pause, wait_until
 from ..gate import GateSettings
@@ -92,7 +93,11 @@ class CertManager:
             reason = self._issuer_reason(issuer)
             if reason:
                 problems.append(f"The issuer {issuer['name']} of the Certificate {name} cannot issue: {reason}.")
-        if self._moved(target) is None and (spec.get("privateKey") or {}).get("rotationPolicy", "Always") == "Always":
+        if self._renewed_at_once(certificate):
+            notices.append(
+                f"{target.name}: there will be no way back, as the renewal time of the present one has passed"
+            )
+        if (spec.get("privateKey") or {}).get("rotationPolicy", "Always") == "Always":
             notices.append(f"{target.name}: the private key will change; whoever pins it has to be told")
         if (spec.get("renewal") or {}).get("windows"):
             notices.append(
@@ -104,10 +109,6 @@ class CertManager:
         if failed:
             notices.append(f"{target.name}: the last issuance of the Certificate {name} has failed on {failed}")
         return Examination(tuple(problems), tuple(notices), tuple(unknown))
-
-    def _moved(self, target: Target) -> str | None:
-        same = target.current.leaf.fingerprint == target.old.leaf.fingerprint
-        return None if same else target.current.leaf.fingerprint
 
     def _issuer_reason(self, issuer: Object) -> str:
         found = self._issuer(issuer)
@@ -139,43 +140,81 @@ class CertManager:
     # -- rotate ------------------------------------------------------------------------------------------------------
 
     def rotate(self, targets: t.Sequence[Target], run: CertRun, check: Check, report: Report) -> None:
+        self._refuse_strangers(targets, run)
         waiting = {target.name: _Renewal(target) for target in targets if run.phase(target.name) != ROTATED}
-        total, failures = len(waiting), []
+        total = len(waiting)
+        failures: list[RunbookError] = []
+        # On record before the first request, so that whoever continues knows that it may have been sent.
+        run.update_all(list(waiting), triggered=True)
 
         def poll() -> bool | None:
             check()
-            for name, outcome in self._look(list(waiting.values())):
+            try:
+                found = list(self._look(list(waiting.values())))
+            except ApiUnavailable:
+                # It may be back before the time is over.
+                return None
+            for name, outcome in found:
                 if outcome is None:
                     continue
-                renewal = waiting.pop(name)
+                del waiting[name]
                 if isinstance(outcome, RunbookError):
                     failures.append(outcome)
+                    run.update(name, triggered=False)
                     continue
-                run.update(
-                    name,
-                    phase=ROTATED,
-                    new=outcome.leaf.fingerprint,
-                    not_after=rfc3339(outcome.leaf.not_after),
-                    triggered=renewal.triggers,
-                )
+                after = rfc3339(outcome.leaf.not_after)
+                run.update(name, phase=ROTATED, new=outcome.leaf.fingerprint, not_after=after)
             report(total - len(waiting), total)
-            return True if not waiting else None
+            return None if waiting else True
 
-        done = wait_until(poll, self._timeout, interval=0.1, max_interval=1.0, before_sleep=check)
+        try:
+            done = wait_until(poll, self._timeout, interval=0.1, max_interval=1.0, before_sleep=check)
+        except ApiRefused:
+            # Nothing is to be issued unseen after the run has failed.
+            self._give_up(waiting.values(), run)
+            raise
         if done is None:
-            failures += [self._too_late(renewal) for renewal in waiting.values()]
+            failures += [self._too_late(renewal, run) for renewal in waiting.values()]
         # A worse certificate is in use by now, so that it has to be said first.
-        for name, record in run.certificates.items():
-            target = next((each for each in targets if each.name == name), None)
-            if target and record.get("phase") == ROTATED:
-                secret = self._login.get(
-                    f"get the secret {target.entry.secret_name}", secret_path(self._namespace, target.entry.secret_name)
-                )
-                failure = pass_gate(name, read_secret(secret), target.old, self._login.skew, self._gate)
-                if failure:
-                    failures.insert(0, failure)
+        failures = [*self._worse(targets, run), *failures]
         if failures:
             raise failures[0]
+
+    def _refuse_strangers(self, targets: t.Sequence[Target], run: CertRun) -> None:
+        """Raise Refused for what has been issued since the backup, but not by this run."""
+        for target in targets:
+            record = run.certificates[target.name]
+            changed = target.current.leaf.fingerprint != target.old.leaf.fingerprint
+            if changed and not record.get("triggered") and record.get("phase") != ROTATED:
+                raise Refused(
+                    f"The secret {target.entry.secret_name} holds another certificate than when it was backed up, and "
+                    "this run has not issued it; run the same command again, which looks anew."
+                )
+
+    def _worse(self, targets: t.Sequence[Target], run: CertRun) -> t.Iterator[RunbookError]:
+        for target in targets:
+            if run.phase(target.name) == ROTATED:
+                name = target.entry.secret_name
+                secret = self._login.get(f"get the secret {name}", secret_path(self._namespace, name))
+                failure = pass_gate(target.name, read_secret(secret), target.old, self._login.skew, self._gate)
+                if failure:
+                    yield failure
+
+    def _give_up(self, renewals: t.Iterable[_Renewal], run: CertRun) -> None:
+        for renewal in renewals:
+            with contextlib.suppress(RunbookError):
+                self._withdraw(renewal, run)
+
+    def _withdraw(self, renewal: _Renewal, run: CertRun) -> bool:
+        """Take a trigger back that nobody has taken up; return whether that was so."""
+        certificate = self._certificate(_certificate(renewal.target)["metadata"]["name"])
+        pending = _request_of(certificate, self.requests(), _revision(certificate) + 1)
+        issuing = _condition(certificate, "Issuing") or {}
+        if pending or issuing.get("reason") != _REASON or issuing.get("status") != "True":
+            return False
+        self._put_condition(certificate, None)
+        run.update(renewal.target.name, triggered=False)
+        return True
 
     def _look(self, renewals: t.Sequence[_Renewal]) -> t.Iterator[tuple[str, t.Any]]:
         """Look at all of them with one request per kind; trigger those that have to be."""
@@ -253,22 +292,14 @@ class CertManager:
         """Have the API server try what ``rotate`` begins with; the login has to be one that only tries."""
         self._trigger(dict(_certificate(target)), _Renewal(target))
 
-    def _too_late(self, renewal: _Renewal) -> RunbookError:
-        name = _certificate(renewal.target)["metadata"]["name"]
-        certificate = self._certificate(name)
-        requests = self.requests()
-        pending = _request_of(certificate, requests, _revision(certificate) + 1)
-        issuing = _condition(certificate, "Issuing") or {}
-        if pending is None and issuing.get("reason") == _REASON and issuing.get("status") == "True":
-            # Nobody has begun; the certificate must not change unseen when somebody does.
-            self._put_condition(certificate, None)
-            reason = (
-                f"not issued within {self._timeout:.0f} s, as nobody has taken it up (is cert-manager running?); the "
-                "request was withdrawn"
-            )
+    def _too_late(self, renewal: _Renewal, run: CertRun) -> RunbookError:
+        reason = f"not issued within {self._timeout:.0f} s"
+        if self._withdraw(renewal, run):
+            reason += ", as nobody has taken it up (is cert-manager running?); the request was withdrawn"
         else:
-            reason = f"not issued within {self._timeout:.0f} s"
-        return IssuanceFailed(self._chain_of_conditions(certificate, requests, reason))
+            reason += ", and may be issued later all the same"
+        certificate = self._certificate(_certificate(renewal.target)["metadata"]["name"])
+        return IssuanceFailed(self._chain_of_conditions(certificate, self.requests(), reason))
 
     def _chain_of_conditions(self, certificate: Object, requests: t.Sequence[Object], reason: str) -> str:
         name = certificate["metadata"]["name"]
@@ -292,7 +323,12 @@ class CertManager:
         base = f"/apis/acme.{GROUP}/v1/namespaces/{self._namespace}"
         found = []
         for kind in ("orders", "challenges"):
-            for each in self._all(kind, base):
+            try:
+                objects = self._all(kind, base)
+            except ApiRefused:
+                # Its words are of use, and not worth a right of their own.
+                continue
+            for each in objects:
                 owned = {reference["name"] for reference in each["metadata"].get("ownerReferences", [])}
                 status = each.get("status", {})
                 if any(owner.startswith(request) for owner in owned):
@@ -302,9 +338,14 @@ class CertManager:
 
     # -- restore -----------------------------------------------------------------------------------------------------
 
-    def why_not_restore(self, target: Target, backup: t.Mapping[str, Object]) -> str:
-        status = backup["certificate"].get("status", {})
-        renewal = status.get("renewalTime")
+    def why_not_restore(self, target: Target, backup: t.Mapping[str, Object], record: Object) -> str:
+        before, present = backup["certificate"], _certificate(target)
+        if before["spec"] != present["spec"]:
+            return "its Certificate has been changed since, so that cert-manager would issue again at once"
+        return self._renewed_at_once(before)
+
+    def _renewed_at_once(self, certificate: Object) -> str:
+        renewal = certificate.get("status", {}).get("renewalTime")
         now = datetime.now(timezone.utc) + timedelta(seconds=self._login.skew)
         if renewal and _moment(renewal) <= now:
             return (
@@ -326,9 +367,11 @@ class CertManager:
             )
             replaced = read_secret(secret).leaf.fingerprint != target.old.leaf.fingerprint
             if replaced or _issuing(self._certificate(name)):
+                # The next run begins with what is there now.
+                run.folder.save(state="abandoned")
                 raise RunbookError(
                     f"cert-manager has replaced the restored certificate of {name}; look why (kubectl describe "
-                    f"certificate {name} -n {self._namespace}), then run the same command again."
+                    f"certificate {name} -n {self._namespace}), then rotate again."
                 )
             run.update(target.name, phase=RESTORED)
 
@@ -338,7 +381,10 @@ class CertManager:
 
         def quiet() -> Object | None:
             check()
-            certificate = self._certificate(name)
+            try:
+                certificate = self._certificate(name)
+            except ApiUnavailable:
+                return None
             return None if _issuing(certificate) else certificate
 
         certificate = wait_until(quiet, self._timeout)

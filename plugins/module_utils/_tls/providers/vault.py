@@ -18,17 +18,18 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from ..._deps_tls import ec, ed448, ed25519, hashes, rsa, serialization, x509
-from ..._errors import InvalidInput, Refused, RunbookError
+from ..._errors import InvalidInput, RunbookError
 from ..._k8s.client import ApiLogin, Object, Right
 from ..._run import rfc3339
-from ..._vault.client import KvEntry, Signed, VaultLogin
-from ..certificate import Certificate, Unparsable, moment_text, parse_chain
+from ..._vault.client import KvConflict, KvEntry, Signed, VaultLogin
+from ..certificate import Certificate, Unparsable, key_digest, moment_text, parse_chain
 from ..encryption import decrypt, encrypt
 from ..files import write_private
 from ..gate import GateSettings, Material, read_material
 from ..severity import Threshold
 from ..target import (
     AUTHORITIES,
+    BACKED_UP,
     CERTIFICATE,
     ISSUED_AT,
     ISSUED_FOR,
@@ -49,6 +50,7 @@ from . import Check, Examination, Report, Saved
 from .writing import pass_gate, patch_secret, put_back
 
 _CURVES = {256: "SECP256R1", 384: "SECP384R1", 521: "SECP521R1"}
+_KEY_MARK = "PRIVATE KEY-----"
 _NEW_FIELDS = ("certificate", "private_key", "issuing_ca")
 # The names are given twice, in the request and beside it, as a role takes either; it says so of those it ignores.
 _EXPECTED = "field was provided but the role is set with"
@@ -106,12 +108,17 @@ class VaultIssuer:
                 problems.append(
                     f"The clocks of Vault and of the API server are {abs(skew):.0f} s apart; set them right first."
                 )
-        wanted: dict[str, t.Collection[str]] = {f"{places.pki_mount}/sign/{places.pki_role}": ("update",)}
-        for target in targets:
-            path = f"{places.kv_mount}/data/{places.kv_path(target.name)}"
-            wanted[path] = ("update",)
-        missing = self._vault.missing_capabilities(wanted)
-        missing += self._vault.missing_capabilities(dict.fromkeys(list(wanted)[1:], ("read",)))
+        if self._vault.kv_version(places.kv_mount) == "1":
+            problems.append(
+                f"{places.kv_mount} at Vault is a KV of version 1, which has no check-and-set; name one of version 2."
+            )
+        missing = self._vault.missing_capabilities({f"{places.pki_mount}/sign/{places.pki_role}": ("update",)})
+        paths = [f"{places.kv_mount}/data/{places.kv_path(target.name)}" for target in targets]
+        missing += self._vault.missing_capabilities(dict.fromkeys(paths, ("read",)))
+        if not missing:
+            present = [self._vault.read_kv(places.kv_mount, places.kv_path(target.name)) for target in targets]
+            verbs = ["update" if entry.version else "create" for entry in present]
+            missing += self._vault.missing_capabilities({path: (verb,) for path, verb in zip(paths, verbs)})
         if missing:
             problems.append(
                 f"The token may not {', '.join(missing)} at Vault {self._vault.url}; grant it that in one of its "
@@ -174,8 +181,9 @@ class VaultIssuer:
         return Examination(general.problems, tuple(notices), general.not_verified)
 
     def backup(self, target: Target) -> dict[str, Object]:
-        entry = self._vault.read_kv(self._places.kv_mount, self._places.kv_path(target.name))
-        return {"kv": {"version": entry.version, "data": dict(entry.data)}}
+        mount, path = self._places.kv_mount, self._places.kv_path(target.name)
+        entry = self._vault.read_kv(mount, path)
+        return {"kv": {"mount": mount, "path": path, "version": entry.version, "data": dict(entry.data)}}
 
     # -- rotate ------------------------------------------------------------------------------------------------------
 
@@ -198,15 +206,23 @@ class VaultIssuer:
         new = read_material(record["signed"].encode(), pem, record["authorities"].encode())
         failure = pass_gate(name, new, target.old, self._login.skew, self._gate)
         if failure:
-            run.update(name, phase="", signed="")
-            self._key_path(run, name).unlink(missing_ok=True)
+            self._forget(run, name)
             raise failure
         if run.phase(name) == SIGNED:
-            version = self._store(target, run, record, pem.decode())
+            try:
+                version = self._store(target, record, pem.decode())
+            except KvConflict:
+                # What was signed for the entry that was backed up is of no use for another one.
+                self._forget(run, name)
+                raise
             run.update(name, phase=STORED, kv_version=version)
         check()
         self._write_secret(target, run, record, pem)
         run.update(name, phase=ROTATED, new=new.leaf.fingerprint, not_after=rfc3339(new.leaf.not_after))
+        self._key_path(run, name).unlink(missing_ok=True)
+
+    def _forget(self, run: CertRun, name: str) -> None:
+        run.update(name, phase=BACKED_UP, signed="")
         self._key_path(run, name).unlink(missing_ok=True)
 
     def _key(self, target: Target, run: CertRun) -> t.Any:
@@ -263,15 +279,14 @@ class VaultIssuer:
             return []
         return [f"asked for {self._places.ttl}, got {timedelta(seconds=round(got))}"]
 
-    def _store(self, target: Target, run: CertRun, record: Object, key: str) -> int:
+    def _store(self, target: Target, record: Object, key: str) -> int:
         """Write the certificate to KV, beside what else is there, unless an earlier process has done so."""
-        places, before = self._places, record["kv"]
-        path = places.kv_path(target.name)
-        present = self._vault.read_kv(places.kv_mount, path)
+        before = record["kv"]
+        present = self._vault.read_kv(before["mount"], before["path"])
         if record["signed"].strip() in (str(value).strip() for value in present.data.values()):
             return present.version
         data = _merged(present, target.old, record, key)
-        return self._vault.write_kv(places.kv_mount, path, data, before["version"])
+        return self._vault.write_kv(before["mount"], before["path"], data, before["version"])
 
     def _write_secret(self, target: Target, run: CertRun, record: Object, key: bytes) -> None:
         name = target.entry.secret_name
@@ -302,32 +317,33 @@ class VaultIssuer:
 
     # -- restore -----------------------------------------------------------------------------------------------------
 
-    def why_not_restore(self, target: Target, backup: t.Mapping[str, Object]) -> str:
+    def why_not_restore(self, target: Target, backup: t.Mapping[str, Object], record: Object) -> str:
         if self._vault.is_revoked(self._places.pki_mount, target.old.leaf.serial):
             return "it has been revoked; roll forward instead: rotate again"
+        before = backup["kv"]
+        present = self._vault.read_kv(before["mount"], before["path"])
+        written = record.get("kv_version")
+        if before["version"] and present.data != before["data"] and written and present.version != written:
+            return (
+                f"somebody else has written {before['mount']}/{before['path']} since the rotation (version "
+                f"{present.version} instead of {written}); find out who before you go back"
+            )
         return ""
 
     def restore(self, targets: t.Sequence[Target], saved: Saved, run: CertRun, check: Check) -> None:
         for target in targets:
             check()
-            self._restore_kv(target, saved[target.name]["kv"], run)
+            self._restore_kv(saved[target.name]["kv"])
             check()
             put_back(self._login, self._namespace, target, saved[target.name]["secret"])
+            self._key_path(run, target.name).unlink(missing_ok=True)
             run.update(target.name, phase=RESTORED)
 
-    def _restore_kv(self, target: Target, before: Object, run: CertRun) -> None:
+    def _restore_kv(self, before: Object) -> None:
         """Write the old entry as a new version; one that was not there before stays, as it harms nobody."""
-        places, path = self._places, self._places.kv_path(target.name)
-        present = self._vault.read_kv(places.kv_mount, path)
-        if not before["version"] or present.data == before["data"]:
-            return
-        written = run.certificates[target.name].get("kv_version")
-        if written and present.version != written:
-            raise Refused(
-                f"Somebody else has written {places.kv_mount}/{path} since the rotation (version {present.version} "
-                f"instead of {written}); find out who before you go back."
-            )
-        self._vault.write_kv(places.kv_mount, path, before["data"], present.version)
+        present = self._vault.read_kv(before["mount"], before["path"])
+        if before["version"] and present.data != before["data"]:
+            self._vault.write_kv(before["mount"], before["path"], before["data"], present.version)
 
 
 def _new_key_like(leaf: Certificate) -> t.Any:
@@ -369,23 +385,35 @@ def _chain_text(signed: Signed) -> str:
 
 
 def _merged(present: KvEntry, old: Material, record: Object, key: str) -> Object:
-    """Return the entry with the old certificate and key replaced wherever they are, under whatever names."""
+    """Return the entry with the old certificate and its key replaced wherever they are, under whatever names."""
     data, found = dict(present.data), False
-    leaf = parse_chain(record["signed"].encode())[0]
+    chain: str = record["signed"]
+    leaf = parse_chain(chain.encode())[0].pem
     for name, value in present.data.items():
-        if "PRIVATE KEY-----" in str(value):
+        shown = _certificates(str(value))
+        has_key = _KEY_MARK in str(value) and _digest_of(str(value)) == old.key_digest
+        if shown and shown[0].fingerprint == old.leaf.fingerprint:
+            found = True
+            data[name] = (leaf if len(shown) == 1 else chain) + (key if has_key else "")
+        elif has_key:
             data[name] = key
-        elif "CERTIFICATE-----" in str(value):
-            try:
-                chain = parse_chain(str(value).encode())
-            except Unparsable:
-                continue
-            if chain[0].fingerprint == old.leaf.fingerprint:
-                found = True
-                data[name] = leaf.pem if len(chain) == 1 else record["signed"]
     if found:
         return data
-    return {**data, **dict(zip(_NEW_FIELDS, (record["signed"], key, record["authorities"])))}
+    return {**data, **dict(zip(_NEW_FIELDS, (chain, key, record["authorities"])))}
+
+
+def _certificates(text: str) -> tuple[Certificate, ...]:
+    try:
+        return parse_chain(text.encode())
+    except Unparsable:
+        return ()
+
+
+def _digest_of(text: str) -> str:
+    try:
+        return key_digest(text[text.index("-----BEGIN", max(0, text.index(_KEY_MARK) - 40)) :].encode())
+    except (Unparsable, ValueError):
+        return ""
 
 
 def _pem(key: t.Any) -> bytes:

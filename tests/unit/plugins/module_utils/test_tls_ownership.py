@@ -67,15 +67,15 @@ def test_a_foreign_owner_is_refused_by_name_with_the_next_step(metadata: Any, ow
     assert advice in str(refusal.value)
 
 
-def test_cert_manager_owns_by_the_name_of_the_secret_and_by_its_annotation() -> None:
-    annotated = secret(annotations={"cert-manager.io/certificate-name": "other-name"})
+def test_cert_manager_owns_what_one_of_its_certificates_writes() -> None:
+    copied = secret(annotations={"cert-manager.io/certificate-name": "shop"})
     for found in (
         owners(secret(), [certificate("shop"), certificate("else", "else-tls")]),
-        owners(annotated, [certificate("other-name", "moved-tls")]),
         owners(secret(ownerReferences=owned_by("Certificate", "cert-manager.io/v1")), [certificate("shop")]),
     ):
         assert len(found.certificates) == 1
         assert _method(Entry("web", "web-tls"), found, "auto", False) == "cert-manager"
+    assert owners(copied, [certificate("shop", "shop-tls")]).certificates == ()
 
 
 @pytest.mark.parametrize(
