@@ -1,13 +1,17 @@
 # Copyright (c) 2026 Market Intel Brain
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rights that the guide to certificates names are enough, and one that is missing stops the plan by its name."""
+"""What the guide to certificates names: rights that are enough, each of them asked for, and the way back by hand."""
 
 from __future__ import annotations
 
 import copy
 import json
+import os
 import re
+import subprocess
+import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,19 +23,22 @@ import yaml
 from lab.place import NAMESPACE
 from support.ansible import run_module, run_playbook
 from support.audit import kubernetes_writes
-from support.certs import LEASE, arguments, platform, stored, variables
+from support.certs import LEASE, PASSWORD, arguments, platform, revision, secret_data, stored, variables
+from support.handshakes import issue, issue_again, stored_fingerprint
 from support.lab import Lab
+from support.pods import Namespace
 from tools.tree import ROOT
 
 from . import loss
 
 pytestmark = pytest.mark.lab
 PAGE = (ROOT / "docs" / "guide_certificates.md").read_text(encoding="utf-8")
-ROLE, CLUSTER_ROLE = next(
+ROLE, CLUSTER_ROLE, MORE = next(
     documents
     for documents in map(list, map(yaml.safe_load_all, re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)))
     if documents[0].get("kind") == "Role"
 )
+BY_HAND = next(block for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) if "certificaterequest" in block)
 (POLICY,) = re.findall(r"```hcl\n(.*?)```", PAGE, re.DOTALL)
 CAPABILITIES = {path: json.loads(words) for path, words in re.findall(r'path "(.+?)" {\s+capabilities = (.+)', POLICY)}
 NAME = "certificates-by-the-page"
@@ -53,22 +60,26 @@ class Account:
         self._lab = lab
         self._place = platform(lab)
         self._root = json.loads((lab.state / "vault-keys.json").read_text())["root_token"]
-        self.kubeconfig = str(self._place.login(folder, NAME, ROLE))
+        self.kubeconfig = str(self._place.login(folder, NAME, ROLE, MORE))
         self.grant()
         subject = f"--serviceaccount={NAMESPACE}:{NAME}"
         self._place.kubectl("create", "clusterrolebinding", NAME, f"--clusterrole={NAME}", subject)
 
-    def grant(self, kind: str = "", number: int = 0, verb: str = "") -> None:
-        """Give it all rights, or all but one verb of one rule."""
-        names = {"Role": f"{NAME}-{ROLE['metadata']['name']}", "ClusterRole": NAME}
+    def grant(self, lacking: dict[str, Any] | None = None, number: int = 0, verb: str = "", more: bool = False) -> None:
+        """Give it what is needed, but for one verb of a rule, and what is not needed if there is to be more."""
         objects = []
-        for document in (ROLE, CLUSTER_ROLE):
+        for document in (ROLE, CLUSTER_ROLE, MORE):
             rules = copy.deepcopy(document["rules"])
-            if document["kind"] == kind:
+            if document is lacking:
                 rules[number]["verbs"].remove(verb)
-            about = {"name": names[document["kind"]]}
+            if document is MORE and not more:
+                rules = []
+            about = {"name": self._made(document)}
             objects.append({**document, "metadata": about, "rules": [rule for rule in rules if rule["verbs"]]})
         self._place.apply({"apiVersion": "v1", "kind": "List", "items": objects})
+
+    def _made(self, document: dict[str, Any]) -> str:
+        return NAME if document is CLUSTER_ROLE else f"{NAME}-{document['metadata']['name']}"
 
     def vault_token(self, policy: str = POLICY) -> str:
         assert self._lab.ask_vault(f"sys/policies/acl/{NAME}", self._root, policy=policy)[0] == 204
@@ -77,8 +88,9 @@ class Account:
 
     def remove(self) -> None:
         self._place.kubectl("delete", "clusterrolebinding,clusterrole", NAME, "--ignore-not-found")
-        made = f"{NAME}-{ROLE['metadata']['name']}"
-        self._place.kubectl("delete", "rolebinding,role", made, "-n", NAMESPACE, "--ignore-not-found")
+        for document in (ROLE, MORE):
+            made = self._made(document)
+            self._place.kubectl("delete", "rolebinding,role", made, "-n", NAMESPACE, "--ignore-not-found")
         self._place.kubectl("delete", "serviceaccount", NAME, "-n", NAMESPACE, "--ignore-not-found")
         self._lab.ask_vault(f"sys/policies/acl/{NAME}", self._root, method="DELETE")
 
@@ -121,7 +133,7 @@ def test_without_one_right_nothing_is_touched_and_it_is_named(
     rule = document["rules"][number]
     # Others use this lab, too.
     run_id = f"20261123t101500z-{uuid.uuid4().hex}-0000"
-    account.grant(document["kind"], number, verb)
+    account.grant(document, number, verb)
     refused = plan(lab, account, tmp_path, run_id=run_id)
     assert refused.get("failed") and loss.not_one_sentence(refused) == ""
     group = f".{rule['apiGroups'][0]}" if rule["apiGroups"][0] else ""
@@ -147,13 +159,15 @@ def test_without_one_capability_in_vault_nothing_is_signed(
     assert not (tmp_path / "backups").exists()
 
 
-def test_what_a_role_of_vault_says_is_not_verified_where_it_cannot_be_read(
+def test_what_cannot_be_read_is_not_verified_and_does_not_stop_the_plan(
     lab: Lab, account: Account, tmp_path: Path
 ) -> None:
     account.grant()
     role = "pki_int/roles/market-intel"
     planned = plan(lab, account, tmp_path, account.vault_token(policy({role: "read"})))
     assert any("the limits of the role market-intel" in each for each in planned["not_verified"])
+    assert any("issuers" in each for each in planned["not_verified"])
+    account.grant(more=True)
     complete = plan(lab, account, tmp_path, account.vault_token())
     assert (complete["not_verified"], complete["due"]) == ([], ["api-gateway", "core-engine"])
 
@@ -165,3 +179,61 @@ def policy(without: dict[str, str]) -> str:
         for path, words in CAPABILITIES.items()
     }
     return json.dumps({"path": {path: rule for path, rule in rules.items() if rule["capabilities"]}})
+
+
+def test_what_would_take_the_certificate_or_the_run_away_is_refused(lab: Lab, account: Account, tmp_path: Path) -> None:
+    account.grant(more=True)
+    root = json.loads((lab.state / "vault-keys.json").read_text())["root_token"]
+    role = {"allow_any_name": True, "enforce_hostnames": False, "key_type": "any", "generate_lease": True}
+    assert lab.ask_vault(f"pki_int/roles/{NAME}", root, **role)[0] == 200
+    made = lab.ask_vault("auth/token/create", root, policies=["root"], ttl="30m", num_uses=9)[1]
+    refused = plan(lab, account, tmp_path, vault={"token": root, "pki_role": NAME})
+    limited = plan(lab, account, tmp_path, made["auth"]["client_token"])
+    assert lab.ask_vault(f"pki_int/roles/{NAME}", root, method="DELETE")[0] == 204
+    assert "has generate_lease, which revokes a certificate with the token that asked for it" in refused["msg"]
+    assert "times only; log in with one that has no such limit" in limited["msg"]
+
+
+def test_by_hand_cert_manager_does_not_undo_it(lab: Lab, tmp_path: Path) -> None:
+    with Namespace(lab) as namespace:
+        old = issue(namespace, "shop")
+        before = secret_data(lab, "shop-tls", namespace.name)
+        catalogue = [{"name": "shop", "secret_name": "shop-tls", "cert_manager": True}]
+        given = arguments(lab, tmp_path, namespace.name, certificates=catalogue, issued_before="2099-01-01T00:00:00Z")
+        folder = Path(run_module("cert_backup", given)["backup_path"])
+        assert issue_again(namespace, "shop") != old
+        namespace.kubectl("wait", "-n", namespace.name, "--for=condition=Ready", "certificate/shop", "--timeout=60s")
+        find, show, delete, put_back = BY_HAND.replace("api-gateway", "shop").splitlines()
+        here = Shell(lab, folder, namespace.name)
+        present = here.run(find).strip()
+        (request,) = [row[0] for row in map(str.split, here.run(show).splitlines()) if row[1:] == ["shop", present]]
+        here.run(delete.replace("NAME", request))
+        here.run(put_back)
+        # cert-manager does at once what it would do.
+        time.sleep(15)
+        assert (secret_data(lab, "shop-tls", namespace.name), str(revision(lab, "shop", namespace.name))) == (
+            before,
+            present,
+        )
+        assert stored_fingerprint(lab, namespace.name, "shop-tls") == old
+
+
+class Shell:
+    """A shell in the folder of a backup that knows kubectl and the password."""
+
+    def __init__(self, lab: Lab, folder: Path, namespace: str) -> None:
+        password = folder.parent / "password"
+        password.write_text(PASSWORD)
+        self._folder, self._namespace = folder, namespace
+        self._environment = {
+            **os.environ,
+            "LAB_STATE": str(lab.state),
+            "PYTHONPATH": str(ROOT / "tests"),
+            "ANSIBLE_VAULT_PASSWORD_FILE": str(password),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
+
+    def run(self, command: str) -> str:
+        script = 'set -eo pipefail; kubectl() { python -m lab kubectl "$@"; }\n'
+        script += command.replace("market-intel-brain", self._namespace)
+        return subprocess.check_output(["bash", "-c", script], cwd=self._folder, env=self._environment, text=True)

@@ -14,18 +14,20 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-ROLE = ROOT / "roles" / "flush_redis"
-PAGES = [ROOT / "README.md", ROLE / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ROLES = sorted((ROOT / "roles").iterdir())
+PAGES = [ROOT / "README.md", *(role / "README.md" for role in ROLES), *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def load(name: str) -> Any:
-    return yaml.safe_load((ROLE / name).read_text(encoding="utf-8"))
+def load(role: Path, name: str) -> Any:
+    return yaml.safe_load((role / name).read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_variables_exist(page: Path) -> None:
-    named = set(re.findall(r"(?<![\w./])flush_redis_[a-z_]+(?![\w.*])", page.read_text(encoding="utf-8")))
-    assert named <= set(load("defaults/main.yml")) | {"vault_flush_redis_password"}
+    names = "|".join(role.name for role in ROLES)
+    named = set(re.findall(rf"(?<![\w./])(?:{names})_[a-z_]+(?![\w.*])", page.read_text(encoding="utf-8")))
+    known = {variable for role in ROLES for variable in load(role, "defaults/main.yml")}
+    assert named <= known
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -51,11 +53,16 @@ def test_every_guarantee_names_a_test_that_exists() -> None:
             assert not name or f"\ndef {name}(" in path.read_text(encoding="utf-8"), proof
 
 
-def test_the_survey_asks_for_variables_that_exist() -> None:
+def test_the_surveys_ask_for_variables_that_exist() -> None:
     guide = (ROOT / "docs" / "guide_awx.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```json\n(.+?)```", guide, re.DOTALL)
-    options = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-    for question in json.loads(block)["spec"]:
-        option = options.get(question["variable"])
-        assert option or question["variable"] == "runbooks_hosts"
-        assert question.get("choices") == (option or {}).get("choices"), question["variable"]
+    options = {}
+    for role in ROLES:
+        for spec in load(role, "meta/argument_specs.yml")["argument_specs"].values():
+            options.update(spec["options"])
+    surveys = [json.loads(block) for block in re.findall(r"```json\n(.+?)```", guide, re.DOTALL)]
+    assert len(surveys) == len(ROLES)
+    for survey in surveys:
+        for question in survey["spec"]:
+            option = options.get(question["variable"])
+            assert option or question["variable"] == "runbooks_hosts"
+            assert question.get("choices") == (option or {}).get("choices"), question["variable"]

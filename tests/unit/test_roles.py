@@ -120,7 +120,7 @@ ROTATE_CERTS = Role(
         "rollout_restart": ("main", "rollback"),
         "run_lease": ("main", "rollback"),
     },
-    frozenset({"cluster", "only_restarted", "state"}),
+    frozenset({"cluster", "only_restarted", "state", "what_can_be"}),
     {"cert_probe": {"skip"}, "rollout_restart": {"skip"}, "run_lease": {"duration"}},
 )
 BOTH = (FLUSH_REDIS, ROTATE_CERTS)
