@@ -135,7 +135,6 @@ def test_both_methods_rotate_and_roll_back_and_no_client_notices(
     ("module", "how"),
     [
         ("cert_backup", "tree"),
-        ("cert_rotate", "tree"),
         ("cert_rotate", "controller"),
         ("rollout_restart", "tree"),
         ("cert_probe", "module"),
