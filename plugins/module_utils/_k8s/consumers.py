@@ -119,8 +119,8 @@ class ServingPod:
 
 def rights(namespace: str) -> list[Right]:
     """Return what has to be allowed to find consumers, their pods and their disruption budgets."""
-    groups = [(path, plural) for path, plural in (*_KINDS.values(), _BUDGETS)]
-    return [Right("list", plural, namespace, group=_group(path)) for path, plural in groups]
+    places = (*_KINDS.values(), _BUDGETS)
+    return [Right("list", plural, namespace, group=_group(path)) for path, plural in places]
 
 
 def find_consumers(

@@ -423,7 +423,7 @@ class _Cluster:
             entry.manager = (about.get("annotations") or {}).get(_OWNER, "")
             self._read_pair(entry, data.get("tls.crt", ""), data.pop("tls.key", ""))
             if data.get("ca.crt") and entry.chain:
-                self._check_authority(entry, data["ca.crt"])
+                self._check_authority(entry, entry.chain, data["ca.crt"])
             yield entry
 
     def _read_pair(self, entry: Entry, certificate: str, key: str) -> None:
@@ -444,15 +444,14 @@ class _Cluster:
         if not entry.key_matches:
             entry.findings.append(Finding(CRITICAL, "key-mismatch", "its private key belongs to another certificate"))
 
-    def _check_authority(self, entry: Entry, bundle: str) -> None:
-        assert entry.chain is not None
+    def _check_authority(self, entry: Entry, chain: Chain, bundle: str) -> None:
         try:
             authorities = self._reader.chain(bundle).members
         except Unparsable as exc:
             entry.findings.append(Finding(UNKNOWN, "authority-unparsable", f"ca.crt beside it: {exc}"))
             return
         marks = {authority.fingerprint for authority in authorities}
-        last = entry.chain.members[-1]
+        last = chain.members[-1]
         if last.fingerprint not in marks and not any(last.is_issued_by(authority) for authority in authorities):
             text = "ca.crt beside it does not hold the authority that has signed its chain"
             entry.findings.append(Finding(WARNING, "authority-other", text))
@@ -598,8 +597,7 @@ def judge(request: Request, entries: Iterable[Entry], now: datetime, skew: float
 def _judge_dates(
     entry: Entry, now: datetime, limits: Limits, signed: Sequence[tuple[str, Life]], alive: int
 ) -> list[Finding]:
-    life = entry.life
-    assert life is not None
+    life = t.cast(Life, entry.life)
     if entry.source == CONFIGMAP:
         found = judge_authority(life, now, limits, signed) if entry.kind != LEAF else judge_unmanaged(life, now, limits)
         # One that has expired does no harm in a bundle whose others are trusted.
@@ -632,8 +630,7 @@ def _limits(request: Request, entry: Entry) -> Limits:
 
 def _kind(entry: Entry, signed: Mapping[str, t.Any]) -> str:
     """A certificate that may sign but has names of servers and has signed nothing is a server's own, self-signed."""
-    assert entry.chain is not None
-    first = entry.chain.first
+    first = t.cast(Chain, entry.chain).first
     if not first.is_ca or (entry.source != CONFIGMAP and first.names and first.fingerprint not in signed):
         return LEAF
     return AUTHORITY if first.self_issued else INTERMEDIATE

@@ -14,7 +14,7 @@ from .._errors import RunbookError
 from .._run import rfc3339, utc_now
 from .inventory import Entry, Inventory
 from .inventory_files import Difference, sentence
-from .severity import CRITICAL, DAY, OK, UNKNOWN, WARNING, span
+from .severity import CRITICAL, DAY, OK, UNKNOWN, WARNING, Life, span
 
 Fields = dict[str, t.Any]
 
@@ -155,8 +155,7 @@ def _horizon(entries: Sequence[Entry], now: datetime) -> float:
 
 
 def _end(entry: Entry) -> datetime:
-    assert entry.life is not None
-    return entry.life.end
+    return t.cast(Life, entry.life).end
 
 
 def _event(entry: Entry, now: datetime, horizon: timedelta) -> Fields:
