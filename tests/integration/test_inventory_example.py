@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from support.ansible import Result, run_playbook
+from support.certs import variables
+from support.lab import Lab
 from support.servers import RedisServer
 from tools.tree import ROOT
 
@@ -104,3 +106,24 @@ def test_statistics_show_the_whole_catalogue_everywhere(server: RedisServer, tmp
             "rendered-pages": KEYS,
             "backtests": KEYS,
         }
+
+
+@pytest.mark.lab
+def test_certificates_are_planned_in_every_cluster_and_checked(lab: Lab, tmp_path: Path) -> None:
+    """The lab is the Kubernetes of each of them."""
+    here = variables(lab, tmp_path, rotate_certs_context="lab", rotate_certs_force=True)
+    # The catalogue, the place of the backups and how long certificates live are the inventory's.
+    del here["rotate_certs_backup_dir"]
+    planned = run_playbook("rotate_certs", here, args=["-i", str(INVENTORY)], check=True, cwd=tmp_path)
+    assert planned.rc == 0, planned.output
+    plans = {task.host: task.result for task in planned.by_action("cert_rotate")}
+    assert plans.keys() == ENVIRONMENTS.keys()
+    for host, plan in plans.items():
+        assert {each["name"]: each["method"] for each in plan["certificates"]} == {
+            "api-gateway": "cert-manager",
+            "core-engine": "vault",
+        }
+        given = plan["invocation"]["module_args"]
+        assert (given["backup_dir"], given["vault"]["ttl"]) == (f"/srv/runbooks/backups/{host}", "2160h")
+    checked = run_playbook("check_certs", here, args=["-i", str(INVENTORY), "--limit", "staging"], cwd=tmp_path)
+    assert checked.rc == 0, checked.output
