@@ -212,15 +212,26 @@ def _revisions(lab: Lab, namespace: str) -> dict[str, int]:
 def _trigger(lab: Lab, namespace: str, before: dict[str, int]) -> None:
     """Have all renewed by hand, and wait until cert-manager has written the last one down."""
     _AnsibleCollectionFinder(paths=[str(ROOT / ".ansible" / "collections")])._install()
-    from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.client import ApiLogin, ApiSettings
+    from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.client import (
+        ApiLogin,
+        ApiRefused,
+        ApiSettings,
+    )
 
     login = ApiLogin(ApiSettings(kubeconfig=str(lab.state / "kubeconfig")), "bench")
     base = f"/apis/cert-manager.io/v1/namespaces/{namespace}/certificates"
-    for each in login.items("list", base):
-        condition = {"type": "Issuing", "status": "True", "reason": "ManuallyTriggered", "message": "by a bench"}
-        each["status"]["conditions"].append({**condition, "lastTransitionTime": "2026-11-23T10:15:00Z"})
-        about = {"apiVersion": "cert-manager.io/v1", "kind": "Certificate"}
-        login.request("trigger", "PUT", f"{base}/{each['metadata']['name']}/status", body={**about, **each})
+    condition = {"type": "Issuing", "status": "True", "reason": "ManuallyTriggered", "message": "by a bench"}
+    condition["lastTransitionTime"] = "2026-11-23T10:15:00Z"
+    for name in before:
+        while True:
+            found = login.get("get", f"{base}/{name}")
+            found["status"]["conditions"].append(condition)
+            try:
+                login.request("trigger", "PUT", f"{base}/{name}/status", body=found)
+                break
+            except ApiRefused as exc:
+                if exc.status != 409:
+                    raise
 
     def done() -> bool:
         found = {each["metadata"]["name"]: each["status"] for each in login.items("list", base)}
