@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Market Intel Brain
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The older versions of ansible-core that meta/runtime.yml promises; the oldest one with the oldest Redis client."""
+"""The older versions of ansible-core that meta/runtime.yml promises; the oldest one with the oldest libraries."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ from support.servers import RedisServer
 from tools.tree import ROOT
 
 VERSIONS = {
-    "2.17": ["ansible-core==2.17.*", "redis==5.0.1", "hiredis==2.3.2"],
-    "2.18": ["ansible-core==2.18.*", "redis", "hiredis"],
+    "2.17": [
+        *("ansible-core==2.17.*", "redis==5.0.1", "hiredis==2.3.2"),
+        *("kubernetes==24.2.0", "cryptography==42.0.0", "hvac==2.1.0"),
+    ],
+    "2.18": ["ansible-core==2.18.*", "redis", "hiredis", "kubernetes", "cryptography", "hvac"],
 }
 # What the unit tests import beyond that, in the versions of the development environment.
-TOOLS = ("pytest", "jsonschema", "markdown-it-py")
+TOOLS = ("pytest", "jsonschema", "markdown-it-py", "cryptography-vectors")
 KEYS = 500
 
 
