@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from .parts import Tools
 from .place import API, HERE, INSIDE, NAMESPACE, PROGRAMS, VAULT
 
-# Without a look at the schemas, which the API server would have to put together first, and whoever has written it since.
+# Without a look at the schemas, which the API server would have to put together first, whoever has written it since.
 _AS_IT_IS = ("--server-side", "--validate=false", "--force-conflicts")
 _MANIFESTS = {path.name: path.read_text() for path in sorted((HERE / "manifests").glob("*.yaml"))}
 
