@@ -42,7 +42,12 @@ NAMES = {name: f"{name}.{NAMESPACE}.svc.cluster.local" for name in SERVICES}
 
 @pytest.fixture(scope="module")
 def namespace(lab: Lab) -> Namespace:
-    return platform(lab)
+    """Return the platform's namespace, with pods that serve what the Secrets hold, whatever other tests have done."""
+    namespace = platform(lab)
+    workloads = [f"deployment/{name}" for name in (*RESTARTED, "api-gateway")]
+    namespace.kubectl("rollout", "restart", *workloads, "-n", NAMESPACE)
+    wait_rolled_out(namespace, *workloads)
+    return namespace
 
 
 @pytest.fixture(scope="module")
