@@ -157,7 +157,7 @@ def is_alive(pid: int, started: str) -> bool:
         return False
     except OSError:
         return True
-    return start_time(pid) in (None, started) if not _is_zombie(pid) else False
+    return not _is_zombie(pid) and start_time(pid) in (None, started)
 
 
 def _is_zombie(pid: int) -> bool:

@@ -16,7 +16,7 @@ from .._module import ArgumentSpec
 from .._run import absolute_directory, folder_failed, new_run_id, refuse_ephemeral
 from .._run_options import controller
 from .._vault.options import vault_argument_spec, vault_login
-from .catalogue import METHODS, Entry, RotateRequest, choose, read_catalogue, read_moment
+from .catalogue import METHODS, RotateRequest, choose, read_catalogue, read_moment
 from .gate import GateSettings
 from .plan import FOLDER, Context
 from .providers.vault import VaultPlaces
@@ -84,10 +84,6 @@ def rotate_request(params: t.Mapping[str, t.Any]) -> RotateRequest:
             tuple(params["allow_names_removed"]), params["allow_issuer_change"], params["max_lifetime_loss"]
         ),
     )
-
-
-def catalogue(params: t.Mapping[str, t.Any]) -> tuple[Entry, ...]:
-    return read_catalogue(params["certificates"])
 
 
 @contextlib.contextmanager
