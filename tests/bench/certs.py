@@ -166,29 +166,30 @@ def measure_rotation(note: Callable[..., None], lab: Lab, folder: Path) -> None:
             "kubeconfig": str(lab.state / "kubeconfig"),
             "namespace": namespace.name,
             "certificates": catalogue,
-            "backup_dir": str(folder / "backups"),
             "backup_password": "bench",
             "accept_ephemeral_storage": True,
-            "lease": "bench",
         }
         own, ours = [], []
         for number in range(ROUNDS):
             before = _revisions(lab, namespace.name)
             own.append(_timed(partial(_trigger, lab, namespace.name, before)))
             _settle(lab, namespace.name, before)
-            run = {**options, "run_id": f"20261123t101500z-bench-{number:04x}", "issued_before": "2099-01-01T00:00:00Z"}
-            assert not run_module("cert_backup", run).get("failed")
+            # Each round leaves its run unfinished, with its Lease.
+            run = {**options, "run_id": f"20261123t101500z-bench-{number:04x}", "lease": f"bench-{number}"}
+            run.update(issued_before="2099-01-01T00:00:00Z", backup_dir=str(folder / f"backups-{number}"))
+            backup = run_module("cert_backup", run)
+            assert not backup.get("failed"), backup["msg"]
             before = _revisions(lab, namespace.name)
             started = time.monotonic()
             result = run_module("cert_rotate", run)
             ours.append(time.monotonic() - started)
-            assert len(result["rotated"]) == ROTATED, result
+            assert len(result.get("rotated", ())) == ROTATED, result.get("msg")
             _settle(lab, namespace.name, before)
         variables = {
             "rotate_certs_kubeconfig": options["kubeconfig"],
             "rotate_certs_namespace": namespace.name,
             "rotate_certs_certificates": catalogue[:1],
-            "rotate_certs_backup_dir": options["backup_dir"],
+            "rotate_certs_backup_dir": str(folder / "backups"),
             "rotate_certs_backup_password": "bench",
             "rotate_certs_accept_ephemeral_storage": True,
             "rotate_certs_reports_dir": str(folder / "reports"),
