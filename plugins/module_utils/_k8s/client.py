@@ -25,8 +25,10 @@ from .._errors import InvalidInput, RunbookError, phrase
 
 Object = dict[str, t.Any]
 
+JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+METADATA_LIST = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 PAGE = 500
 # What is asked by creating something that is never stored, and takes no dry run.
 _REVIEWS = "/apis/authorization.k8s.io/"
@@ -86,8 +88,8 @@ class Right:
 class ApiLogin:
     """A login at an API server; errors are sentences.
 
-    ``client`` is the ApiClient, ``server`` the API server's address and ``name`` what people call it. With
-    ``dry_run``, each request that would change something is one that the API server only tries (``dryRun=All``).
+    ``client`` is the ApiClient, ``server`` the API server's address, ``context`` the one of the kubeconfig if it was
+    named, and ``name`` what people call it. With ``dry_run``, each request that would change something is one that the API server only tries (``dryRun=All``).
     ``skew`` is how many seconds the API server's clock is ahead of this one, as its last answer told.
     """
 
@@ -104,10 +106,11 @@ class ApiLogin:
         self.dry_run = dry_run
         self.skew = 0.0
         self.server: str = self.client.configuration.host
-        self.name = f"{self.server} (context {settings.context})" if settings.context else self.server
+        self.context = settings.context or ""
+        self.name = f"{self.server} (context {self.context})" if self.context else self.server
 
-    def get(self, what: str, path: str, **query: str) -> Object:
-        return self.request(what, "GET", path, query=query)
+    def get(self, what: str, path: str, *, accept: str = JSON, **query: str) -> Object:
+        return self.request(what, "GET", path, query=query, accept=accept)
 
     def find(self, what: str, path: str) -> Object | None:
         """Return an object, or None if there is none."""
@@ -118,13 +121,13 @@ class ApiLogin:
                 raise
             return None
 
-    def pages(self, what: str, path: str, **query: str) -> t.Iterator[list[Object]]:
+    def pages(self, what: str, path: str, *, accept: str = JSON, **query: str) -> t.Iterator[list[Object]]:
         """Yield the items of a list in pages of 500; one that has become too old begins anew."""
         seen: set[tuple[str, str]] = set()
         options = {"limit": str(PAGE), **query}
         while True:
             try:
-                page = self.get(what, path, **options)
+                page = self.get(what, path, accept=accept, **options)
             except ApiRefused as exc:
                 if exc.status != 410 or "continue" not in options:
                     raise
@@ -138,8 +141,12 @@ class ApiLogin:
                 return
             options["continue"] = following
 
-    def items(self, what: str, path: str, **query: str) -> list[Object]:
-        return [each for page in self.pages(what, path, **query) for each in page]
+    def items(self, what: str, path: str, *, accept: str = JSON, **query: str) -> list[Object]:
+        return [each for page in self.pages(what, path, accept=accept, **query) for each in page]
+
+    def text(self, what: str, path: str, **query: str) -> str:
+        """Return an answer that is no object, such as a log; what is not UTF-8 is replaced."""
+        return self._send(what, "GET", path, query=query, accept="*/*").decode(errors="replace")
 
     def request(
         self,
@@ -149,17 +156,32 @@ class ApiLogin:
         *,
         query: t.Mapping[str, str] | None = None,
         body: t.Any = None,
-        content_type: str = "application/json",
+        content_type: str = JSON,
+        accept: str = JSON,
     ) -> Object:
         """Return the answer; raise ApiUnavailable, or ApiRefused with what was wanted (``to <what>``).
 
         An API server that is too busy (429) is asked again when it says, which is safe: it has done nothing.
         """
+        answer = self._send(what, method, path, query=query, body=body, content_type=content_type, accept=accept)
+        return t.cast(Object, json.loads(answer)) if answer else {}
+
+    def _send(
+        self,
+        what: str,
+        method: str,
+        path: str,
+        *,
+        query: t.Mapping[str, str] | None,
+        body: t.Any = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+    ) -> bytes:
         options = dict(query or {})
         if self.dry_run and method != "GET" and not path.startswith(_REVIEWS):
             options["dryRun"] = "All"
         url = self.server + path + (f"?{urlencode(options)}" if options else "")
-        headers = {"User-Agent": self.client.user_agent, "Accept": "application/json"}
+        headers = {"User-Agent": self.client.user_agent, "Accept": accept}
         login = self.client.configuration.auth_settings().get("BearerToken")
         if login:
             headers["Authorization"] = login["value"]
@@ -179,7 +201,7 @@ class ApiLogin:
         self._read_clock(answer.headers.get("Date"))
         if answer.status >= 300:
             raise self._refused(what, answer.status, answer.data, answer.reason)
-        return t.cast(Object, json.loads(answer.data)) if answer.data else {}
+        return t.cast(bytes, answer.data)
 
     def missing_rights(self, rights: t.Sequence[Right]) -> list[Right]:
         """Return those of the rights that this login has not, as the API server says."""

@@ -1,0 +1,164 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is left of debugging, and its removal. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from .._errors import InvalidInput, RunbookError
+from .._k8s.client import ApiLogin, ApiRefused, Object
+from .._k8s.execute import execute
+from .collector import EXPIRES, SESSION
+from .ephemeral import entries, is_over, variable
+from .jobs import EXPIRES_AT, MANAGED_BY, OURS, RUN, TARGET, TARGET_UID, delete_job
+from .moments import moment, span
+
+LIVE, EXPIRED, ORPHANED, ENDED = "live", "expired", "orphaned", "ended"
+
+# Its processes know whose they are; those of the container that is looked at do not.
+_END = rf"""
+for p in /proc/[0-9]*; do
+  tr '\0' '\n' <"$p/environ" 2>/dev/null | grep -q "^{SESSION}=$1$" && kill -KILL "${{p#/proc/}}" 2>/dev/null
+done
+exit 0
+"""
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """Something of ours; ``state`` is live, expired, orphaned (its pod is gone) or ended."""
+
+    kind: str
+    namespace: str
+    name: str
+    target: str
+    run_id: str
+    state: str
+    expires_at: str
+    age: float
+
+    def to_plain(self, outcome: str, why: str) -> dict[str, t.Any]:
+        line = f"{outcome}: {self.kind} {self.namespace}/{self.name} for {self.target} ({self.state}), {why}"
+        return {**self.__dict__, "age": span(self.age), "outcome": outcome, "why": why, "line": line}
+
+
+def find_leftovers(login: ApiLogin, namespaces: Sequence[str], unknown: list[str]) -> list[Leftover]:
+    """Return what is there of ours; without namespaces, in all of them. What may not be read is added to ``unknown``."""
+    pods = _in_scope(login, namespaces, "/api/v1", "pods", unknown, {})
+    jobs = _in_scope(login, namespaces, "/apis/batch/v1", "jobs", unknown, {"labelSelector": f"{MANAGED_BY}={OURS}"})
+    now = datetime.now(timezone.utc) + timedelta(seconds=login.skew)
+    alive = {pod["metadata"]["uid"] for pod in pods}
+    readable = not unknown
+    found = [_of_container(pod, container, status, now) for pod in pods for container, status in entries(pod)]
+    found += [_of_job(job, alive if readable and not namespaces else None, now) for job in jobs]
+    return sorted(found, key=lambda each: (each.namespace, each.kind, each.name))
+
+
+def _in_scope(
+    login: ApiLogin, namespaces: Sequence[str], base: str, plural: str, unknown: list[str], query: dict[str, str]
+) -> list[Object]:
+    found = []
+    for where in namespaces or [""]:
+        path = f"{base}/namespaces/{where}/{plural}" if where else f"{base}/{plural}"
+        try:
+            found += login.items(f"list {plural} {f'in {where}' if where else 'of all namespaces'}", path, **query)
+        except ApiRefused as exc:
+            if exc.status != 403:
+                raise
+            unknown.append(f"{plural} {f'in {where}' if where else 'of all namespaces'}: this login may not list them")
+    return found
+
+
+def _of_container(pod: Object, container: Object, status: Object, now: datetime) -> Leftover:
+    about = pod["metadata"]
+    expires = variable(container, EXPIRES)
+    created = moment(container["name"][:8] and _stamp(container["name"]))
+    state = ENDED if is_over(status) or pod["status"].get("phase") in ("Succeeded", "Failed") else _by_time(expires, now)
+    return Leftover(
+        "ephemeral container",
+        about["namespace"],
+        container["name"],
+        about["name"],
+        container["name"].rpartition("-")[0],
+        state,
+        expires,
+        (now - created).total_seconds() if created else 0.0,
+    )
+
+
+def _stamp(name: str) -> str:
+    """Return the time that the id of a run begins with, as the API server writes times."""
+    day, time = name[:8], name[9:15]
+    return f"{day[:4]}-{day[4:6]}-{day[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}Z"
+
+
+def _by_time(expires: str, now: datetime) -> str:
+    end = moment(expires)
+    return EXPIRED if end is None or end <= now else LIVE
+
+
+def _of_job(job: Object, alive: set[str] | None, now: datetime) -> Leftover:
+    about = job["metadata"]
+    labels, notes = about.get("labels") or {}, about.get("annotations") or {}
+    expires = notes.get(EXPIRES_AT, "")
+    state = _by_time(expires, now)
+    if state == LIVE and alive is not None and labels.get(TARGET_UID) not in alive:
+        state = ORPHANED
+    created = moment(about.get("creationTimestamp"))
+    return Leftover(
+        "job",
+        about["namespace"],
+        about["name"],
+        notes.get(TARGET, ""),
+        labels.get(RUN, ""),
+        state,
+        expires,
+        (now - created).total_seconds() if created else 0.0,
+    )
+
+
+def clean_up(
+    login: ApiLogin,
+    namespaces: Sequence[str],
+    check: Callable[[], None],
+    *,
+    everything: bool,
+    dry_run: bool,
+) -> tuple[list[dict[str, t.Any]], list[str]]:
+    """End and remove what has expired or lost its pod, or with ``everything`` all; return what was found, and notices."""
+    unknown: list[str] = []
+    found = find_leftovers(login, namespaces, unknown)
+    if unknown and not found and all(": this login may not list them" in each for each in unknown) and len(unknown) == 2 * max(
+        1, len(namespaces)
+    ):
+        raise InvalidInput(f"Nothing may be looked at ({'; '.join(unknown)}); name namespaces that this login may list.")
+    rows = []
+    for each in found:
+        check()
+        rows.append(_settle(login, each, everything=everything, dry_run=dry_run))
+    return rows, unknown
+
+
+def _settle(login: ApiLogin, each: Leftover, *, everything: bool, dry_run: bool) -> dict[str, t.Any]:
+    due = each.state in (EXPIRED, ORPHANED) or (everything and each.state == LIVE)
+    if each.kind == "ephemeral container" and each.state == ENDED:
+        return each.to_plain("stays", "it has ended; only the deletion of its pod removes the entry")
+    if not due:
+        return each.to_plain("stays", f"it is in use until {each.expires_at}, and then ends by itself")
+    reason = {EXPIRED: "it has expired", ORPHANED: "its pod is gone"}.get(each.state, "everything was asked for")
+    if dry_run:
+        return each.to_plain("would be removed" if each.kind == "job" else "would be ended", reason)
+    try:
+        if each.kind == "job":
+            delete_job(login, each.namespace, each.name)
+            return each.to_plain("removed", reason)
+        execute(login, each.namespace, each.target, each.name, ["sh", "-c", _END, "end", each.name], timeout=10.0)
+    except RunbookError as exc:
+        return each.to_plain("failed", str(exc))
+    return each.to_plain("ended", reason)

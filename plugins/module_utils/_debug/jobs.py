@@ -1,0 +1,294 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A copy of a pod, or a pod on its node, in a Job that goes away by itself. PRIVATE to the collection.
+
+Its end is enforced by the process, by the kubelet and by the controller of Jobs, each without the others, and the
+controller then removes it.
+"""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+
+from .._errors import phrase
+from .._k8s.client import ApiRefused, Object, Right
+from .._run import rfc3339
+from .._wait import wait_until
+from .security import Profile, profiles
+from .session import COPY, NODE, NotPossible, Visit, refusal
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+OURS = "market-intel.runbooks"
+RUN = "market-intel.runbooks/run-id"
+TARGET = "market-intel.runbooks/target"
+TARGET_UID = "market-intel.runbooks/target-uid"
+EXPIRES_AT = "market-intel.runbooks/expires-at"
+_DIGEST = "market-intel.runbooks/request"
+_KEPT_SECONDS = 300
+_LATER = 30
+_JOBS = "/apis/batch/v1/namespaces/{}/jobs"
+_PODS = "/api/v1/namespaces/{}/pods"
+_WRONG = (
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "ErrImageNeverPull",
+)
+# Of a pod that runs: what its copy gets from the API server anew.
+_ASSIGNED = ("nodeName", "ephemeralContainers", "priority", "preemptionPolicy", "hostname", "subdomain")
+_OF_LIFE = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
+
+
+def visit_copy(visit: Visit) -> None:
+    """Look around in a copy of the pod: its volumes and rights, but none of its traffic."""
+    where = visit.request.namespace
+    visit.need(
+        Right("create", "jobs", where, group="batch"),
+        Right("delete", "jobs", where, group="batch"),
+        Right("create", "pods", where),
+    )
+    contexts = _own_context(visit)
+    ladder = [Profile("as the container", contexts), *profiles(visit.pod, visit.session.container, privileged=False)]
+    if visit.request.privileged:
+        ladder.insert(0, profiles(visit.pod, visit.session.container, privileged=True)[0])
+    _run(visit, COPY, where, ladder, _copied)
+
+
+def visit_node(visit: Visit) -> None:
+    """Look at the pod from its node; a namespace of its own keeps that apart from everything else."""
+    where = visit.request.node_namespace
+    if not visit.pod["spec"].get("nodeName"):
+        raise NotPossible("the pod is on no node yet")
+    visit.need(
+        Right("create", "jobs", where, group="batch"),
+        Right("delete", "jobs", where, group="batch"),
+        Right("create", "pods", where),
+    )
+    root = {"runAsUser": 0, "runAsNonRoot": False}
+    capabilities = {"add": ["NET_ADMIN", "NET_RAW", "SYS_PTRACE", "DAC_READ_SEARCH"]}
+    ladder = [Profile("host", {**root, "capabilities": capabilities}, "the pod's own network cannot be entered")]
+    if visit.request.privileged:
+        ladder.insert(0, Profile("privileged", {**root, "privileged": True}))
+    _run(visit, NODE, where, ladder, _on_node)
+
+
+def _own_context(visit: Visit) -> dict[str, t.Any]:
+    found = next(each for each in visit.pod["spec"]["containers"] if each["name"] == visit.session.container)
+    return dict(found.get("securityContext") or {})
+
+
+def _run(
+    visit: Visit, mode: str, where: str, ladder: list[Profile], template: t.Callable[[Visit, str, Profile], Object]
+) -> None:
+    session, request, login = visit.session, visit.request, visit.login
+    if not request.force and _reuse(visit, mode, where):
+        return
+    name = f"{request.run_id}-{visit.number}"
+
+    def attempt(profile: Profile) -> None:
+        pod = {"apiVersion": "v1", "kind": "Pod", **template(visit, name, profile)}
+        pod["metadata"] = {**pod["metadata"], "name": name}
+        login.request("try a pod", "POST", _PODS.format(where), query={"dryRun": "All"}, body=pod)
+
+    try:
+        profile = visit.first_accepted(ladder, attempt)[0]
+    except ApiRefused as exc:
+        if exc.status == 404:
+            raise NotPossible(f"there is no namespace {where}; make it first, as the guide to debugging says") from exc
+        raise
+    session.mode, session.place, session.profile, session.limits = mode, where, profile.name, profile.limits
+    session.changed = True
+    if visit.dry_run:
+        session.state = "planned"
+        return
+    about = _about(visit, mode)
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, **about},
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": request.ttl + _LATER,
+            "ttlSecondsAfterFinished": _KEPT_SECONDS if request.collection.interactive else 0,
+            "template": template(visit, name, profile),
+        },
+    }
+    login.request("create a debug job", "POST", _JOBS.format(where), body=job)
+    session.name, session.expires_at = name, about["annotations"][EXPIRES_AT]
+    _follow(visit, name, where)
+
+
+def _about(visit: Visit, mode: str) -> dict[str, dict[str, str]]:
+    return {
+        "labels": {
+            MANAGED_BY: OURS,
+            RUN: visit.request.run_id,
+            TARGET_UID: visit.session.uid,
+            _DIGEST: visit.digest,
+            "market-intel.runbooks/mode": mode,
+        },
+        "annotations": {
+            EXPIRES_AT: rfc3339(visit.expires),
+            TARGET: f"{visit.request.namespace}/{visit.chosen.name}",
+        },
+    }
+
+
+def _common(visit: Visit, name: str, container: Object) -> None:
+    request = visit.request
+    command = list(request.copy_command) or request.collection.command(request.ttl)
+    container.update(command=command, env=[*(container.get("env") or []), *visit.variables(name)])
+    container.pop("args", None)
+    if request.collection.interactive:
+        container.update(stdin=True, tty=True)
+    for each in _OF_LIFE:
+        container.pop(each, None)
+
+
+def _copied(visit: Visit, name: str, profile: Profile) -> Object:
+    request = visit.request
+    spec = {key: value for key, value in copy.deepcopy(visit.pod["spec"]).items() if key not in _ASSIGNED}
+    for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
+        for key in _OF_LIFE:
+            container.pop(key, None)
+        for port in container.get("ports") or []:
+            port.pop("hostPort", None)
+        if container["name"] == visit.session.container and container in spec["containers"]:
+            if not request.copy_command:
+                container.update(image=request.image, imagePullPolicy=request.image_pull_policy)
+            container["securityContext"] = dict(profile.context)
+            _common(visit, name, container)
+    spec.update(
+        restartPolicy="Never",
+        activeDeadlineSeconds=request.ttl,
+        terminationGracePeriodSeconds=1,
+        shareProcessNamespace=not spec.get("hostPID", False),
+    )
+    return {"metadata": _about(visit, COPY), "spec": spec}
+
+
+def _on_node(visit: Visit, name: str, profile: Profile) -> Object:
+    request = visit.request
+    container: Object = {
+        "name": "debug",
+        "image": request.image,
+        "imagePullPolicy": request.image_pull_policy,
+        "securityContext": dict(profile.context),
+        "volumeMounts": [{"name": "host", "mountPath": "/host", "readOnly": True}],
+        "resources": {
+            "requests": {"cpu": "10m", "memory": "32Mi"},
+            "limits": {"cpu": "500m", "memory": "256Mi", "ephemeral-storage": "256Mi"},
+        },
+    }
+    _common(visit, name, container)
+    if profile.name == "privileged":
+        container["env"].append({"name": "ENTER", "value": "yes"})
+    return {
+        "metadata": _about(visit, NODE),
+        "spec": {
+            "restartPolicy": "Never",
+            "activeDeadlineSeconds": request.ttl,
+            "terminationGracePeriodSeconds": 1,
+            "nodeName": visit.pod["spec"]["nodeName"],
+            "tolerations": [{"operator": "Exists"}],
+            "hostPID": True,
+            "hostNetwork": True,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "containers": [container],
+            "volumes": [{"name": "host", "hostPath": {"path": "/"}}],
+        },
+    }
+
+
+def _reuse(visit: Visit, mode: str, where: str) -> bool:
+    """Take a Job of the same request for the same pod that is still running."""
+    session = visit.session
+    selector = f"{MANAGED_BY}={OURS},{TARGET_UID}={session.uid},{_DIGEST}={visit.digest}"
+    try:
+        found = visit.login.items("list jobs", _JOBS.format(where), labelSelector=selector)
+    except ApiRefused:
+        return False
+    live = [each for each in found if (each.get("status") or {}).get("active")]
+    if not live:
+        return False
+    session.mode, session.place, session.reused = mode, where, True
+    session.name = live[0]["metadata"]["name"]
+    session.expires_at = live[0]["metadata"]["annotations"][EXPIRES_AT]
+    if visit.dry_run:
+        session.state = "live"
+    else:
+        _follow(visit, session.name, where)
+    return True
+
+
+def _container_name(visit: Visit, mode: str) -> str:
+    return "debug" if mode == NODE else visit.session.container
+
+
+def _follow(visit: Visit, name: str, where: str) -> None:
+    session, request, login = visit.session, visit.request, visit.login
+    container = _container_name(visit, session.mode)
+    stays = request.collection.interactive or bool(request.copy_command)
+
+    def look() -> tuple[str, str, str] | None:
+        pods = login.items("find the debug pod", _PODS.format(where), labelSelector=f"job-name={name}")
+        if not pods:
+            return None
+        pod = pods[0]
+        status = pod.get("status") or {}
+        one = next((each for each in status.get("containerStatuses") or [] if each["name"] == container), {})
+        state, of_pod = one.get("state") or {}, pod["metadata"]["name"]
+        waiting = state.get("waiting") or {}
+        if waiting.get("reason") in _WRONG:
+            return "wrong", of_pod, f"{waiting['reason']}: {phrase(waiting.get('message', ''))}"
+        if "terminated" in state or status.get("phase") in ("Succeeded", "Failed"):
+            return "ended", of_pod, ""
+        return ("live", of_pod, "") if stays and "running" in state else None
+
+    capture = request.collection.capture.seconds if request.collection.capture else 0
+    try:
+        found = wait_until(look, request.timeout + capture, interval=0.2, max_interval=0.5, before_sleep=visit.check)
+        outcome, pod, words = found or ("late", "", "")
+        if outcome == "live":
+            session.state = "live"
+            session.commands = _commands(visit, pod, container, where)
+            return
+        if outcome == "ended":
+            visit.take_in(login.text("read what was collected", f"{_PODS.format(where)}/{pod}/log", container=container))
+        elif outcome == "late":
+            session.degraded.append(f"the debug pod was not done after {request.timeout + capture:.0f} s")
+        else:
+            session.degraded.append(f"the debug pod did not start ({words})")
+    except ApiRefused as exc:
+        session.degraded.append(f"what was collected cannot be read: {refusal(exc)}")
+    delete_job(visit.login, where, name)
+
+
+def delete_job(login: t.Any, where: str, name: str) -> None:
+    """Delete a Job with its pods; one that is gone already is none."""
+    try:
+        login.request(
+            "delete a debug job",
+            "DELETE",
+            f"{_JOBS.format(where)}/{name}",
+            body={"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"},
+        )
+    except ApiRefused as exc:
+        if exc.status != 404:
+            raise
+
+
+def _commands(visit: Visit, pod: str, container: str, where: str) -> list[str]:
+    context = visit.login.context
+    place = f"{f'--context {context} ' if context else ''}-n {where}"
+    return [
+        f"kubectl attach {place} -it {pod} -c {container}",
+        f"kubectl exec {place} -it {pod} -c {container} -- sh",
+    ]

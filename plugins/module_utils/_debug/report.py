@@ -1,0 +1,108 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a look at pods says of itself, in the fields of the report model. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from .._errors import RunbookError
+from .._run import rfc3339, utc_now
+from .diagnosis import Diagnosis, Plain, summary_of
+
+_MOST_EVENTS = 60
+
+
+def debug_report(
+    run_id: str,
+    started: datetime,
+    asked: Mapping[str, t.Any],
+    diagnoses: Sequence[Diagnosis] = (),
+    failure: RunbookError | None = None,
+    *,
+    check_mode: bool = False,
+) -> Plain:
+    """Return the report of a run, of whatever part of it was reached."""
+    changed = [each.session for each in diagnoses if each.session.get("changed")]
+    state = "planned" if changed and check_mode else "done" if changed else "unchanged"
+    report: Plain = {
+        "run_id": run_id,
+        "runbook": "debug_pod",
+        "state": failure.state if failure else state,
+        "started": rfc3339(started),
+        "finished": rfc3339(utc_now()),
+        "asked": dict(asked),
+        "summary": [str(failure)] if failure else [],
+    }
+    if not diagnoses:
+        return report
+    several = len(diagnoses) > 1
+    report["summary"] += [line for each in diagnoses for line in summary_of(each)]
+    report["plan"] = {"summary": [line for each in diagnoses for line in _way(each)]}
+    report["actions"] = [_action(each) for each in diagnoses if each.session.get("name")]
+    report["proofs"] = [
+        {
+            "claim": f"{each.pod or each.asked} has no critical finding",
+            "result": "failed" if each.severity == "critical" else "proven",
+            "evidence": each.findings[0]["what"],
+        }
+        for each in diagnoses
+    ]
+    report["degraded"] = [
+        f"{each.pod or each.asked}: {line}" if several else line for each in diagnoses for line in each.degraded
+    ]
+    report["timeline"] = _timeline(diagnoses, several=several)
+    report["details"] = {each.asked: _details(each) for each in diagnoses} if several else _details(diagnoses[0])
+    if changed and not check_mode:
+        report["undo"] = _undo(changed)
+    return report
+
+
+def _details(diagnosis: Diagnosis) -> Plain:
+    findings = [{key: each[key] for key in ("severity", "what", "evidence", "next_step")} for each in diagnosis.findings]
+    redacted = [{"kind": kind, "times": number} for kind, number in sorted(diagnosis.redacted.items())]
+    return {"findings": findings, **diagnosis.details, "redacted": redacted}
+
+
+def _way(diagnosis: Diagnosis) -> list[str]:
+    """Say which way into the pod is or was taken, and which were not."""
+    session, name = diagnosis.session, diagnosis.pod or diagnosis.asked
+    if not session:
+        return [f"{name}: report only"]
+    taken = f"{name}: {session.get('mode')}"
+    taken += f", profile {session['profile']}" if session.get("profile") else ""
+    taken += ", one that was there already" if session.get("reused") else ""
+    return [taken, *(f"{name}: not {each['profile']}: {each['reason']}" for each in session.get("rejected") or [])]
+
+
+def _action(diagnosis: Diagnosis) -> Plain:
+    session = diagnosis.session
+    return {
+        "what": f"debug container {session['name']} in {diagnosis.pod}"
+        if session["mode"] == "ephemeral"
+        else f"debug job {session['place']}/{session['name']} for {diagnosis.pod}",
+        "changed": bool(session["changed"]),
+        "detail": "; ".join([f"ends by itself by {session['expires_at']}", *session.get("commands", [])]),
+    }
+
+
+def _undo(sessions: Sequence[Mapping[str, t.Any]]) -> Plain:
+    kinds = Counter(each["mode"] for each in sessions)
+    note = "All of it ends by itself."
+    if kinds["ephemeral"]:
+        note += " A debug container that has ended stays in its pod's specification until the pod is deleted."
+    return {"command": "ansible-playbook market_intel.runbooks.cleanup_debug_pods", "note": note}
+
+
+def _timeline(diagnoses: Sequence[Diagnosis], *, several: bool) -> list[Plain]:
+    events = [
+        {**event, "name": f"{each.pod}: {event['name']}"} if several else event
+        for each in diagnoses
+        for event in each.timeline
+    ]
+    return sorted(events, key=lambda event: str(event["start"]))[-_MOST_EVENTS:]

@@ -1,0 +1,271 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A look from inside: which way there is into a pod, what was collected there, what stays. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from .._errors import Interrupted, InvalidInput, RunbookError
+from .._k8s.client import ApiLogin, ApiRefused, Object, Right
+from .._run import make_private_directory, rfc3339
+from . import pcap
+from .collector import EXPIRES, REQUEST, SESSION, Collection, dependencies_of, parse
+from .redact import Redactor
+from .security import Profile
+from .target import Chosen, NoTarget, Target, choose, container_statuses
+
+AUTO, REPORT, EPHEMERAL, COPY, NODE = MODES = ("auto", "report", "ephemeral", "copy", "node")
+_MOST_AT_ONCE = 10
+_LOG_BYTES = 8 << 20
+
+
+class NotPossible(RunbookError):
+    """A way into the pod is closed; the message is a part of a sentence."""
+
+
+class PodGone(RunbookError):
+    """The pod went away meanwhile."""
+
+
+@dataclass(frozen=True)
+class DebugRequest:
+    """What is asked of each target. Times are seconds; ``directory`` is where captured packets go."""
+
+    run_id: str
+    namespace: str
+    mode: str
+    image: str
+    ttl: int
+    collection: Collection
+    container: str = ""
+    privileged: bool = False
+    reuse_age: int = 300
+    max_ephemeral: int = 10
+    force: bool = False
+    timeout: float = 60.0
+    directory: str = ""
+    node_namespace: str = "sre-debug"
+    copy_command: Sequence[str] = ()
+    image_pull_policy: str = "IfNotPresent"
+
+
+@dataclass
+class Session:
+    """What became of one target; ``mode`` is the way that was taken, ``report`` if none was.
+
+    ``state`` is planned, collected, partial, live or none. ``rejected`` are pairs of a profile and why it was not
+    taken. ``name`` is that of the container or Job, in ``place``, the namespace.
+    """
+
+    asked: str
+    pod: str = ""
+    uid: str = ""
+    why: str = ""
+    container: str = ""
+    mode: str = REPORT
+    state: str = "none"
+    name: str = ""
+    place: str = ""
+    profile: str = ""
+    limits: str = ""
+    rejected: list[tuple[str, str]] = field(default_factory=list)
+    reused: bool = False
+    changed: bool = False
+    expires_at: str = ""
+    commands: list[str] = field(default_factory=list)
+    sections: dict[str, list[str]] = field(default_factory=dict)
+    redacted: dict[str, int] = field(default_factory=dict)
+    capture: dict[str, t.Any] = field(default_factory=dict)
+    degraded: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def to_plain(self) -> dict[str, t.Any]:
+        rejected = [{"profile": profile, "reason": reason} for profile, reason in self.rejected]
+        return {**self.__dict__, "rejected": rejected}
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One target on its way: what all ways into a pod need."""
+
+    login: ApiLogin
+    request: DebugRequest
+    chosen: Chosen
+    session: Session
+    check: Callable[[], None]
+    number: int
+    dry_run: bool
+
+    @property
+    def pod(self) -> Object:
+        return self.chosen.pod
+
+    @property
+    def pod_path(self) -> str:
+        return f"/api/v1/namespaces/{self.request.namespace}/pods/{self.chosen.name}"
+
+    def variables(self, name: str) -> list[Object]:
+        """Return the environment of a debug container."""
+        status = self.pod.get("status") or {}
+        ids = {each["name"]: each.get("containerID", "") for each in container_statuses(self.pod)}
+        values = {
+            "TARGET_POD": self.chosen.name,
+            "TARGET_POD_IP": status.get("podIP", ""),
+            "TARGET_CONTAINER": self.session.container,
+            "CONTAINER_ID": ids.get(self.session.container, "").rpartition("/")[2],
+            SESSION: name,
+            REQUEST: self.digest,
+            EXPIRES: rfc3339(self.expires),
+            **self.request.collection.variables(),
+        }
+        return [{"name": key, "value": value} for key, value in values.items()]
+
+    @property
+    def digest(self) -> str:
+        more = (self.session.container, self.request.image, str(self.request.privileged), *self.request.copy_command)
+        return self.request.collection.digest(*more)
+
+    @property
+    def expires(self) -> datetime:
+        return datetime.now(timezone.utc) + timedelta(seconds=self.request.ttl)
+
+    def need(self, *rights: Right) -> None:
+        """Raise NotPossible if the login lacks a right, before anything is touched."""
+        missing = self.login.missing_rights(rights)
+        if missing:
+            raise NotPossible(f"this login has no right to {', '.join(map(str, missing))}")
+
+    def first_accepted(self, ladder: Sequence[Profile], attempt: Callable[[Profile], None]) -> list[Profile]:
+        """Return the profiles from the first on that the API server takes in a dry run; others are noted with why."""
+        for place, profile in enumerate(ladder):
+            try:
+                attempt(profile)
+            except ApiRefused as exc:
+                if exc.status not in (400, 403, 422):
+                    raise
+                self.session.rejected.append((profile.name, refusal(exc)))
+            else:
+                return list(ladder[place:])
+        raise NotPossible("the API server takes no profile: " + "; ".join(": ".join(one) for one in self.session.rejected))
+
+    def take_in(self, text: str) -> None:
+        """Keep what the collector printed, without what looks like a secret."""
+        redactor = Redactor()
+        sections = parse(text)
+        packets = sections.pop("pcap", [])
+        if packets and self.request.directory:
+            folder = Path(self.request.directory)
+            make_private_directory(folder)
+            self.session.capture = pcap.save(folder, f"{self.request.run_id}-{self.number}.pcap", packets)
+        complete = bool(sections.pop("end", None))
+        self.session.state = "collected" if complete else "partial"
+        if not complete:
+            self.session.degraded.append("the collector did not get to its end, so that its figures may be incomplete")
+        self.session.sections = {
+            name: redactor.text("\n".join(lines)).split("\n") for name, lines in sections.items()
+        }
+        self.session.redacted = dict(redactor.counts)
+
+
+def refusal(exc: ApiRefused) -> str:
+    """Return what the API server said, without what we asked for."""
+    words = str(exc).partition("(")[2].rpartition(")")[0] or str(exc)
+    return words.removeprefix(f"{exc.status}: ").partition("is forbidden: ")[2] or words.removeprefix(f"{exc.status}: ")
+
+
+def pick_container(pod: Object, wanted: str) -> str:
+    """Return the container that is meant: the one that was named, the one in trouble, or the pod's own default."""
+    names = [each["name"] for each in pod["spec"]["containers"]]
+    if wanted:
+        if wanted not in names:
+            raise InvalidInput(
+                f"The pod {pod['metadata']['name']} has no container {wanted[:80]!r}; it has {', '.join(names)}."
+            )
+        return wanted
+    for each in (pod.get("status") or {}).get("containerStatuses") or []:
+        if not each.get("ready", False):
+            return str(each["name"])
+    annotations = pod["metadata"].get("annotations") or {}
+    default = annotations.get("kubectl.kubernetes.io/default-container")
+    return default if default in names else str(names[0])
+
+
+def visit_all(
+    login: ApiLogin,
+    request: DebugRequest,
+    targets: Sequence[Target],
+    now: datetime,
+    check: Callable[[], None],
+    *,
+    dry_run: bool,
+) -> list[Session]:
+    """Go to all targets side by side. One that is wrong or gone stops none of the others, unless it is the only one."""
+    chosen: list[Chosen | RunbookError] = []
+    for target in targets:
+        try:
+            chosen.append(choose(login, request.namespace, target, now))
+        except NoTarget as exc:
+            if len(targets) == 1:
+                raise
+            chosen.append(exc)
+    for each in chosen:
+        if isinstance(each, Chosen):
+            pick_container(each.pod, request.container)
+    with ThreadPoolExecutor(_MOST_AT_ONCE) as pool:
+        tasks = [
+            pool.submit(_visit, login, request, each, target, number, check, dry_run)
+            for number, (target, each) in enumerate(zip(targets, chosen, strict=True), 1)
+        ]
+        return [task.result() for task in tasks]
+
+
+def _visit(
+    login: ApiLogin,
+    request: DebugRequest,
+    chosen: Chosen | RunbookError,
+    target: Target,
+    number: int,
+    check: Callable[[], None],
+    dry_run: bool,
+) -> Session:
+    # Both are ways of a visit, and need its parts.
+    from . import ephemeral, jobs
+
+    session = Session(target.asked)
+    if isinstance(chosen, RunbookError):
+        session.degraded.append(str(chosen))
+        return session
+    started = datetime.now(timezone.utc)
+    session.pod, session.why = chosen.name, chosen.why
+    session.uid = chosen.pod["metadata"]["uid"]
+    session.container = pick_container(chosen.pod, request.container)
+    if not request.collection.dependencies:
+        spec = next(each for each in chosen.pod["spec"]["containers"] if each["name"] == session.container)
+        collection = replace(request.collection, dependencies=dependencies_of(spec))
+        request = replace(request, collection=collection)
+    visit = Visit(login, request, chosen, session, check, number, dry_run)
+    ways = {AUTO: ephemeral.visit, EPHEMERAL: ephemeral.visit, COPY: jobs.visit_copy, NODE: jobs.visit_node}
+    try:
+        if request.mode in ways:
+            ways[request.mode](visit)
+    except (NotPossible, ApiRefused) as exc:
+        words = str(exc)
+        session.degraded.append(f"no look from inside ({_name(request.mode)}): {words}")
+    except PodGone as exc:
+        session.degraded.append(str(exc))
+    except Interrupted:
+        raise
+    session.seconds = round((datetime.now(timezone.utc) - started).total_seconds(), 3)
+    return session
+
+
+def _name(mode: str) -> str:
+    return EPHEMERAL if mode == AUTO else mode

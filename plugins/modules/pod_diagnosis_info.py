@@ -1,0 +1,216 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pod_diagnosis_info
+short_description: Say what is wrong with pods, the most likely cause first
+version_added: 1.0.0
+description:
+  - Reads a pod and what it stands on (owners, events, logs, node, services, endpoints, network policies, volumes, what
+    it refers to, certificates, siblings), judges it by rules, and returns findings with their evidence and the next
+    step. A pod costs at most 25 requests, and two more for each container.
+  - Only rights to read are needed. What the login may not read is left out and named in RV(diagnoses[].degraded).
+  - Of Secrets, only V(tls.crt) of those that the pod mounts is used, if the login may read them.
+  - What looks like a secret in logs, events, variables and collected output is taken out and counted.
+author:
+  - Market Intel Brain (@market-intel-brain)
+extends_documentation_fragment:
+  - market_intel.runbooks._attributes
+  - market_intel.runbooks._attributes.info_module
+  - market_intel.runbooks._attributes.actiongroup_k8s
+  - market_intel.runbooks._k8s
+options:
+  namespace:
+    description: The namespace of the pods.
+    type: str
+    required: true
+  targets:
+    description:
+      - What to look at. Each is the name of a pod, V(deployment/NAME), V(statefulset/NAME), V(daemonset/NAME),
+        V(replicaset/NAME), V(job/NAME), or a label selector such as V(app=web).
+      - Of several pods, the least healthy one is taken.
+    type: list
+    elements: str
+    required: true
+  collect:
+    description:
+      - What to read. V(kubernetes) is owners, events, the node, claims, references and certificates, V(network) is
+        services and network policies, V(logs) is the logs of now and before, and V(system) is only for
+        M(market_intel.runbooks.debug_container).
+    type: list
+    elements: str
+    default: [network, system, kubernetes, logs]
+  tail_lines:
+    description: How many lines of each log are read.
+    type: int
+    default: 200
+  sessions:
+    description: What RV(market_intel.runbooks.debug_container#module:sessions) returned for the same targets.
+    type: list
+    elements: dict
+    default: []
+  asked:
+    description: More of what was asked for, for the report.
+    type: dict
+    default: {}
+  run_id:
+    description: The id of this run, such as V(20261123t101500z-debug-pod-7f3a). Without it, one is made.
+    type: str
+    default: ''
+seealso:
+  - module: market_intel.runbooks.debug_container
+"""
+
+EXAMPLES = r"""
+- name: Ask what is wrong with the least healthy pod of a deployment
+  market_intel.runbooks.pod_diagnosis_info:
+    namespace: market-intel-brain
+    targets: [deployment/core-engine]
+  register: diagnosis
+
+- name: Show it
+  ansible.builtin.debug:
+    msg: "{{ diagnosis.diagnoses[0].findings[0] }}"
+"""
+
+RETURN = r"""
+run_id:
+  description: The id of the run.
+  returned: always
+  type: str
+  sample: 20261123t101500z-debug-pod-7f3a
+severity:
+  description: The worst of RV(diagnoses[].severity), V(ok), V(warning) or V(critical).
+  returned: success
+  type: str
+  sample: critical
+diagnoses:
+  description: One for each target.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    asked:
+      description: The target.
+      type: str
+      sample: deployment/core-engine
+    pod:
+      description: The pod that was chosen; empty if there is none any more.
+      type: str
+      sample: core-engine-6d5c6f5c5c-2xk8p
+    why:
+      description: Why this one.
+      type: str
+      sample: "the least healthy of 2: container service waits: CrashLoopBackOff (1 of 2 ready)"
+    severity:
+      description: That of its first finding, V(ok), V(warning) or V(critical).
+      type: str
+      sample: critical
+    findings:
+      description: What was found, the most likely cause first.
+      type: list
+      elements: dict
+      sample:
+        - severity: critical
+          kind: oom_killed
+          what: container service was killed because it wanted more memory than it may have
+          evidence: OOMKilled 2 min ago, exit code 137, 4 restarts, limit 64Mi
+          next_step: raise its memory limit, or find what takes the memory (compare the usage before the end)
+    details:
+      description: All parts of what was read, as tables.
+      type: dict
+      sample: {identity: {phase: Running}}
+    timeline:
+      description: What happened to the pod, in its order.
+      type: list
+      elements: dict
+      sample: [{name: pod created, start: "2026-11-23T10:15:00Z", severity: ok, note: ""}]
+    degraded:
+      description: What could not be read, and why.
+      type: list
+      elements: str
+      sample: ["the node: this login may not read it"]
+    redacted:
+      description: How many secrets of each kind were taken out.
+      type: dict
+      sample: {bearer tokens: 2}
+    session:
+      description: What M(market_intel.runbooks.debug_container) told of the look from inside.
+      type: dict
+      sample: {mode: ephemeral, profile: netadmin}
+report:
+  description: The fields for O(market_intel.runbooks.runbook_report#module:report), also when the module fails.
+  returned: always
+  type: dict
+  sample: {runbook: debug_pod, state: unchanged}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.diagnosis import (
+    DiagnosisRequest,
+    diagnose_all,
+)
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.options import read_collect, read_targets
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.report import debug_report
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.target import check_name
+from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_kubernetes import KUBERNETES
+from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_tls import CRYPTOGRAPHY
+from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import InvalidInput, RunbookError
+from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.client import ApiLogin, ApiSettings
+from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.options import (
+    login_argument_spec,
+    login_options,
+)
+from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run import check_run_id, new_run_id, utc_now
+
+OPTIONS = {
+    "namespace": {"type": "str", "required": True},
+    "targets": {"type": "list", "elements": "str", "required": True},
+    "collect": {"type": "list", "elements": "str", "default": ["network", "system", "kubernetes", "logs"]},
+    "tail_lines": {"type": "int", "default": 200},
+    "sessions": {"type": "list", "elements": "dict", "default": []},
+    "asked": {"type": "dict", "default": {}},
+    "run_id": {"type": "str", "default": ""},
+}
+SEVERITIES = ("ok", "warning", "critical")
+
+
+def body(module: AnsibleModule) -> dict:
+    params, started = module.params, utc_now()
+    run_id = check_run_id(params["run_id"] or new_run_id("debug_pod"))
+    asked = {"namespace": params["namespace"], "targets": params["targets"], **params["asked"]}
+    diagnoses = []
+    try:
+        check_name(params["namespace"], "namespace")
+        if not 0 < params["tail_lines"] <= 10_000:
+            raise InvalidInput(f"tail_lines is {params['tail_lines']}; allowed are 1 to 10,000 lines.")
+        request = DiagnosisRequest(
+            params["namespace"], read_collect(params["collect"]), params["tail_lines"], params["sessions"]
+        )
+        targets = read_targets(params["targets"])
+        login = ApiLogin(ApiSettings(**login_options(params)), f"market_intel.runbooks/{run_id}")
+        diagnoses = diagnose_all(login, request, targets)
+    except RunbookError as exc:
+        exc.result.update(run_id=run_id, report=debug_report(run_id, started, asked, diagnoses, exc))
+        raise
+    return {
+        "changed": False,
+        "run_id": run_id,
+        "severity": max((each.severity for each in diagnoses), key=SEVERITIES.index),
+        "diagnoses": [each.to_plain() for each in diagnoses],
+        "report": debug_report(run_id, started, asked, diagnoses, check_mode=module.check_mode),
+    }
+
+
+def main() -> None:
+    run_module(ArgumentSpec(OPTIONS).merge(login_argument_spec()), body, (KUBERNETES, CRYPTOGRAPHY))
+
+
+if __name__ == "__main__":
+    main()
