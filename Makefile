@@ -102,7 +102,7 @@ else
 endif
 
 lab: venv ## tests of and in the lab                                           [T=file]
-	@$(BIN)/python -m pytest -m lab $(or $(T),tests/integration)
+	@$(BIN)/python -m pytest $(or $(T),-n 2 --dist loadfile) -m lab $(if $(T),,tests/integration)
 
 lint: venv ## ruff, yamllint, ansible-lint (profile production), changelog, plugin docs
 	@$(BIN)/python tests/tools/lint.py

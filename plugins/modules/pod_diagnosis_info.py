@@ -167,7 +167,7 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.options
     login_options,
 )
 from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
-from ansible_collections.market_intel.runbooks.plugins.module_utils._run import check_run_id, new_run_id, utc_now
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run import check_run_id, new_run_id
 
 OPTIONS = {
     "namespace": {"type": "str", "required": True},
@@ -182,7 +182,7 @@ SEVERITIES = ("ok", "warning", "critical")
 
 
 def body(module: AnsibleModule) -> dict:
-    params, started = module.params, utc_now()
+    params = module.params
     run_id = check_run_id(params["run_id"] or new_run_id("debug_pod"))
     asked = {"namespace": params["namespace"], "targets": params["targets"], **params["asked"]}
     diagnoses = []
@@ -197,14 +197,14 @@ def body(module: AnsibleModule) -> dict:
         login = ApiLogin(ApiSettings(**login_options(params)), f"market_intel.runbooks/{run_id}")
         diagnoses = diagnose_all(login, request, targets)
     except RunbookError as exc:
-        exc.result.update(run_id=run_id, report=debug_report(run_id, started, asked, diagnoses, exc))
+        exc.result.update(run_id=run_id, report=debug_report(run_id, asked, diagnoses, exc))
         raise
     return {
         "changed": False,
         "run_id": run_id,
         "severity": max((each.severity for each in diagnoses), key=SEVERITIES.index),
         "diagnoses": [each.to_plain() for each in diagnoses],
-        "report": debug_report(run_id, started, asked, diagnoses, check_mode=module.check_mode),
+        "report": debug_report(run_id, asked, diagnoses, check_mode=module.check_mode),
     }
 
 

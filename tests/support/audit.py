@@ -30,6 +30,15 @@ def kubernetes_writes(log: Path, run_id: str) -> list[str]:
     ]
 
 
+def kubernetes_requests(log: Path, run_id: str) -> list[str]:
+    """Return all requests of a run: verb and URI."""
+    return [
+        f"{event['verb']} {event['requestURI']}"
+        for event in _events(log)
+        if run_id in event.get("userAgent", "") and event["stage"] == "ResponseComplete"
+    ]
+
+
 def _may_change(event: dict[str, Any]) -> bool:
     about = event.get("objectRef") or {}
     resource = "/".join(filter(None, (about.get("resource"), about.get("subresource"))))

@@ -123,18 +123,25 @@ ROTATE_CERTS = Role(
     frozenset({"cluster", "only_restarted", "state", "what_can_be"}),
     {"cert_probe": {"skip"}, "rollout_restart": {"skip"}, "run_lease": {"duration"}},
 )
-BOTH = (FLUSH_REDIS, ROTATE_CERTS)
-EACH_ROLE = pytest.mark.parametrize("role", BOTH, ids=lambda role: role.name)
+DEBUG_POD = Role(
+    "debug_pod",
+    "k8s",
+    ("main", "list", "cleanup"),
+    {"debug_container": ("main", "list", "cleanup"), "pod_diagnosis_info": ("main",)},
+    frozenset({"state", "sessions", "asked", "directory"}),
+)
+ALL = (FLUSH_REDIS, ROTATE_CERTS, DEBUG_POD)
+EACH_ROLE = pytest.mark.parametrize("role", ALL, ids=lambda role: role.name)
 EACH_ENTRY_POINT = pytest.mark.parametrize(
     ("role", "entry_point"),
     [
         pytest.param(role, entry_point, id=f"{role.name}-{entry_point}")
-        for role in BOTH
+        for role in ALL
         for entry_point in role.entry_points
     ],
 )
 EACH_MODULE = pytest.mark.parametrize(
-    ("role", "module"), [pytest.param(role, module, id=module) for role in BOTH for module in sorted(role.modules)]
+    ("role", "module"), [pytest.param(role, module, id=module) for role in ALL for module in sorted(role.modules)]
 )
 
 
@@ -153,8 +160,8 @@ def options_of(module: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return set(seen[0].argument_spec) - {"progress"}
 
 
-def test_both_roles_are_looked_at() -> None:
-    assert {role.name for role in BOTH} == {path.name for path in ROLES.iterdir()}
+def test_all_roles_are_looked_at() -> None:
+    assert {role.name for role in ALL} == {path.name for path in ROLES.iterdir()}
 
 
 @EACH_ROLE

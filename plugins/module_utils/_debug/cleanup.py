@@ -14,11 +14,13 @@ from datetime import datetime, timedelta, timezone
 from .._errors import InvalidInput, RunbookError
 from .._k8s.client import ApiLogin, ApiRefused, Object
 from .._k8s.execute import execute
+from .._wait import wait_until
 from .collector import EXPIRES, SESSION
 from .ephemeral import entries, is_over, variable
 from .jobs import EXPIRES_AT, MANAGED_BY, OURS, RUN, TARGET, TARGET_UID, delete_job
 from .moments import moment, span
 
+_END_SECONDS = 10.0
 LIVE, EXPIRED, ORPHANED, ENDED = "live", "expired", "orphaned", "ended"
 
 # Its processes know whose they are; those of the container that is looked at do not.
@@ -158,7 +160,26 @@ def _settle(login: ApiLogin, each: Leftover, *, everything: bool, dry_run: bool)
         if each.kind == "job":
             delete_job(login, each.namespace, each.name)
             return each.to_plain("removed", reason)
-        execute(login, each.namespace, each.target, each.name, ["sh", "-c", _END, "end", each.name], timeout=10.0)
+        _end(login, each)
     except RunbookError as exc:
         return each.to_plain("failed", str(exc))
     return each.to_plain("ended", reason)
+
+
+def _end(login: ApiLogin, each: Leftover) -> None:
+    """Kill the processes of a debug container, and look whether it has ended; raise RunbookError if not."""
+    path = f"/api/v1/namespaces/{each.namespace}/pods/{each.target}"
+
+    def is_gone() -> bool | None:
+        pod = login.find("look at the debug container", path)
+        found = entries(pod) if pod else []
+        return all(is_over(status) for container, status in found if container["name"] == each.name) or None
+
+    failure: RunbookError | None = None
+    try:
+        execute(login, each.namespace, each.target, each.name, ["sh", "-c", _END, "end", each.name], timeout=10.0)
+    except RunbookError as exc:
+        # The command dies with the container that it ends.
+        failure = exc
+    if not wait_until(is_gone, _END_SECONDS):
+        raise failure or RunbookError(f"The debug container {each.name} does not end; delete its pod {each.target}.")

@@ -63,6 +63,7 @@ case " $COLLECT " in *" network "*)
   t resolver 2 cat /etc/resolv.conf
   t hosts 2 cat /etc/hosts
   for n in $NAMES; do n "dns:$n" 8 dig +search +noall +comments +answer +stats +time=2 +tries=1 "$n" A; done
+  for o in $OWN_TLS; do n "tls:127.0.0.1:$o" 5 openssl s_client -connect "127.0.0.1:$o" -servername "$SERVER_NAME" -showcerts; done
   for d in $DEPENDENCIES; do
     h=${{d%%:*}}; r=${{d#*:}}; o=${{r%%:*}}
     n "tcp:$h:$o" 6 socat -u OPEN:/dev/null "TCP:$h:$o,connect-timeout=4"
@@ -127,6 +128,7 @@ class Collection:
 
     collect: Sequence[str] = ("network", "system")
     dependencies: Sequence[Dependency] = ()
+    own_tls: Sequence[int] = ()
     capture: Capture | None = None
     interactive: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -139,8 +141,8 @@ class Collection:
     def command(self, ttl: int) -> list[str]:
         """Return the container's command, which ends by itself after ``ttl`` seconds whoever watches."""
         if self.interactive:
-            return ["sh", "-c", _HOLD, "hold", str(ttl), "sh"]
-        return ["timeout", "-k", "5", str(ttl), "sh", "-c", SCRIPT]
+            return ["sh", "-c", _quoted(_HOLD), "hold", str(ttl), "sh"]
+        return ["timeout", "-k", "5", str(ttl), "sh", "-c", _quoted(SCRIPT)]
 
     def variables(self) -> dict[str, str]:
         names = dict.fromkeys(each.host for each in self.dependencies if not _is_address(each.host))
@@ -148,6 +150,7 @@ class Collection:
             "COLLECT": " ".join(each for each in self.collect if each in ("network", "system")),
             "DEPENDENCIES": " ".join(str(each) for each in self.dependencies),
             "NAMES": " ".join(["kubernetes.default.svc", *names]),
+            "OWN_TLS": " ".join(map(str, self.own_tls)),
             **self.environment,
         }
         if self.capture:
@@ -156,6 +159,11 @@ class Collection:
             values["CAPTURE_INTERFACE"] = self.capture.interface
             values["CAPTURE_BYTES"] = str(self.capture.max_bytes)
         return values
+
+
+def _quoted(script: str) -> str:
+    """Return a script as it has to stand in a container's command, where Kubernetes expands ``$(NAME)`` and ``$$``."""
+    return script.replace("$", "$$")
 
 
 def read_dependency(text: str) -> Dependency:
@@ -229,6 +237,15 @@ def dependencies_of(container: Mapping[str, t.Any]) -> list[Dependency]:
         if port.isdigit() and _HOST.fullmatch(value):
             add(value, port, False)
     return list(dict.fromkeys(found))[:_MOST_DEPENDENCIES]
+
+
+def tls_ports_of(container: Mapping[str, t.Any]) -> list[int]:
+    """Return the ports of a container that say of themselves that they speak TLS."""
+    return [
+        port["containerPort"]
+        for port in container.get("ports") or []
+        if port["containerPort"] in _TLS_PORTS or port.get("name", "").startswith(("https", "tls", "grpcs"))
+    ]
 
 
 def _is_address(host: str) -> bool:

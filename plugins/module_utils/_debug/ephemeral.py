@@ -80,7 +80,6 @@ def visit(visit: Visit) -> None:
         if not failure:
             return
         session.rejected.append((profile.name, failure))
-    session.mode, session.state = "report", "none"
     raise NotPossible("no debug container would start: " + "; ".join(": ".join(each) for each in session.rejected))
 
 

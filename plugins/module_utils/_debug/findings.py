@@ -28,6 +28,7 @@ _IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNever
 _CONFIG = ("CreateContainerConfigError", "CreateContainerError")
 _RUN = ("RunContainerError", "StartError", "ContainerCannotRun")
 _RECENT = 3600.0
+_SHORT_LIFE = 120.0
 # An init container that takes longer is stuck rather than slow.
 _INIT_SECONDS = 60.0
 _CODES = {
@@ -341,12 +342,16 @@ def _crash(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
         finished = moment(end.get("finishedAt"))
         if is_init or end.get("reason") in ("OOMKilled", *_RUN) or not finished:
             continue
-        looping = _waiting(status).get("reason") == "CrashLoopBackOff"
-        recent = (facts.now - finished).total_seconds() < _RECENT
-        if not looping and not (recent and status.get("restartCount", 0)):
+        started = moment(end.get("startedAt"))
+        short = started is not None and (finished - started).total_seconds() < _SHORT_LIFE
+        restarts, recent = status.get("restartCount", 0), (facts.now - finished).total_seconds() < _RECENT
+        # Between two runs it waits in one of several states, or has just been started again.
+        looping = _waiting(status).get("reason") == "CrashLoopBackOff" or (
+            bool(restarts) and ("terminated" in (status.get("state") or {}) or (restarts > 2 and recent and short))
+        )
+        if not looping and not (recent and restarts):
             continue
         code = end.get("exitCode", 0)
-        started = moment(end.get("startedAt"))
         lived = f" after {span((finished - started).total_seconds())}" if started else ""
         words = _last_words(facts, name)
         killed = _events(facts, "Killing") and _events(facts, "Unhealthy")

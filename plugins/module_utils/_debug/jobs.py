@@ -147,6 +147,9 @@ def _common(visit: Visit, name: str, container: Object) -> None:
     container.pop("args", None)
     if request.collection.interactive:
         container.update(stdin=True, tty=True)
+    elif not request.copy_command:
+        # Nothing is written, so that the node's disk needs no limit.
+        container["securityContext"]["readOnlyRootFilesystem"] = True
     for each in _OF_LIFE:
         container.pop(each, None)
 
@@ -183,7 +186,7 @@ def _on_node(visit: Visit, name: str, profile: Profile) -> Object:
         "volumeMounts": [{"name": "host", "mountPath": "/host", "readOnly": True}],
         "resources": {
             "requests": {"cpu": "10m", "memory": "32Mi"},
-            "limits": {"cpu": "500m", "memory": "256Mi", "ephemeral-storage": "256Mi"},
+            "limits": {"cpu": "500m", "memory": "256Mi"},
         },
     }
     _common(visit, name, container)
@@ -248,8 +251,10 @@ def _follow(visit: Visit, name: str, where: str) -> None:
         waiting = state.get("waiting") or {}
         if waiting.get("reason") in _WRONG:
             return "wrong", of_pod, f"{waiting['reason']}: {phrase(waiting.get('message', ''))}"
-        if "terminated" in state or status.get("phase") in ("Succeeded", "Failed"):
+        if "terminated" in state:
             return "ended", of_pod, ""
+        if status.get("phase") in ("Succeeded", "Failed"):
+            return "wrong", of_pod, phrase(f"{status.get('reason', '')}: {status.get('message', '')}")
         return ("live", of_pod, "") if stays and "running" in state else None
 
     capture = request.collection.capture.seconds if request.collection.capture else 0

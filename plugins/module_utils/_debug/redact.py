@@ -14,7 +14,7 @@ HIDDEN = "***HIDDEN***"
 
 _WORDS = (
     r"(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|account[_-]?key|private[_-]?key|"
-    r"credentials?|authorization)"
+    r"credentials?)"
 )
 _SECRET_NAME = re.compile(_WORDS + r"|(?:^|_)(?:pass|auth|dsn|key)(?:$|_)", re.IGNORECASE)
 # Before and after the value of a name that promises a secret; a reference to another place stays.
@@ -23,6 +23,9 @@ _NAMED = re.compile(
     r"(?P<value>\\?\"(?:[^\"\\]|\\(?!\")|\\\\)*\\?\"|'[^']*'|(?:(?:bearer|basic)\s+)?[^\s,;&\"'}\])]+)",
     re.IGNORECASE,
 )
+# Where a secret is, is none.
+_PLACE = re.compile(r"(?:file|path|dir|name|ref|url)\W*$", re.IGNORECASE)
+_NO_SECRETS = ("true", "false", "null", "none")
 # From the most specific to the least: what one has taken out is not counted again by another.
 _RULES: tuple[tuple[str, re.Pattern[str], str], ...] = (
     (
@@ -56,6 +59,11 @@ _RULES: tuple[tuple[str, re.Pattern[str], str], ...] = (
         ),
         HIDDEN,
     ),
+    (
+        "bearer tokens",
+        re.compile(r"\b(authorization\\?[\"']?\s*[:=]\s*\\?[\"']?)(?!\*|bearer|basic)[^\s\"']{4,}", re.IGNORECASE),
+        rf"\1{HIDDEN}",
+    ),
     ("cookies", re.compile(r"\b((?:set-)?cookie:\s*)(?!\*)\S[^\r\n]*", re.IGNORECASE), rf"\1{HIDDEN}"),
     (
         "passwords in arguments",
@@ -88,7 +96,9 @@ class Redactor:
     def _named(self, match: re.Match[str]) -> str:
         value = match["value"]
         bare = value.strip("\\\"'")
-        if HIDDEN in value or not bare or bare.startswith(("$", "{{", "<")) or bare.lower() in ("true", "false", "null"):
+        if HIDDEN in value or not bare or bare.startswith(("$", "{{", "<")) or bare.lower() in _NO_SECRETS:
+            return match[0]
+        if _PLACE.search(match["head"]):
             return match[0]
         self.counts["values of secret names"] += 1
         quote = value[: len(value) - len(value.lstrip("\\\"'"))]

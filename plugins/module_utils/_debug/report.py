@@ -9,7 +9,6 @@ from __future__ import annotations
 import typing as t
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 from .._errors import RunbookError
 from .._run import rfc3339, utc_now
@@ -20,7 +19,6 @@ _MOST_EVENTS = 60
 
 def debug_report(
     run_id: str,
-    started: datetime,
     asked: Mapping[str, t.Any],
     diagnoses: Sequence[Diagnosis] = (),
     failure: RunbookError | None = None,
@@ -34,7 +32,6 @@ def debug_report(
         "run_id": run_id,
         "runbook": "debug_pod",
         "state": failure.state if failure else state,
-        "started": rfc3339(started),
         "finished": rfc3339(utc_now()),
         "asked": dict(asked),
         "summary": [str(failure)] if failure else [],

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from .._errors import Interrupted, InvalidInput, RunbookError
+from .._errors import InvalidInput, RunbookError
 from .._k8s.client import ApiLogin, ApiRefused, Object, Right
 from .._run import make_private_directory, rfc3339
 from . import pcap
-from .collector import EXPIRES, REQUEST, SESSION, Collection, dependencies_of, parse
+from .collector import EXPIRES, REQUEST, SESSION, Collection, dependencies_of, parse, tls_ports_of
 from .redact import Redactor
 from .security import Profile
 from .target import Chosen, NoTarget, Target, choose, container_statuses
@@ -125,6 +125,7 @@ class Visit:
             REQUEST: self.digest,
             EXPIRES: rfc3339(self.expires),
             **self.request.collection.variables(),
+            "SERVER_NAME": self.chosen.name,
         }
         return [{"name": key, "value": value} for key, value in values.items()]
 
@@ -247,22 +248,20 @@ def _visit(
     session.pod, session.why = chosen.name, chosen.why
     session.uid = chosen.pod["metadata"]["uid"]
     session.container = pick_container(chosen.pod, request.container)
-    if not request.collection.dependencies:
-        spec = next(each for each in chosen.pod["spec"]["containers"] if each["name"] == session.container)
-        collection = replace(request.collection, dependencies=dependencies_of(spec))
-        request = replace(request, collection=collection)
+    spec = next(each for each in chosen.pod["spec"]["containers"] if each["name"] == session.container)
+    found = request.collection.dependencies or dependencies_of(spec)
+    collection = replace(request.collection, dependencies=found, own_tls=tls_ports_of(spec))
+    request = replace(request, collection=collection)
     visit = Visit(login, request, chosen, session, check, number, dry_run)
     ways = {AUTO: ephemeral.visit, EPHEMERAL: ephemeral.visit, COPY: jobs.visit_copy, NODE: jobs.visit_node}
     try:
         if request.mode in ways:
             ways[request.mode](visit)
     except (NotPossible, ApiRefused) as exc:
-        words = str(exc)
-        session.degraded.append(f"no look from inside ({_name(request.mode)}): {words}")
+        session.mode = REPORT
+        session.degraded.append(f"no look from inside ({_name(request.mode)}): {exc}")
     except PodGone as exc:
         session.degraded.append(str(exc))
-    except Interrupted:
-        raise
     session.seconds = round((datetime.now(timezone.utc) - started).total_seconds(), 3)
     return session
 
