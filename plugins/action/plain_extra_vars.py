@@ -30,8 +30,8 @@ class ActionModule(ActionBase):
         for name, value in sorted(load_extra_vars(DataLoader()).items()):
             if name.startswith(prefix) and _has_template(value):
                 raise AnsibleActionFail(
-                    f"The extra variable {name} holds a template; allowed is plain text, since it may come from an alert: "
-                    "put templates into the inventory."
+                    f"The extra variable {name} holds a template; allowed is plain text, since it may come from an "
+                    "alert: put templates into the inventory."
                 )
         result["changed"] = False
         return result

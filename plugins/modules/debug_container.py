@@ -15,7 +15,8 @@ description:
     is needed, and the end of this module or of its machine ends nothing too late.
   - Its security context is computed from the pod. The most useful one that the API server takes in a dry run is used,
     and if the kubelet cannot start it, the next one.
-  - O(mode=copy) and O(mode=node) make a Job, whose end is enforced by the process, the kubelet and the Job's controller.
+  - O(mode=copy) and O(mode=node) make a Job, whose end is enforced by the process, the kubelet and the
+    controller of Jobs.
   - Where no way into a pod is open, that is said in RV(sessions[].degraded), and is no failure.
   - O(state=absent) ends and removes what has expired or lost its pod, in all namespaces or some.
 author:
@@ -63,8 +64,8 @@ options:
     default: ''
   mode:
     description:
-      - V(auto) and V(ephemeral) add an ephemeral container, V(copy) runs a copy of the pod, V(node) looks from the pod's
-        node, and V(report) does nothing.
+      - V(auto) and V(ephemeral) add an ephemeral container, V(copy) runs a copy of the pod, V(node) looks from the
+        pod's node, and V(report) does nothing.
     type: str
     choices: [auto, report, ephemeral, copy, node]
     default: auto
@@ -82,7 +83,8 @@ options:
     type: int
     default: 3600
   collect:
-    description: What to collect from inside, V(network), V(system) or both; V(kubernetes) and V(logs) mean nothing here.
+    description:
+      - What to collect from inside, V(network), V(system) or both; V(kubernetes) and V(logs) mean nothing here.
     type: list
     elements: str
     default: [network, system, kubernetes, logs]
@@ -93,7 +95,8 @@ options:
     elements: str
     default: []
   capture:
-    description: Capture packets while collecting. What they hold cannot be redacted, so that only 128 bytes of each are kept.
+    description:
+      - Capture packets while collecting. What they hold cannot be redacted, so that only 128 bytes of each are kept.
     type: dict
     suboptions:
       seconds:
@@ -228,7 +231,7 @@ sessions:
       description: The lines that bring a shell.
       type: list
       elements: str
-      sample: [kubectl attach -n market-intel-brain -it core-engine-6d5c6f5c5c-2xk8p -c 20261123t101500z-debug-pod-7f3a-1]
+      sample: [kubectl attach -n shop -it web-6d5c6f5c5c-2xk8p -c 20261123t101500z-debug-pod-7f3a-1]
     capture:
       description: The file with the captured packets.
       type: dict
@@ -347,7 +350,9 @@ def body(module: AnsibleModule) -> dict:
         targets = read_targets(params["targets"]) if request else []
         for each in params["namespaces"]:
             check_name(each, "namespaces")
-        login = ApiLogin(ApiSettings(**login_options(params)), f"market_intel.runbooks/{run_id}", dry_run=module.check_mode)
+        login = ApiLogin(
+            ApiSettings(**login_options(params)), f"market_intel.runbooks/{run_id}", dry_run=module.check_mode
+        )
         if request is None:
             found, notices = clean_up(
                 login, params["namespaces"], stop.check, everything=params["force"], dry_run=module.check_mode

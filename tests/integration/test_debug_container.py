@@ -33,7 +33,9 @@ OURS = "app.kubernetes.io/managed-by=market-intel.runbooks"
 def namespace(lab: Lab) -> Iterator[Namespace]:
     with Namespace(lab) as namespace:
         server = container(f"exec redis-server --port {PORT} --save ''", image=REDIS, name="cache")
-        caller = container(f"while :; do redis-cli -h 127.0.0.1 -p {PORT} ping; sleep 0.2; done", image=REDIS, name="caller")
+        caller = container(
+            f"while :; do redis-cli -h 127.0.0.1 -p {PORT} ping; sleep 0.2; done", image=REDIS, name="caller"
+        )
         tight = container(securityContext=TIGHT)
         namespace.apply(
             pod("cache", server, caller),
@@ -41,7 +43,15 @@ def namespace(lab: Lab) -> Iterator[Namespace]:
             pod("busy"),
             pod("spare"),
             pod("lost", dnsPolicy="None", dnsConfig={"nameservers": ["127.0.0.1"]}),
-            pod("calling", container(env=[{"name": "STORE_URL", "value": "http://store.example.invalid:80"}, {"name": "CACHE", "value": "127.0.0.2:6399"}])),
+            pod(
+                "calling",
+                container(
+                    env=[
+                        {"name": "STORE_URL", "value": "http://store.example.invalid:80"},
+                        {"name": "CACHE", "value": "127.0.0.2:6399"},
+                    ]
+                ),
+            ),
         )
         namespace.wait_for("cache", "tight", "busy", "spare", "lost", "calling")
         yield namespace
@@ -76,7 +86,10 @@ def running(place: Namespace) -> list[str]:
         for status in each["status"].get("ephemeralContainerStatuses") or []:
             if "-debug-" in status["name"] and "running" in status["state"]:
                 found.append(status["name"])
-        if OURS.partition("=")[2] in (each["metadata"].get("labels") or {}).values() and each["status"]["phase"] == "Running":
+        if (
+            OURS.partition("=")[2] in (each["metadata"].get("labels") or {}).values()
+            and each["status"]["phase"] == "Running"
+        ):
             found.append(each["metadata"]["name"])
     return found
 
@@ -84,11 +97,18 @@ def running(place: Namespace) -> list[str]:
 def test_it_sees_the_processes_and_sockets_of_its_target_and_its_packets(namespace: Namespace, tmp_path: Path) -> None:
     capture = {"seconds": 3, "filter": f"tcp port {PORT}"}
     found = session(
-        namespace, "cache", container="cache", collect=["network", "system"], capture=capture, directory=str(tmp_path / "captures")
+        namespace,
+        "cache",
+        container="cache",
+        collect=["network", "system"],
+        capture=capture,
+        directory=str(tmp_path / "captures"),
     )
     assert (found["mode"], found["profile"], found["state"]) == ("ephemeral", "netadmin", "collected")
     assert any("redis-server" in line and " 1 " in f" {line.split()[0]} " for line in found["sections"]["processes"])
-    assert any(f":{PORT} " in line and "LISTEN" in line and "redis-server" in line for line in found["sections"]["sockets"])
+    assert any(
+        f":{PORT} " in line and "LISTEN" in line and "redis-server" in line for line in found["sections"]["sockets"]
+    )
     packets = Path(found["capture"]["path"]).read_bytes()
     assert hashlib.sha256(packets).hexdigest() == found["capture"]["sha256"]
     assert Path(found["capture"]["path"]).stat().st_mode & 0o777 == 0o600
@@ -176,7 +196,9 @@ def test_what_the_kubelet_cannot_start_goes_one_rung_down(namespace: Namespace) 
     assert len(entries(namespace, "spare")) == 1
 
 
-def test_a_young_collection_is_used_again_and_a_second_run_changes_nothing(namespace: Namespace, tmp_path: Path) -> None:
+def test_a_young_collection_is_used_again_and_a_second_run_changes_nothing(
+    namespace: Namespace, tmp_path: Path
+) -> None:
     given = variables(namespace, tmp_path, "busy")
     first = run_playbook("debug_pod", given, cwd=tmp_path)
     second = run_playbook("debug_pod", given, cwd=tmp_path)
@@ -249,7 +271,13 @@ def test_a_copy_has_no_traffic_of_the_pod_and_goes_away(namespace: Namespace) ->
 
 def test_from_its_node_the_network_of_a_pod_is_seen(namespace: Namespace, node_namespace: Namespace) -> None:
     found = session(
-        namespace, "cache", mode="node", container="cache", privileged=True, node_namespace=node_namespace.name, collect=["network", "system"]
+        namespace,
+        "cache",
+        mode="node",
+        container="cache",
+        privileged=True,
+        node_namespace=node_namespace.name,
+        collect=["network", "system"],
     )
     assert (found["mode"], found["profile"], found["state"]) == ("node", "privileged", "collected"), found
     assert any(f":{PORT} " in line for line in found["sections"]["sockets"])
@@ -268,12 +296,16 @@ def test_a_job_ends_and_vanishes_though_the_bastion_is_dead(
         wait_until(lambda: jobs(place) != [], 60, "the job", 0.2)
         run.kill_tree()
     created = datetime.now(timezone.utc)
-    assert any(each["state"] in ("live", "expired") for each in clean(place, check=True)["found"] if each["kind"] == "job")
+    assert any(
+        each["state"] in ("live", "expired") for each in clean(place, check=True)["found"] if each["kind"] == "job"
+    )
     wait_until(lambda: running(place) == [], 68, "the end of what runs", 1.0)
     assert (datetime.now(timezone.utc) - created).total_seconds() < 68
 
 
-def test_cleaning_up_removes_what_is_ours_and_is_idempotent(namespace: Namespace, node_namespace: Namespace, tmp_path: Path) -> None:
+def test_cleaning_up_removes_what_is_ours_and_is_idempotent(
+    namespace: Namespace, node_namespace: Namespace, tmp_path: Path
+) -> None:
     options = {"mode": "node", "node_namespace": node_namespace.name, "interactive": True, "ttl": 300}
     live = session(namespace, "tight", **options)
     assert live["state"] == "live"
@@ -298,8 +330,12 @@ def test_an_orphan_is_removed(namespace: Namespace, node_namespace: Namespace) -
     namespace.wait_for("short")
     session(namespace, "short", mode="node", node_namespace=node_namespace.name, interactive=True, ttl=300)
     namespace.kubectl("delete", "pod", "short", "-n", namespace.name, "--now")
-    found = [each for each in clean(namespace)["found"] if each["kind"] == "job" and each["namespace"] == node_namespace.name]
-    assert [(each["state"], each["outcome"]) for each in found if each["target"].endswith("/short")] == [("orphaned", "removed")]
+    found = [
+        each for each in clean(namespace)["found"] if each["kind"] == "job" and each["namespace"] == node_namespace.name
+    ]
+    assert [(each["state"], each["outcome"]) for each in found if each["target"].endswith("/short")] == [
+        ("orphaned", "removed")
+    ]
 
 
 def test_a_pod_that_is_deleted_meanwhile_leaves_a_partial_report(namespace: Namespace, tmp_path: Path) -> None:
@@ -308,7 +344,9 @@ def test_a_pod_that_is_deleted_meanwhile_leaves_a_partial_report(namespace: Name
     capture = {"seconds": 20}
     given = variables(namespace, tmp_path, "leaving", debug_pod_capture=capture)
     with start_playbook("debug_pod", given, cwd=tmp_path) as run:
-        wait_until(lambda: any("running" in each["state"] for each in entries(namespace, "leaving")), 60, "the look", 0.2)
+        wait_until(
+            lambda: any("running" in each["state"] for each in entries(namespace, "leaving")), 60, "the look", 0.2
+        )
         namespace.kubectl("delete", "pod", "leaving", "-n", namespace.name, "--now")
         result = run.wait()
     assert result.rc == 0, result.output

@@ -78,7 +78,10 @@ def namespace(lab: Lab) -> Iterator[Namespace]:
                 "apiVersion": "v1",
                 "kind": "List",
                 "items": [
-                    pod("healthy", container(TALKS, env=[{"name": key, "value": value} for key, value in CANARIES.items()])),
+                    pod(
+                        "healthy",
+                        container(TALKS, env=[{"name": key, "value": value} for key, value in CANARIES.items()]),
+                    ),
                     pod("crashing", container('echo "fatal: cannot open the database"; exit 3')),
                     pod("hungry", container("tail /dev/zero", resources={"limits": {"memory": "24Mi"}})),
                     pod("imageless", container(image="localhost/absent:1")),
@@ -93,7 +96,11 @@ def namespace(lab: Lab) -> Iterator[Namespace]:
                         dnsConfig={"nameservers": ["127.0.0.1"]},
                     ),
                     pod("isolated"),
-                    pod("expired", container(**mount), volumes=[{"name": "tls", "secret": {"secretName": "expired-tls"}}]),
+                    pod(
+                        "expired",
+                        container(**mount),
+                        volumes=[{"name": "tls", "secret": {"secretName": "expired-tls"}}],
+                    ),
                     pod("tight", container(securityContext=TIGHT)),
                     pod("two", container(), container("exit 1", name="second")),
                     pod("unconfigured", container(envFrom=[{"configMapRef": {"name": "nothing"}}])),
@@ -118,7 +125,10 @@ def namespace(lab: Lab) -> Iterator[Namespace]:
                         "metadata": {"name": "unserved"},
                         "spec": {
                             "selector": {"matchLabels": {"app": "unserved"}},
-                            "template": {"metadata": web["metadata"], "spec": {**web["spec"], "restartPolicy": "Always"}},
+                            "template": {
+                                "metadata": web["metadata"],
+                                "spec": {**web["spec"], "restartPolicy": "Always"},
+                            },
                         },
                     },
                     {
@@ -142,7 +152,9 @@ def namespace(lab: Lab) -> Iterator[Namespace]:
 
 def _settled(namespace: Namespace) -> bool:
     """Tell whether all pods show what is wrong with them."""
-    found = {each["metadata"]["name"]: each["status"] for each in namespace.lab.get("pods", "-n", namespace.name)["items"]}
+    found = {
+        each["metadata"]["name"]: each["status"] for each in namespace.lab.get("pods", "-n", namespace.name)["items"]
+    }
 
     def waits(name: str, *reasons: str, init: bool = False) -> bool:
         statuses = found[name].get("initContainerStatuses" if init else "containerStatuses") or []
@@ -157,7 +169,9 @@ def _settled(namespace: Namespace) -> bool:
         and waits("failing-init", "CrashLoopBackOff", init=True)
         and waits("unconfigured", "CreateContainerConfigError")
         and restarted("sluggish")
-        and all(found[name]["phase"] == "Running" for name in ("healthy", "unready", "deaf", "isolated", "expired", "tight"))
+        and all(
+            found[name]["phase"] == "Running" for name in ("healthy", "unready", "deaf", "isolated", "expired", "tight")
+        )
     )
 
 
@@ -231,7 +245,14 @@ def test_it_costs_few_requests_and_changes_nothing(namespace: Namespace, lab: La
 
 @pytest.mark.parametrize(
     "target",
-    ["x; touch /tmp/pwned", "$(touch /tmp/pwned)", "{{ lookup('pipe', 'touch /tmp/pwned') }}", "../secrets/x", "-h", "A b"],
+    [
+        "x; touch /tmp/pwned",
+        "$(touch /tmp/pwned)",
+        "{{ lookup('pipe', 'touch /tmp/pwned') }}",
+        "../secrets/x",
+        "-h",
+        "A b",
+    ],
 )
 def test_what_is_no_target_is_refused(target: str, namespace: Namespace, tmp_path: Path) -> None:
     Path("/tmp/pwned").unlink(missing_ok=True)
@@ -243,7 +264,10 @@ def test_what_is_no_target_is_refused(target: str, namespace: Namespace, tmp_pat
 
 def test_a_template_in_an_extra_variable_is_never_evaluated(namespace: Namespace, tmp_path: Path) -> None:
     canary = tmp_path / "pwned"
-    for template in ("{{ lookup('ansible.builtin.pipe', 'touch %s') }}", "{%% if lookup('ansible.builtin.pipe', 'touch %s') %%}{%% endif %%}"):
+    for template in (
+        "{{ lookup('ansible.builtin.pipe', 'touch %s') }}",
+        "{%% if lookup('ansible.builtin.pipe', 'touch %s') %%}{%% endif %%}",
+    ):
         variables = {
             "debug_pod_kubeconfig": str(namespace.lab.state / "kubeconfig"),
             "debug_pod_targets": [template % canary],

@@ -51,7 +51,7 @@ class Leftover:
 
 
 def find_leftovers(login: ApiLogin, namespaces: Sequence[str], unknown: list[str]) -> list[Leftover]:
-    """Return what is there of ours; without namespaces, in all of them. What may not be read is added to ``unknown``."""
+    """Return what is there of ours, in all namespaces if none is named; ``unknown`` gets what may not be read."""
     pods = _in_scope(login, namespaces, "/api/v1", "pods", unknown, {})
     jobs = _in_scope(login, namespaces, "/apis/batch/v1", "jobs", unknown, {"labelSelector": f"{MANAGED_BY}={OURS}"})
     now = datetime.now(timezone.utc) + timedelta(seconds=login.skew)
@@ -81,7 +81,9 @@ def _of_container(pod: Object, container: Object, status: Object, now: datetime)
     about = pod["metadata"]
     expires = variable(container, EXPIRES)
     created = moment(container["name"][:8] and _stamp(container["name"]))
-    state = ENDED if is_over(status) or pod["status"].get("phase") in ("Succeeded", "Failed") else _by_time(expires, now)
+    state = (
+        ENDED if is_over(status) or pod["status"].get("phase") in ("Succeeded", "Failed") else _by_time(expires, now)
+    )
     return Leftover(
         "ephemeral container",
         about["namespace"],
@@ -133,13 +135,18 @@ def clean_up(
     everything: bool,
     dry_run: bool,
 ) -> tuple[list[dict[str, t.Any]], list[str]]:
-    """End and remove what has expired or lost its pod, or with ``everything`` all; return what was found, and notices."""
+    """End and remove what has expired or lost its pod, or ``everything``; return what was found, and notices."""
     unknown: list[str] = []
     found = find_leftovers(login, namespaces, unknown)
-    if unknown and not found and all(": this login may not list them" in each for each in unknown) and len(unknown) == 2 * max(
-        1, len(namespaces)
+    if (
+        unknown
+        and not found
+        and all(": this login may not list them" in each for each in unknown)
+        and len(unknown) == 2 * max(1, len(namespaces))
     ):
-        raise InvalidInput(f"Nothing may be looked at ({'; '.join(unknown)}); name namespaces that this login may list.")
+        raise InvalidInput(
+            f"Nothing may be looked at ({'; '.join(unknown)}); name namespaces that this login may list."
+        )
     rows = []
     for each in found:
         check()

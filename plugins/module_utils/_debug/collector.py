@@ -31,7 +31,7 @@ _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\.?")
 _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,30}")
 # The words of pcap-filter(7) need no more.
 _FILTER = re.compile(r"[A-Za-z0-9(!][A-Za-z0-9 .:/()\[\]&|!=<>+*-]{0,500}")
-# A line is printed in one piece as long as it is shorter than a pipe takes at once, so that probes may run side by side.
+# Probes run side by side: a line is printed in one piece as long as it is shorter than a pipe takes at once.
 _LINE = 3500
 
 SCRIPT = rf"""
@@ -63,7 +63,9 @@ case " $COLLECT " in *" network "*)
   t resolver 2 cat /etc/resolv.conf
   t hosts 2 cat /etc/hosts
   for n in $NAMES; do n "dns:$n" 8 dig +search +noall +comments +answer +stats +time=2 +tries=1 "$n" A; done
-  for o in $OWN_TLS; do n "tls:127.0.0.1:$o" 5 openssl s_client -connect "127.0.0.1:$o" -servername "$SERVER_NAME" -showcerts; done
+  for o in $OWN_TLS; do
+    n "tls:127.0.0.1:$o" 5 openssl s_client -connect "127.0.0.1:$o" -servername "$SERVER_NAME" -showcerts
+  done
   for d in $DEPENDENCIES; do
     h=${{d%%:*}}; r=${{d#*:}}; o=${{r%%:*}}
     n "tcp:$h:$o" 6 socat -u OPEN:/dev/null "TCP:$h:$o,connect-timeout=4"
@@ -84,9 +86,10 @@ case " $COLLECT " in *" system "*)
   t disk 4 df -Pk "/proc/$P/root"
   t memory 2 head -n 5 /proc/meminfo
   t load 2 cat /proc/loadavg
-  t cgroup 4 sh -c 'cd "/proc/$1/root/sys/fs/cgroup" && grep -Hs "" memory.max memory.current memory.events memory.pressure \
-    cpu.max cpu.stat cpu.pressure io.pressure pids.max pids.current memory/memory.limit_in_bytes \
-    memory/memory.usage_in_bytes memory/memory.failcnt cpu/cpu.stat cpu/cpu.cfs_quota_us pids/pids.max pids/pids.current' - "$P"
+  t cgroup 4 sh -c 'cd "/proc/$1/root/sys/fs/cgroup" && shift && grep -Hs "" "$@"' - "$P" \
+    memory.max memory.current memory.events memory.pressure cpu.max cpu.stat cpu.pressure io.pressure \
+    pids.max pids.current memory/memory.limit_in_bytes memory/memory.usage_in_bytes memory/memory.failcnt \
+    cpu/cpu.stat cpu/cpu.cfs_quota_us pids/pids.max pids/pids.current
 esac
 wait
 echo done | p end
@@ -180,18 +183,25 @@ def read_capture(option: Mapping[str, t.Any] | None) -> Capture | None:
     if not option or not option.get("seconds"):
         return None
     capture = Capture(
-        option["seconds"], option.get("filter") or "", option.get("interface") or "any", option.get("max_bytes") or 1 << 20
+        option["seconds"],
+        option.get("filter") or "",
+        option.get("interface") or "any",
+        option.get("max_bytes") or 1 << 20,
     )
     if not 0 < capture.seconds <= 600:
         raise InvalidInput(f"capture.seconds is {capture.seconds}; allowed are 1 to 600.")
     if not 0 < capture.max_bytes <= _MOST_CAPTURE:
-        raise InvalidInput(f"capture.max_bytes is {capture.max_bytes}; allowed are 1 to {_MOST_CAPTURE} (a log holds no more).")
+        raise InvalidInput(
+            f"capture.max_bytes is {capture.max_bytes}; allowed are 1 to {_MOST_CAPTURE} (a log holds no more)."
+        )
     if capture.filter and not _FILTER.fullmatch(capture.filter):
         raise InvalidInput(
-            f"capture.filter is {capture.filter[:80]!r}; allowed is an expression of pcap-filter(7), such as tcp port 6379."
+            f"capture.filter is {capture.filter[:80]!r}; allowed is an expression of pcap-filter(7), as in tcp port 80."
         )
     if not _INTERFACE.fullmatch(capture.interface):
-        raise InvalidInput(f"capture.interface is {capture.interface[:80]!r}; allowed is the name of one, such as any or eth0.")
+        raise InvalidInput(
+            f"capture.interface is {capture.interface[:80]!r}; allowed is the name of one, such as any or eth0."
+        )
     return capture
 
 

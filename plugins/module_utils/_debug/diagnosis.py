@@ -56,7 +56,12 @@ class Diagnosis:
     session: Mapping[str, t.Any]
 
     def to_plain(self) -> Plain:
-        return {**self.__dict__, "findings": list(self.findings), "timeline": list(self.timeline), "degraded": list(self.degraded)}
+        return {
+            **self.__dict__,
+            "findings": list(self.findings),
+            "timeline": list(self.timeline),
+            "degraded": list(self.degraded),
+        }
 
 
 def diagnose_all(login: ApiLogin, request: DiagnosisRequest, targets: Sequence[Target]) -> list[Diagnosis]:
@@ -98,7 +103,12 @@ def judge(facts: Facts, session: Mapping[str, t.Any]) -> Diagnosis:
     sections = session.get("sections") or {}
     findings = find(facts, sections)
     if session.get("uid") not in (None, "", facts.pod["metadata"]["uid"]):
-        findings.insert(0, Finding("replaced", WARNING, "the pod was replaced while it was looked at", "", "run the same command again"))
+        findings.insert(
+            0,
+            Finding(
+                "replaced", WARNING, "the pod was replaced while it was looked at", "", "run the same command again"
+            ),
+        )
     details = redactor.plain({**_identity(facts), **_parts(facts, redactor), **_inside(sections, session)})
     timeline = redactor.plain(_timeline(facts))
     plain = redactor.plain([each.to_plain() for each in findings])
@@ -127,7 +137,13 @@ def _without(target: Target, session: Mapping[str, t.Any], cause: RunbookError) 
     redactor = Redactor()
     sections = session.get("sections") or {}
     what = "the pod went away while it was looked at" if session.get("pod") else "the target is not there"
-    finding = Finding("gone", CRITICAL, what, str(cause), "look who deleted or evicted it (kubectl get events), and run the command for its workload")
+    finding = Finding(
+        "gone",
+        CRITICAL,
+        what,
+        str(cause),
+        "look who deleted or evicted it (kubectl get events), and run the command for its workload",
+    )
     return Diagnosis(
         asked=target.asked,
         pod=session.get("pod", ""),
@@ -259,13 +275,17 @@ def _containers(facts: Facts) -> list[Plain]:
                 "state": _state(status, facts.now),
                 "ready": status.get("ready"),
                 "restarts": status.get("restartCount"),
-                "last_end": f"{last.get('reason', '')} exit code {last.get('exitCode')}, {exit_words(last.get('exitCode', 0))}, "
-                f"{_ago(last.get('finishedAt'), facts.now)}"
-                if last
-                else None,
+                "last_end": _end_words(last, facts.now),
             }
         )
     return rows
+
+
+def _end_words(end: Object, now: datetime) -> str | None:
+    if not end:
+        return None
+    code = end.get("exitCode", 0)
+    return f"{end.get('reason', '')} exit code {code}, {exit_words(code)}, {_ago(end.get('finishedAt'), now)}"
 
 
 def _state(status: Object, now: datetime) -> str:
@@ -325,7 +345,9 @@ def _variables(pod: Object, redactor: Redactor) -> list[Plain]:
             value = reference or redactor.variable(entry["name"], entry.get("value") or "")
             rows.append({"container": container["name"], "name": entry["name"], "value": value})
         for entry in container.get("envFrom") or []:
-            reference = next((f"{kind} {each.get('name')}" for kind, each in entry.items() if isinstance(each, dict)), "")
+            reference = next(
+                (f"{kind} {each.get('name')}" for kind, each in entry.items() if isinstance(each, dict)), ""
+            )
             rows.append({"container": container["name"], "name": "(all of)", "value": reference})
     return rows
 
@@ -347,7 +369,14 @@ def _volumes(facts: Facts) -> list[Plain]:
         name = source.get("claimName") or source.get("secretName") or source.get("name") or source.get("path") or ""
         claim = claims.get(source.get("claimName", ""))
         state = f" ({(claim.get('status') or {}).get('phase')})" if claim else ""
-        rows.append({"name": volume["name"], "kind": kind, "of": f"{name}{state}", "mounted": ", ".join(mounts.get(volume["name"], []))})
+        rows.append(
+            {
+                "name": volume["name"],
+                "kind": kind,
+                "of": f"{name}{state}",
+                "mounted": ", ".join(mounts.get(volume["name"], [])),
+            }
+        )
     return rows
 
 
@@ -393,7 +422,8 @@ def _services(facts: Facts) -> list[Plain]:
                 "service": name,
                 "selects_this_pod": selected,
                 "ports": ", ".join(
-                    f"{each['port']}->{each.get('targetPort', each['port'])}" for each in service["spec"].get("ports") or []
+                    f"{each['port']}->{each.get('targetPort', each['port'])}"
+                    for each in service["spec"].get("ports") or []
                 ),
                 "sends_to_this_pod": here if facts.slices is not None else None,
                 "ready_endpoints": len(ready) if facts.slices is not None else None,
@@ -490,7 +520,9 @@ def _timeline(facts: Facts) -> list[Plain]:
     def add(start: datetime | None, name: str, severity: str, note: str, end: datetime | None = None) -> None:
         if start:
             later = {"end": rfc3339(end)} if end and end >= start else {}
-            found.append((start, {"name": name, "start": rfc3339(start), "severity": severity, "note": note[:200], **later}))
+            found.append(
+                (start, {"name": name, "start": rfc3339(start), "severity": severity, "note": note[:200], **later})
+            )
 
     add(moment(facts.pod["metadata"].get("creationTimestamp")), "pod created", "ok", "")
     for each in container_statuses(facts.pod):
@@ -500,12 +532,29 @@ def _timeline(facts: Facts) -> list[Plain]:
                     code = one.get("exitCode", 0)
                     words = f"{one.get('reason', '')}, exit code {code}"
                     severity = "critical" if code else "ok"
-                    add(moment(one.get("startedAt")), f"{each['name']} ran", severity, words, moment(one.get("finishedAt")))
+                    add(
+                        moment(one.get("startedAt")),
+                        f"{each['name']} ran",
+                        severity,
+                        words,
+                        moment(one.get("finishedAt")),
+                    )
                 elif kind == "running":
-                    add(moment(one.get("startedAt")), f"{each['name']} runs", "ok", f"{each.get('restartCount', 0)} restarts", facts.now)
+                    add(
+                        moment(one.get("startedAt")),
+                        f"{each['name']} runs",
+                        "ok",
+                        f"{each.get('restartCount', 0)} restarts",
+                        facts.now,
+                    )
     for event in facts.events or []:
         name = f"{(event.get('involvedObject') or {}).get('kind', '')}: {event.get('reason', '')}"
-        add(_event_time(event), name, _SEVERITY_OF_EVENT.get(event.get("type", ""), "ok"), " ".join(event.get("message", "").split()))
+        add(
+            _event_time(event),
+            name,
+            _SEVERITY_OF_EVENT.get(event.get("type", ""), "ok"),
+            " ".join(event.get("message", "").split()),
+        )
     found.sort(key=lambda pair: pair[0])
     return [each for _start, each in found[-60:]]
 
@@ -520,5 +569,3 @@ def summary_of(diagnosis: Diagnosis) -> list[str]:
     if more:
         lines.append("also: " + "; ".join(more[:4]))
     return lines
-
-

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 
 from .._errors import phrase
 from .._k8s.client import STRATEGIC_PATCH, ApiRefused, Object, Right
@@ -52,7 +52,9 @@ def visit(visit: Visit) -> None:
     if not request.force and _reuse(visit):
         return
     visit.need(Right("patch", "pods/ephemeralcontainers", request.namespace))
-    taken = len((pod.get("status") or {}).get("ephemeralContainerStatuses") or pod["spec"].get("ephemeralContainers") or [])
+    taken = len(
+        (pod.get("status") or {}).get("ephemeralContainerStatuses") or pod["spec"].get("ephemeralContainers") or []
+    )
     if taken >= request.max_ephemeral:
         raise NotPossible(
             f"the pod has {taken} debug containers already, which nothing but its deletion removes, and at most "
@@ -156,8 +158,6 @@ def _profile_of(visit: Visit, container: Object) -> tuple[str, str]:
 
 
 def _now(visit: Visit) -> datetime:
-    from datetime import timedelta, timezone
-
     return datetime.now(timezone.utc) + timedelta(seconds=visit.login.skew)
 
 
@@ -198,7 +198,9 @@ def _follow(visit: Visit, name: str) -> str:
     outcome, words = found or ("late", "")
     if outcome == "wrong":
         if words.startswith(_WRONG_IMAGE):
-            raise NotPossible(f"the image {request.image} cannot be had ({words}); name one in image that its node can pull")
+            raise NotPossible(
+                f"the image {request.image} cannot be had ({words}); name one in image that its node can pull"
+            )
         return words
     if outcome == "live":
         session.state = "live"
@@ -210,7 +212,9 @@ def _follow(visit: Visit, name: str) -> str:
     if outcome == "gone":
         session.degraded.append(str(_gone(visit)))
     if outcome == "late":
-        session.degraded.append(f"the collector was not done after {request.timeout + capture:.0f} s; it ends by itself")
+        session.degraded.append(
+            f"the collector was not done after {request.timeout + capture:.0f} s; it ends by itself"
+        )
     return ""
 
 

@@ -137,9 +137,7 @@ def _begin_kubernetes(reader: _Reader, login: ApiLogin, facts: Facts) -> dict[st
     tasks: dict[str, Future[t.Any]] = {
         "owners": reader.submit("owners", lambda: _owners(reader, login, facts)),
         "space": reader.get("the namespace", f"/api/v1/namespaces/{facts.namespace}"),
-        "metrics": reader.get(
-            "metrics", f"/apis/metrics.k8s.io/v1beta1/namespaces/{facts.namespace}/pods/{name}"
-        ),
+        "metrics": reader.get("metrics", f"/apis/metrics.k8s.io/v1beta1/namespaces/{facts.namespace}/pods/{name}"),
         "served": reader.submit("certificates", lambda: _served(reader, login, facts)),
     }
     if spec.get("nodeName"):
@@ -191,7 +189,8 @@ def _begin_logs(
 
 def _owners(reader: _Reader, login: ApiLogin, facts: Facts) -> list[Object]:
     """Return the chain of controllers, beginning with the one that owns the pod."""
-    found, each = [], facts.pod
+    found: list[Object] = []
+    each = facts.pod
     while True:
         owner = next((one for one in each["metadata"].get("ownerReferences") or [] if one.get("controller")), None)
         if owner is None or owner["kind"] not in _KINDS or len(found) == 3:

@@ -88,7 +88,8 @@ def find(facts: Facts, sections: inside.Sections) -> list[Finding]:
 def _nothing(facts: Facts, sections: inside.Sections) -> Finding:
     looked = "the API server and from inside" if sections else "the API server"
     words = f"nothing suspicious is seen by {looked}"
-    unknown = f"; {len(facts.unknown)} things could not be read" if facts.unknown else ""
+    parts = len(facts.unknown)
+    unknown = f"; {'one part' if parts == 1 else f'{parts} parts'} could not be read" if parts else ""
     return Finding(
         "healthy",
         INFO,
@@ -121,7 +122,9 @@ def _last_end(status: Object) -> Object:
 
 def _spec(facts: Facts, name: str) -> Object:
     spec = facts.pod["spec"]
-    return next((each for each in [*(spec.get("initContainers") or []), *spec["containers"]] if each["name"] == name), {})
+    return next(
+        (each for each in [*(spec.get("initContainers") or []), *spec["containers"]] if each["name"] == name), {}
+    )
 
 
 def _events(facts: Facts, *reasons: str) -> list[Object]:
@@ -222,7 +225,7 @@ def _config(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
                 CRITICAL,
                 f"the {single} {name} that the pod needs does not exist",
                 f"namespace {facts.namespace} has none of that name",
-                f"create it, or correct the name in the pod's template; then the kubelet starts the pod by itself ({single})",
+                f"create the {single}, or correct the name in the pod's template; the pod then starts by itself",
             )
     for name, status, _init in _states(facts):
         waiting = _waiting(status)
@@ -305,7 +308,8 @@ def _init(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
         started = moment((state.get("running") or {}).get("startedAt"))
         long_since = started and (facts.now - started).total_seconds() > _INIT_SECONDS
         end = _last_end(status)
-        failing = end.get("exitCode") and "terminated" not in state or (_waiting(status).get("reason") == "CrashLoopBackOff")
+        backs_off = _waiting(status).get("reason") == "CrashLoopBackOff"
+        failing = backs_off or (end.get("exitCode") and ("terminated" not in state or status.get("restartCount", 0)))
         words = _last_words(facts, name)
         if failing and end.get("reason") != "OOMKilled":
             code = end.get("exitCode", 0)
@@ -321,8 +325,8 @@ def _init(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
             yield Finding(
                 "init_stuck",
                 CRITICAL,
-                f"init container {name} has been running for {span((facts.now - started).total_seconds())}, and no other "
-                "container starts before it has ended",
+                f"init container {name} has been running for {span((facts.now - started).total_seconds())}, and no "
+                "other container starts before it has ended",
                 f"it said last: {words}" if words else "its log is empty",
                 "find what it waits for: a service, a migration, a lock",
             )
@@ -351,27 +355,26 @@ def _crash(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
         )
         if not looping and not (recent and restarts):
             continue
-        code = end.get("exitCode", 0)
-        lived = f" after {span((finished - started).total_seconds())}" if started else ""
-        words = _last_words(facts, name)
-        killed = _events(facts, "Killing") and _events(facts, "Unhealthy")
-        liveness = next((each for each in killed if "iveness" in each.get("message", "")), None) if killed else None
-        if liveness:
+        killed = [each for each in _events(facts, "Unhealthy") if "iveness" in each.get("message", "")]
+        if killed and _events(facts, "Killing"):
             yield Finding(
                 "liveness",
                 CRITICAL,
                 f"container {name} is restarted because its liveness probe fails",
-                _short(liveness["message"]),
-                "compare the probe's timeout and delay with how long the program takes, and look why it does not answer",
+                _said(killed),
+                "compare the probe's timeout and delay with how long the program takes, and look why it is silent",
             )
             continue
+        code = end.get("exitCode", 0)
+        fate = "ends again and again" if looping else "was restarted"
+        why = f": exit code {code}, {exit_words(code)}" if code else " though nothing failed (exit code 0)"
+        lived = f" after {span((finished - started).total_seconds())}" if started else ""
+        words = _last_words(facts, name)
         yield Finding(
             "crash_loop" if looping else "restarted",
             CRITICAL if looping else WARNING,
-            f"container {name} {'ends again and again' if looping else 'was restarted'}: exit code {code}, {exit_words(code)}"
-            if code
-            else f"container {name} {'ends again and again' if looping else 'was restarted'} though nothing failed (exit code 0)",
-            f"it ended{lived}, {ago(finished, facts.now)}; {status.get('restartCount', 0)} restarts"
+            f"container {name} {fate}{why}",
+            f"it ended{lived}, {ago(finished, facts.now)}; {restarts} restarts"
             + (f"; it said: {words}" if words else ""),
             "read the log of its last run, and what changed before it"
             if code
@@ -428,7 +431,11 @@ def _dns(facts: Facts, sections: inside.Sections) -> Iterator[Finding]:
     slow = [each for each in looked_up if each.ok and (each.milliseconds or 0) > 100]
     for each in slow:
         yield Finding(
-            "dns_slow", WARNING, f"the name {each.name} takes {each.milliseconds:.0f} ms to be resolved", each.says, step
+            "dns_slow",
+            WARNING,
+            f"the name {each.name} takes {each.milliseconds:.0f} ms to be resolved",
+            each.says,
+            step,
         )
 
 
@@ -455,7 +462,9 @@ def _readiness(facts: Facts, sections: inside.Sections) -> Iterator[Finding]:
         probe = _spec(facts, name).get("readinessProbe") or {}
         port = (probe.get("httpGet") or probe.get("tcpSocket") or probe.get("grpc") or {}).get("port")
         listening = inside.listening_ports(sections)
-        hint = f"; nothing listens on port {port}" if listening and isinstance(port, int) and port not in listening else ""
+        hint = (
+            f"; nothing listens on port {port}" if listening and isinstance(port, int) and port not in listening else ""
+        )
         starting = not status.get("started", True)
         kind = "startup" if starting and _spec(facts, name).get("startupProbe") else "readiness"
         relevant = [each for each in unhealthy if kind in each.get("message", "").lower()]
@@ -471,7 +480,9 @@ def _readiness(facts: Facts, sections: inside.Sections) -> Iterator[Finding]:
 def _probe_words(probe: t.Mapping[str, t.Any]) -> str:
     for kind, each in probe.items():
         if isinstance(each, dict):
-            place = f"{each.get('path', '')} port {each['port']}" if "port" in each else " ".join(each.get("command") or [])
+            place = (
+                f"{each.get('path', '')} port {each['port']}" if "port" in each else " ".join(each.get("command") or [])
+            )
             return f"{kind} {place}".strip()
     return "none"
 

@@ -246,7 +246,7 @@ def _follow(visit: Visit, name: str, where: str) -> None:
             return None
         pod = pods[0]
         status = pod.get("status") or {}
-        one = next((each for each in status.get("containerStatuses") or [] if each["name"] == container), {})
+        one: Object = next((each for each in status.get("containerStatuses") or [] if each["name"] == container), {})
         state, of_pod = one.get("state") or {}, pod["metadata"]["name"]
         waiting = state.get("waiting") or {}
         if waiting.get("reason") in _WRONG:
@@ -266,7 +266,9 @@ def _follow(visit: Visit, name: str, where: str) -> None:
             session.commands = _commands(visit, pod, container, where)
             return
         if outcome == "ended":
-            visit.take_in(login.text("read what was collected", f"{_PODS.format(where)}/{pod}/log", container=container))
+            visit.take_in(
+                login.text("read what was collected", f"{_PODS.format(where)}/{pod}/log", container=container)
+            )
         elif outcome == "late":
             session.degraded.append(f"the debug pod was not done after {request.timeout + capture:.0f} s")
         else:

@@ -36,7 +36,9 @@ _RULES: tuple[tuple[str, re.Pattern[str], str], ...] = (
     (
         # The last lines of a log may begin in the middle of one.
         "private keys",
-        re.compile(r"(?:^[A-Za-z0-9+/=]{16,}\s*\n){0,200}[A-Za-z0-9+/=]*-----END [A-Z0-9 ]*PRIVATE KEY-----", re.MULTILINE),
+        re.compile(
+            r"(?:^[A-Za-z0-9+/=]{16,}\s*\n){0,200}[A-Za-z0-9+/=]*-----END [A-Z0-9 ]*PRIVATE KEY-----", re.MULTILINE
+        ),
         HIDDEN,
     ),
     (
@@ -44,7 +46,11 @@ _RULES: tuple[tuple[str, re.Pattern[str], str], ...] = (
         re.compile(r"\b([a-z][a-z0-9+.-]*://[^\s/:@\"']*):(?!\*\*\*)[^\s/@\"']+@", re.IGNORECASE),
         rf"\1:{HIDDEN}@",
     ),
-    ("passwords in DSNs", re.compile(r"\b([\w.-]+):(?!\*\*\*)[^\s:@/\"']+@(tcp|udp|unix)\(", re.IGNORECASE), rf"\1:{HIDDEN}@\2("),
+    (
+        "passwords in DSNs",
+        re.compile(r"\b([\w.-]+):(?!\*\*\*)[^\s:@/\"']+@(tcp|udp|unix)\(", re.IGNORECASE),
+        rf"\1:{HIDDEN}@\2(",
+    ),
     ("web tokens", re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"), HIDDEN),
     (
         "bearer tokens",

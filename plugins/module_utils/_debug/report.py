@@ -61,7 +61,9 @@ def debug_report(
 
 
 def _details(diagnosis: Diagnosis) -> Plain:
-    findings = [{key: each[key] for key in ("severity", "what", "evidence", "next_step")} for each in diagnosis.findings]
+    findings = [
+        {key: each[key] for key in ("severity", "what", "evidence", "next_step")} for each in diagnosis.findings
+    ]
     redacted = [{"kind": kind, "times": number} for kind, number in sorted(diagnosis.redacted.items())]
     return {"findings": findings, **diagnosis.details, "redacted": redacted}
 

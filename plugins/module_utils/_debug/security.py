@@ -59,6 +59,6 @@ def profiles(pod: Object, container: str, *, privileged: bool) -> list[Profile]:
 
 def _user_of(pod: Object, container: str) -> int:
     """Return the user id of a container, so that its processes can be read, or nobody's where it is root or unknown."""
-    found = next((each for each in pod["spec"]["containers"] if each["name"] == container), {})
+    found: Object = next((each for each in pod["spec"]["containers"] if each["name"] == container), {})
     contexts = (found.get("securityContext") or {}, pod["spec"].get("securityContext") or {})
     return next((int(each["runAsUser"]) for each in contexts if each.get("runAsUser")), NOBODY)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A look from inside: which way there is into a pod, what was collected there, what stays. PRIVATE to the collection."""
+"""A look from inside: which way there is into a pod, what was collected there, what stays. PRIVATE."""
 
 from __future__ import annotations
 
@@ -155,7 +155,9 @@ class Visit:
                 self.session.rejected.append((profile.name, refusal(exc)))
             else:
                 return list(ladder[place:])
-        raise NotPossible("the API server takes no profile: " + "; ".join(": ".join(one) for one in self.session.rejected))
+        raise NotPossible(
+            "the API server takes no profile: " + "; ".join(": ".join(one) for one in self.session.rejected)
+        )
 
     def take_in(self, text: str) -> None:
         """Keep what the collector printed, without what looks like a secret."""
@@ -170,9 +172,7 @@ class Visit:
         self.session.state = "collected" if complete else "partial"
         if not complete:
             self.session.degraded.append("the collector did not get to its end, so that its figures may be incomplete")
-        self.session.sections = {
-            name: redactor.text("\n".join(lines)).split("\n") for name, lines in sections.items()
-        }
+        self.session.sections = {name: redactor.text("\n".join(lines)).split("\n") for name, lines in sections.items()}
         self.session.redacted = dict(redactor.counts)
 
 
@@ -196,7 +196,7 @@ def pick_container(pod: Object, wanted: str) -> str:
             return str(each["name"])
     annotations = pod["metadata"].get("annotations") or {}
     default = annotations.get("kubectl.kubernetes.io/default-container")
-    return default if default in names else str(names[0])
+    return str(default) if default in names else str(names[0])
 
 
 def visit_all(

@@ -100,7 +100,9 @@ def choose(login: ApiLogin, namespace: str, target: Target, now: datetime) -> Ch
         group = login.items(f"list pods in {namespace}", pods, labelSelector=selector)
     except ApiRefused as exc:
         if exc.status == 400:
-            raise InvalidInput(f"The API server takes {target.asked!r} for no label selector; name {_ALLOWED}.") from exc
+            raise InvalidInput(
+                f"The API server takes {target.asked!r} for no label selector; name {_ALLOWED}."
+            ) from exc
         raise
     if not group:
         raise NoTarget(

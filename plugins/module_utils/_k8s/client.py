@@ -89,8 +89,9 @@ class ApiLogin:
     """A login at an API server; errors are sentences.
 
     ``client`` is the ApiClient, ``server`` the API server's address, ``context`` the one of the kubeconfig if it was
-    named, and ``name`` what people call it. With ``dry_run``, each request that would change something is one that the API server only tries (``dryRun=All``).
-    ``skew`` is how many seconds the API server's clock is ahead of this one, as its last answer told.
+    named, and ``name`` what people call it. With ``dry_run``, each request that would change something is one that the
+    API server only tries (``dryRun=All``). ``skew`` is how many seconds the API server's clock is ahead of this one, as
+    its last answer told.
     """
 
     def __init__(self, settings: ApiSettings, user_agent: str, *, dry_run: bool = False) -> None:

@@ -26,9 +26,7 @@ class ExecuteFailed(RunbookError):
     """The command did not run, or did not succeed."""
 
 
-def execute(
-    login: ApiLogin, namespace: str, pod: str, container: str, command: t.Sequence[str], timeout: float
-) -> str:
+def execute(login: ApiLogin, namespace: str, pod: str, container: str, command: t.Sequence[str], timeout: float) -> str:
     """Return what a command prints; raise ExecuteFailed if it fails, or takes longer than ``timeout`` seconds."""
     query = [("container", container), ("stdout", "1"), ("stderr", "1"), *(("command", each) for each in command)]
     headers: dict[str, str] = {"sec-websocket-protocol": _SUBPROTOCOL}
@@ -36,7 +34,8 @@ def execute(
     token = configuration.auth_settings().get("BearerToken")
     if token:
         headers["authorization"] = token["value"]
-    url = f"{configuration.host.replace('http', 'ws', 1)}/api/v1/namespaces/{namespace}/pods/{pod}/exec?{urlencode(query)}"
+    base = configuration.host.replace("http", "ws", 1)
+    url = f"{base}/api/v1/namespaces/{namespace}/pods/{pod}/exec?{urlencode(query)}"
     what = f"A command in the container {container} of the pod {namespace}/{pod}"
     # There is no other way to bound it.
     websocket.setdefaulttimeout(timeout)
@@ -45,7 +44,9 @@ def execute(
         return _read(link, what, time.monotonic() + timeout)
     except (websocket.WebSocketException, OSError) as exc:
         if getattr(exc, "status_code", None) in (401, 403):
-            raise ExecuteFailed(f"{what} is refused; grant the right to create and get pods/exec in that namespace.") from exc
+            raise ExecuteFailed(
+                f"{what} is refused; grant the right to create and get pods/exec in that namespace."
+            ) from exc
         raise ExecuteFailed(f"{what} failed ({phrase(exc)}); look whether the pod is still running.") from exc
 
 
