@@ -14,7 +14,7 @@ LAB := PYTHONPATH=$(ROOT)/tests $(BIN)/python -m lab
 LINK := .ansible/collections/ansible_collections/market_intel/runbooks
 PYTHON ?= python3
 # Scenarios of molecule that need the lab; in a CI it has to come up.
-IN_LAB := flush_redis_in_pods rotate_certs
+IN_LAB := flush_redis_in_pods rotate_certs debug_pod
 # One file or several: make integration T=tests/integration/test_packaging.py
 T ?=
 

@@ -287,7 +287,6 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.sessi
 )
 from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.target import check_name
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_kubernetes import KUBERNETES
-from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_tls import CRYPTOGRAPHY
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import RunbookError
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.client import ApiLogin, ApiSettings
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.options import (
@@ -395,7 +394,7 @@ def debug_request(params: dict, run_id: str) -> DebugRequest:
 
 
 def main() -> None:
-    run_module(SPEC.merge(login_argument_spec()).merge(progress_argument_spec()), body, (KUBERNETES, CRYPTOGRAPHY))
+    run_module(SPEC.merge(login_argument_spec()).merge(progress_argument_spec()), body, (KUBERNETES,))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import certs as certificates
+import debugging as looks
 import hiredis
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -287,6 +288,11 @@ def rotation(bench: Bench) -> None:
     _in_lab(bench, certificates.measure_rotation)
 
 
+def debugging(bench: Bench) -> None:
+    """Looks at pods, in a lab."""
+    _in_lab(bench, looks.measure)
+
+
 def _in_lab(bench: Bench, measure: Callable[[Callable[..., None], Lab, Path], None]) -> None:
     """Measure in a lab; with LAB_REUSE=1 in the one that is up."""
     lab: Lab = CheckoutLab()
@@ -354,7 +360,7 @@ def playbook(bench: Bench) -> None:
     bench.note("the whole playbook with nothing to do", median(once, 5), "s", "below 4")
 
 
-_ALL = (speed, latency, memory, restore, cluster, pods, certs, rotation, playbook, ten_millions)
+_ALL = (speed, latency, memory, restore, cluster, pods, certs, rotation, debugging, playbook, ten_millions)
 PARTS = {part.__name__: part for part in _ALL}
 
 

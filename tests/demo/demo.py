@@ -38,7 +38,7 @@ from lab.place import NAMESPACE, LabError  # noqa: E402
 from support import dataset  # noqa: E402
 from support.lab import CheckoutLab  # noqa: E402
 from support.pods import PodServer, platform_redis, wait_for_primary  # noqa: E402
-from support.processes import die_with_parent  # noqa: E402
+from support.processes import die_with_parent, wait_until  # noqa: E402
 from tools.servers_install import ServerMissing, any_server, find_servers  # noqa: E402
 
 HOME = ROOT / ".cache" / "demo"
@@ -204,46 +204,54 @@ class Demo:
     backup: Path = Path()
 
     def playbook(self, name: str, *arguments: str) -> Recap:
-        """Run one of the shipped playbooks by its full name, in front of the reader's eyes."""
-        shown = os.path.relpath(self.variables)
-        command = ["ansible-playbook", f"market_intel.runbooks.{name}", "-e", f"@{shown}", *arguments]
-        self.screen.command(shlex.join(command))
-        program = Path(sys.executable).with_name("ansible-playbook")
-        lines = self.run([str(program), *command[1:]])
-        recap = next((line for line in reversed(lines) if "unreachable=" in line), "")
-        counts = dict(re.findall(r"(\w+)=(\d+)", re.sub(r"\x1b\[[0-9;]*m", "", recap)))
-        if not counts:
-            raise Broken(f"The playbook {name} ended without a recap; its output above says why.")
-        return Recap(int(counts["changed"]), int(counts["failed"]) + int(counts["unreachable"]))
+        return run_playbook(self.screen, self.variables, name, *arguments)
 
     def run(self, command: Sequence[str]) -> list[str]:
-        """Run a command, show each line of its output as it comes, and return the lines."""
-        colours = {"ANSIBLE_FORCE_COLOR": "1"} if self.screen.colours else {"ANSIBLE_NOCOLOR": "1"}
-        lines = []
-        process = subprocess.Popen(
-            command,
-            env=os.environ | colours,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            preexec_fn=die_with_parent(),
-        )
-        watchdog = threading.Timer(RUN_SECONDS, process.kill)
-        watchdog.start()
-        try:
-            assert process.stdout
-            for line in process.stdout:
-                lines.append(line.rstrip())
-                self.screen.output(lines[-1])
-            code = process.wait()
-        finally:
-            watchdog.cancel()
-            process.kill()
-        if code:
-            raise Broken(f"The command {Path(command[0]).name} ended with {code}; its output above says why.")
-        return lines
+        return run_shown(self.screen, command)
+
+
+def run_playbook(screen: Screen, variables: Path, name: str, *arguments: str) -> Recap:
+    """Run one of the shipped playbooks by its full name, in front of the reader's eyes."""
+    shown = os.path.relpath(variables)
+    command = ["ansible-playbook", f"market_intel.runbooks.{name}", "-e", f"@{shown}", *arguments]
+    screen.command(shlex.join(command))
+    program = Path(sys.executable).with_name("ansible-playbook")
+    lines = run_shown(screen, [str(program), *command[1:]])
+    recap = next((line for line in reversed(lines) if "unreachable=" in line), "")
+    counts = dict(re.findall(r"(\w+)=(\d+)", re.sub(r"\x1b\[[0-9;]*m", "", recap)))
+    if not counts:
+        raise Broken(f"The playbook {name} ended without a recap; its output above says why.")
+    return Recap(int(counts["changed"]), int(counts["failed"]) + int(counts["unreachable"]))
+
+
+def run_shown(screen: Screen, command: Sequence[str]) -> list[str]:
+    """Run a command, show each line of its output as it comes, and return the lines."""
+    colours = {"ANSIBLE_FORCE_COLOR": "1"} if screen.colours else {"ANSIBLE_NOCOLOR": "1"}
+    lines = []
+    process = subprocess.Popen(
+        command,
+        env=os.environ | colours,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        preexec_fn=die_with_parent(),
+    )
+    watchdog = threading.Timer(RUN_SECONDS, process.kill)
+    watchdog.start()
+    try:
+        assert process.stdout
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            screen.output(lines[-1])
+        code = process.wait()
+    finally:
+        watchdog.cancel()
+        process.kill()
+    if code:
+        raise Broken(f"The command {Path(command[0]).name} ended with {code}; its output above says why.")
+    return lines
 
 
 @dataclass(frozen=True)
@@ -452,6 +460,42 @@ def undo_in_a_pod(demo: Demo) -> None:
 LAB_CHAPTERS: tuple[Callable[[Demo], None], ...] = (in_a_pod, undo_in_a_pod)
 
 
+def broken_service(screen: Screen, lab: CheckoutLab) -> None:
+    screen.chapter(
+        "Something is wrong with core-engine",
+        "It gets an argument that it does not know, as a bad release would give it. The runbook chooses the least "
+        "healthy pod and says what is wrong, from what the API server knows and from inside.",
+    )
+    there = ("-n", NAMESPACE)
+    wrong = [{"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "-no-such-option"}]
+    lab.run("kubectl", "patch", "deployment", "core-engine", *there, "--type=json", "-p", json.dumps(wrong))
+    try:
+        wait_until(lambda: _crashed(lab), 120, "the crash of core-engine", 1.0)
+        values = {
+            "debug_pod_kubeconfig": str(lab.state / "kubeconfig"),
+            "debug_pod_targets": ["deployment/core-engine"],
+            "debug_pod_image": "localhost/debug:1",
+            "debug_pod_reports_dir": str(HOME / "reports"),
+        }
+        variables = HOME / "demo-debug.json"
+        variables.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        recap = run_playbook(screen, variables, "debug_pod")
+    finally:
+        lab.run("kubectl", "rollout", "undo", "deployment/core-engine", *there)
+        lab.run("kubectl", "rollout", "status", "deployment/core-engine", *there, "--timeout=90s")
+    report = json.loads((HOME / "reports" / "latest-debug_pod" / "localhost.json").read_text())
+    first = report["details"]["findings"][0]
+    if recap.failed or "exit code" not in first["what"]:
+        raise Broken(f"The runbook says {first['what']!r}, expected was the crash.")
+    screen.proven(f"found: {first['what']}")
+    screen.say(f"the report to look at   file://{HOME / 'reports' / 'latest-debug_pod' / 'localhost.html'}")
+
+
+def _crashed(lab: CheckoutLab) -> bool:
+    pods = lab.get("pods", "-n", NAMESPACE, "-l", "app=core-engine")["items"]
+    return any(each["restartCount"] for pod in pods for each in pod["status"].get("containerStatuses") or [])
+
+
 def epilogue(demo: Demo, seconds: float) -> None:
     page, where = demo.report.with_suffix(".html"), os.path.relpath(HOME)
     demo.screen.heading(
@@ -558,6 +602,7 @@ class LabSide:
             demo = Demo(server, server.client(), self._screen, variables)
             for chapter in LAB_CHAPTERS:
                 chapter(demo)
+        broken_service(self._screen, self._lab)
 
     def _show_the_build(self) -> None:
         assert self._build

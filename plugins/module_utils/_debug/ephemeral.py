@@ -194,7 +194,7 @@ def _follow(visit: Visit, name: str) -> str:
         return ("ended", "") if pod["status"].get("phase") in _ENDED else None
 
     capture = request.collection.capture.seconds if request.collection.capture else 0
-    found = wait_until(look, request.timeout + capture, interval=0.15, max_interval=0.5, before_sleep=visit.check)
+    found = wait_until(look, request.timeout + capture, interval=0.15, max_interval=0.3, before_sleep=visit.check)
     outcome, words = found or ("late", "")
     if outcome == "wrong":
         if words.startswith(_WRONG_IMAGE):

@@ -259,7 +259,7 @@ def _follow(visit: Visit, name: str, where: str) -> None:
 
     capture = request.collection.capture.seconds if request.collection.capture else 0
     try:
-        found = wait_until(look, request.timeout + capture, interval=0.2, max_interval=0.5, before_sleep=visit.check)
+        found = wait_until(look, request.timeout + capture, interval=0.2, max_interval=0.3, before_sleep=visit.check)
         outcome, pod, words = found or ("late", "", "")
         if outcome == "live":
             session.state = "live"

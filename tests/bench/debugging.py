@@ -1,0 +1,110 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long a look at a pod takes: the report, and the look from inside against kubectl debug and kubectl logs."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from support.ansible import Result, run_module, run_playbook
+from support.audit import kubernetes_requests
+from support.lab import Lab
+from support.patients import DEBUG, container, pod
+from support.pods import Namespace
+from support.processes import wait_until
+
+ROUNDS = 3
+TARGETS = 10
+# What the collector does, as somebody would type it.
+_BY_HAND = """
+ip -s addr; ip route show table all; ip rule; ss -tanp; ss -uanp; ss -s; cat /etc/resolv.conf /etc/hosts
+dig +search kubernetes.default.svc A
+ps -ww -eo pid,ppid,user:20,stat,nlwp,rss,etimes,args
+cat /proc/1/status /proc/1/limits; ls -l /proc/1/fd; cat /proc/1/mounts; df -Pk /proc/1/root
+head -n 5 /proc/meminfo; cat /proc/loadavg
+"""
+
+
+def measure(note: Callable[..., None], lab: Lab, folder: Path) -> None:
+    """Measure in a lab; `note` takes name, value, unit and goal."""
+    with Namespace(lab) as place:
+        names = [f"web-{number}" for number in range(TARGETS)]
+        place.apply({"apiVersion": "v1", "kind": "List", "items": [pod(name, container()) for name in names]})
+        place.wait_for(*names)
+        given = {
+            "debug_pod_kubeconfig": str(lab.state / "kubeconfig"),
+            "debug_pod_namespace": place.name,
+            "debug_pod_image": DEBUG,
+            "debug_pod_reports_dir": str(folder / "debug"),
+            "debug_pod_reuse_age": 0,
+        }
+        options = {"kubeconfig": given["debug_pod_kubeconfig"], "namespace": place.name}
+        reports, modules, all_modules, ours, theirs, empty = [], [], [], [], [], []
+        for number in range(ROUNDS):
+            target = names[number]
+            reports.append(
+                _timed(lambda t=target: _play({**given, "debug_pod_targets": t, "debug_pod_mode": "report"}))
+            )  # type: ignore[misc]
+            modules.append(_timed(lambda t=target: run_module("pod_diagnosis_info", {**options, "targets": [t]})))  # type: ignore[misc]
+            all_modules.append(_timed(lambda: run_module("pod_diagnosis_info", {**options, "targets": names})))
+            ours.append(_timed(lambda t=target: _play({**given, "debug_pod_targets": t})))  # type: ignore[misc]
+            theirs.append(_timed(lambda n=number: _by_hand(lab, place.name, names[n + ROUNDS], f"by-hand-{n}")))  # type: ignore[misc]
+            empty.append(_timed(lambda: _empty(folder)))
+        result = run_module("pod_diagnosis_info", {**options, "targets": names[:1]})
+        requests = kubernetes_requests(lab.state / "audit" / "kubernetes.log", result["run_id"])
+    nothing = statistics.median(empty)
+    note("debug_pod_mode=report, the whole playbook", statistics.median(reports), "s", "below 4")
+    note("a playbook with one debug task", nothing, "s", "0.6 where goals were set")
+    note("pod_diagnosis_info, one pod", statistics.median(modules), "s")
+    note(f"pod_diagnosis_info, {TARGETS} pods", statistics.median(all_modules), "s")
+    note("requests for one pod with one container", len(requests), "", "at most 27")
+    note("debug_pod with a look from inside, the whole playbook", statistics.median(ours), "s")
+    note("kubectl debug and kubectl logs with the same commands", statistics.median(theirs), "s")
+    more = statistics.median(one - other for one, other in zip(ours, theirs, strict=True))
+    note("what the playbook takes more", more, "s", "at most 3")
+
+
+def _by_hand(lab: Lab, namespace: str, name: str, debugger: str) -> None:
+    there = ("-n", namespace)
+    command = (
+        "debug",
+        name,
+        *there,
+        f"--image={DEBUG}",
+        "--target=main",
+        "--profile=netadmin",
+        f"--container={debugger}",
+    )
+    lab.run("kubectl", *command, "--", "sh", "-c", _BY_HAND)
+
+    def ended() -> bool:
+        statuses = lab.get("pod", name, *there)["status"].get("ephemeralContainerStatuses") or []
+        return any("terminated" in each["state"] for each in statuses if each["name"] == debugger)
+
+    wait_until(ended, 60, "the debug container", 0.2)
+    assert lab.run("kubectl", "logs", name, *there, "-c", debugger)
+
+
+def _timed(work: Callable[[], Any]) -> float:
+    started = time.monotonic()
+    work()
+    return time.monotonic() - started
+
+
+def _play(variables: dict[str, Any]) -> None:
+    _succeeds(run_playbook("debug_pod", variables))
+
+
+def _empty(folder: Path) -> None:
+    path = folder / "empty.yml"
+    path.write_text("- {hosts: localhost, gather_facts: false, tasks: [{ansible.builtin.debug: }]}\n")
+    _succeeds(run_playbook(path))
+
+
+def _succeeds(result: Result) -> None:
+    assert result.rc == 0, result.output
