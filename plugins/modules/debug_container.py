@@ -246,7 +246,7 @@ sessions:
       elements: str
       sample: []
 found:
-  description: What there is of ours; RV(found[].outcome) says what became of it.
+  description: What there is of ours, and what became of each.
   returned: O(state=absent)
   type: list
   elements: dict

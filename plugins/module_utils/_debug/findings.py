@@ -49,7 +49,11 @@ _DNS_WORDS = re.compile(
     r"server misbehaving|EAI_AGAIN|getaddrinfo|nodename nor servname|lookup \S+ on \S+: ",
     re.IGNORECASE,
 )
-_ERROR_WORDS = re.compile(r"\b(?:error|fatal|panic|exception|traceback|refused|denied|cannot|failed)\b", re.IGNORECASE)
+_ERROR_WORDS = re.compile(
+    r"\b(?:error|fatal|panic|exception|traceback|refused|denied|cannot|failed|unknown|invalid|no such|"
+    r"not (?:defined|found))\b",
+    re.IGNORECASE,
+)
 _CERTIFICATE_DAYS = 14
 
 

@@ -44,7 +44,7 @@ def debug_report(
     report["actions"] = [_action(each) for each in diagnoses if each.session.get("name")]
     report["proofs"] = [
         {
-            "claim": f"{each.pod or each.asked} has no critical finding",
+            "claim": f"{each.pod or each.asked} is in order",
             "result": "failed" if each.severity == "critical" else "proven",
             "evidence": each.findings[0]["what"],
         }
