@@ -19,6 +19,7 @@ from support.lab import Lab
 from support.patients import STAY, TIGHT, container, expired_pair, pod
 from support.pods import Namespace
 from support.processes import wait_until
+from support.report import assert_valid
 
 from . import loss
 
@@ -296,6 +297,45 @@ def test_bad_input_gets_one_sentence(options: dict[str, Any], words: str, namesp
     refused = diagnose(namespace, "healthy", **options)
     assert refused.get("failed") and words in refused["msg"]
     assert loss.not_one_sentence(refused) == ""
+
+
+def test_a_static_pod_is_said_to_be_one_and_only_reported(lab: Lab) -> None:
+    manifest = lab.state / "static-pods" / "lonely.json"
+    with Namespace(lab) as place:
+        manifest.write_text(
+            json.dumps(pod("lonely", hostNetwork=True) | {"metadata": {"name": "lonely", "namespace": place.name}})
+        )
+        try:
+            wait_until(lambda: lab.get("pods", "-n", place.name)["items"] != [], 60, "the static pod", 0.5)
+            place.wait_for("lonely-lab")
+            found = diagnose(place, "lonely-lab")["diagnoses"][0]
+            arguments = {"namespace": place.name, "targets": ["lonely-lab"], "image": "localhost/debug:1"}
+            inside = run_module("debug_container", {"kubeconfig": str(lab.state / "kubeconfig"), **arguments})
+        finally:
+            manifest.unlink()
+            wait_until(lambda: lab.get("pods", "-n", place.name)["items"] == [], 60, "its end", 0.5)
+    assert [each["kind"] for each in found["findings"]] == ["healthy", "static_pod"]
+    assert inside["sessions"][0]["mode"] == "report"
+    assert "it is a static pod" in inside["sessions"][0]["degraded"][0]
+
+
+def test_several_targets_share_a_report(namespace: Namespace, tmp_path: Path) -> None:
+    variables = {
+        "debug_pod_kubeconfig": str(namespace.lab.state / "kubeconfig"),
+        "debug_pod_namespace": namespace.name,
+        "debug_pod_targets": "crashing; unready",
+        "debug_pod_mode": "report",
+        "debug_pod_reports_dir": str(tmp_path / "reports"),
+    }
+    run = run_playbook("debug_pod", variables, cwd=tmp_path)
+    assert (run.rc, run.changed) == (0, 0), run.output
+    report = json.loads(next((tmp_path / "reports").glob("*/localhost.json")).read_text())
+    assert_valid(report)
+    assert {name: part["findings"][0]["severity"] for name, part in report["details"].items()} == {
+        "crashing": "critical",
+        "unready": "critical",
+    }
+    assert run.custom_stats["_run"]["debug_pod"]["localhost"]["severity"] == "critical"
 
 
 def test_one_wrong_target_does_not_stop_the_others(namespace: Namespace) -> None:

@@ -722,6 +722,10 @@ def _resources(facts: Facts, sections: inside.Sections) -> Iterator[Finding]:
         )
 
 
+def _digests(pod: Object) -> set[tuple[str, str]]:
+    return {(each["name"], each["imageID"]) for each in container_statuses(pod) if each.get("imageID")}
+
+
 def _kind_of_pod(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
     if "kubernetes.io/config.mirror" in (facts.pod["metadata"].get("annotations") or {}):
         yield Finding(
@@ -730,6 +734,15 @@ def _kind_of_pod(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
             "it is a static pod: the kubelet of its node runs it from a file, and deleting it here changes nothing",
             f"node {facts.pod['spec'].get('nodeName')}",
             "change it in the folder of static pods on its node",
+        )
+    drifted = [each["metadata"]["name"] for each in facts.siblings or [] if _digests(each) - _digests(facts.pod)]
+    if drifted and _digests(facts.pod):
+        yield Finding(
+            "image_drift",
+            WARNING,
+            f"{len(drifted)} of its {len(facts.siblings or [])} siblings run another image",
+            ", ".join(sorted(drifted)[:5]),
+            "wait for the end of a rollout, or pin the image by its digest",
         )
     if facts.siblings:
         bad = [each["metadata"]["name"] for each in facts.siblings if not is_ready(each)]
