@@ -24,11 +24,11 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)
-        prefix = str(self._task.args.get("prefix") or "")
-        if not prefix:
-            raise AnsibleActionFail("prefix is missing; give what the names of the variables begin with.")
+        prefixes = tuple(self._task.args.get("prefixes") or ())
+        if not prefixes:
+            raise AnsibleActionFail("prefixes is missing; give what the names of the variables begin with.")
         for name, value in sorted(load_extra_vars(DataLoader()).items()):
-            if name.startswith(prefix) and _has_template(value):
+            if name.startswith(prefixes) and _has_template(value):
                 raise AnsibleActionFail(
                     f"The extra variable {name} holds a template; allowed is plain text, since it may come from an "
                     "alert: put templates into the inventory."
@@ -40,7 +40,9 @@ class ActionModule(ActionBase):
 def _has_template(value: t.Any) -> bool:
     if isinstance(value, str):
         # A value that is marked unsafe is never evaluated.
-        return any(each in value for each in _OPENINGS) and not getattr(value, "__UNSAFE__", False)
+        # The header gives a template openings of its own.
+        marked = value.startswith("#jinja2:") or any(each in value for each in _OPENINGS)
+        return marked and not getattr(value, "__UNSAFE__", False)
     if isinstance(value, dict):
         return any(_has_template(each) for pair in value.items() for each in pair)
     return isinstance(value, (list, tuple)) and any(_has_template(each) for each in value)

@@ -130,7 +130,7 @@ def body(module: AnsibleModule) -> dict[str, t.Any]:
         if not params["run_id"]:
             raise InvalidInput("run_id is empty; name the run to undo, as the report of a rotation does.")
         entries = read_catalogue(params["certificates"])
-        with certificate_run(params, check_mode=module.check_mode) as (context, run):
+        with certificate_run(params, check_mode=module.check_mode, reads=True) as (context, run):
             result = roll_back(context, entries, run.check, run.progress, what_can_be=params["what_can_be"])
     except RunbookError as exc:
         exc.result["report"] = rollback_report(params, started, module.check_mode, exc.result, exc)

@@ -245,6 +245,11 @@ sessions:
       type: list
       elements: str
       sample: []
+report:
+  description: The fields for O(market_intel.runbooks.runbook_report#module:report).
+  returned: on failure with O(state=present)
+  type: dict
+  sample: {runbook: debug_pod, state: refused}
 found:
   description: What there is of ours, and what became of each.
   returned: O(state=absent)
@@ -280,6 +285,7 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.optio
     read_seconds,
     read_targets,
 )
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.report import debug_report
 from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.session import (
     MODES,
     DebugRequest,
@@ -361,6 +367,9 @@ def body(module: AnsibleModule) -> dict:
         sessions = visit_all(login, request, targets, utc_now(), stop.check, dry_run=module.check_mode)
     except RunbookError as exc:
         exc.result["run_id"] = run_id
+        if params["state"] == "present":
+            asked = {name: params[name] for name in ("namespace", "targets", "mode")}
+            exc.result["report"] = debug_report(run_id, asked, failure=exc, check_mode=module.check_mode)
         raise
     return {
         "changed": any(each.changed for each in sessions),

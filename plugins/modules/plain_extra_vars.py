@@ -10,8 +10,9 @@ module: plain_extra_vars
 short_description: Refuse templates in extra variables before anything evaluates them
 version_added: 1.0.0
 description:
-  - Fails if an extra variable whose name begins with O(prefix) holds a template. Extra variables may come from the
-    labels of an alert, and Ansible evaluates templates in them, even while it validates the arguments of a role.
+  - Fails if an extra variable whose name begins with one of O(prefixes) holds a template. Extra variables may come
+    from the labels of an alert, and Ansible evaluates templates in them, even while it validates the arguments of a
+    role.
   - To be the first task of a play, before a role is included. It never evaluates a variable itself.
 author:
   - Market Intel Brain (@market-intel-brain)
@@ -19,16 +20,17 @@ extends_documentation_fragment:
   - market_intel.runbooks._attributes
   - market_intel.runbooks._attributes.info_module
 options:
-  prefix:
+  prefixes:
     description: What the names of the variables begin with.
-    type: str
+    type: list
+    elements: str
     required: true
 """
 
 EXAMPLES = r"""
 - name: Take no templates from alerts
   market_intel.runbooks.plain_extra_vars:
-    prefix: debug_pod_
+    prefixes: [debug_pod_, runbooks_]
 """
 
 RETURN = r"""

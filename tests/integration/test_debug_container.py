@@ -194,6 +194,12 @@ def test_what_the_kubelet_cannot_start_goes_one_rung_down(namespace: Namespace) 
     assert found["mode"] == "report"
     assert "the image localhost/absent:1 cannot be had" in found["degraded"][0]
     assert len(entries(namespace, "spare")) == 1
+    # It would only add another one that waits.
+    again = session(namespace, "spare", image="localhost/absent:1", timeout=30)
+    assert "waits for the same image already" in again["degraded"][0]
+    assert len(entries(namespace, "spare")) == 1
+    rows = [each for each in clean(namespace, namespaces=[namespace.name])["found"] if each["target"] == "spare"]
+    assert [(each["state"], each["outcome"]) for each in rows] == [("waiting", "stays")]
 
 
 def test_a_young_collection_is_used_again_and_a_second_run_changes_nothing(
@@ -232,6 +238,26 @@ def test_a_shell_stays_until_its_time_is_over_though_the_bastion_is_dead(namespa
     # The containers that it looked at go on.
     statuses = namespace.lab.get("pod", "cache", "-n", namespace.name)["status"]["containerStatuses"]
     assert [each["restartCount"] for each in statuses] == [0, 0]
+
+
+def test_a_shell_beside_a_container_that_does_not_run_ends_too(namespace: Namespace) -> None:
+    # It is the first process of a namespace of its own, which the kernel lets nobody inside kill.
+    namespace.apply(pod("failing", container("exit 1")))
+    wait_until(
+        lambda: "waiting" in _state(namespace, "failing"),
+        60,
+        "the first failure",
+        0.5,
+    )
+    found = session(namespace, "failing", interactive=True, ttl=8)
+    assert (found["state"], found["beside"]) == ("live", False)
+    assert found["name"] in running(namespace)
+    wait_until(lambda: found["name"] not in running(namespace), 68, "its end", 1.0)
+
+
+def _state(place: Namespace, name: str) -> dict[str, Any]:
+    statuses = place.lab.get("pod", name, "-n", place.name)["status"].get("containerStatuses") or [{"state": {}}]
+    return dict(statuses[0]["state"])
 
 
 def test_a_live_shell_is_used_again_and_its_line_leads_there(namespace: Namespace, lab: Lab) -> None:

@@ -95,7 +95,7 @@ def test_where_to_clean_up_may_be_text(tmp_path: Path) -> None:
         ({"mode": "everything"}, "everything"),
         ({"ttl": "soon"}, "soon"),
         ({"targets": ""}, "targets is empty"),
-        ({"targets": "x; $(reboot)"}, "The target '$(reboot)' is none"),
+        ({"targets": "x; $(reboot)"}, "'$(reboot)' is not a valid target"),
         ({"capture": '{"seconds": 9999}'}, "capture.seconds is 9999"),
         ({"kubeconfig": "nowhere", "host": ""}, "/nowhere cannot be read"),
         ({"run_id": "mine"}, "The run id 'mine' is not valid"),

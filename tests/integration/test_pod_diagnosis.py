@@ -259,13 +259,17 @@ def test_what_is_no_target_is_refused(target: str, namespace: Namespace, tmp_pat
     Path("/tmp/pwned").unlink(missing_ok=True)
     refused = diagnose(namespace, target)
     assert refused.get("failed") and loss.not_one_sentence(refused) == ""
-    assert "none; allowed is the name of a pod" in refused["msg"]
+    assert "is not a valid target; allowed is the name of a pod" in refused["msg"]
     assert not Path("/tmp/pwned").exists()
 
 
 def test_a_template_in_an_extra_variable_is_never_evaluated(namespace: Namespace, tmp_path: Path) -> None:
     canary = tmp_path / "pwned"
+    header = (
+        "#jinja2:variable_start_string:'[[',variable_end_string:']]'\n[[ lookup('ansible.builtin.pipe', 'touch %s') ]]"
+    )
     for template in (
+        header,
         "{{ lookup('ansible.builtin.pipe', 'touch %s') }}",
         "{%% if lookup('ansible.builtin.pipe', 'touch %s') %%}{%% endif %%}",
     ):

@@ -16,16 +16,17 @@ from .._k8s.client import ApiLogin, ApiRefused, Object
 from .._k8s.execute import execute
 from .._wait import wait_until
 from .collector import EXPIRES, SESSION
-from .ephemeral import entries, is_over, variable
+from .ephemeral import entries, is_over, run_of, variable
 from .jobs import EXPIRES_AT, MANAGED_BY, OURS, RUN, TARGET, TARGET_UID, delete_job
 from .moments import moment, span
 
 _END_SECONDS = 10.0
-LIVE, EXPIRED, ORPHANED, ENDED = "live", "expired", "orphaned", "ended"
+LIVE, EXPIRED, ORPHANED, ENDED, WAITING = "live", "expired", "orphaned", "ended", "waiting"
 
 # Its processes know whose they are; those of the container that is looked at do not.
 _END = rf"""
 for p in /proc/[0-9]*; do
+  [ "$p" != "/proc/$$" ] || continue
   tr '\0' '\n' <"$p/environ" 2>/dev/null | grep -q "^{SESSION}=$1$" && kill -KILL "${{p#/proc/}}" 2>/dev/null
 done
 exit 0
@@ -34,7 +35,7 @@ exit 0
 
 @dataclass(frozen=True)
 class Leftover:
-    """Something of ours; ``state`` is live, expired, orphaned (its pod is gone) or ended."""
+    """Something of ours; ``state`` is live, expired, orphaned (its pod is gone), ended or waiting."""
 
     kind: str
     namespace: str
@@ -80,16 +81,17 @@ def _in_scope(
 def _of_container(pod: Object, container: Object, status: Object, now: datetime) -> Leftover:
     about = pod["metadata"]
     expires = variable(container, EXPIRES)
-    created = moment(container["name"][:8] and _stamp(container["name"]))
-    state = (
-        ENDED if is_over(status) or pod["status"].get("phase") in ("Succeeded", "Failed") else _by_time(expires, now)
-    )
+    created = moment(_stamp(container["name"]))
+    if is_over(status) or (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        state = ENDED
+    else:
+        state = _by_time(expires, now) if "running" in (status.get("state") or {}) else WAITING
     return Leftover(
         "ephemeral container",
         about["namespace"],
         container["name"],
         about["name"],
-        container["name"].rpartition("-")[0],
+        run_of(container["name"]),
         state,
         expires,
         (now - created).total_seconds() if created else 0.0,
@@ -158,6 +160,8 @@ def _settle(login: ApiLogin, each: Leftover, *, everything: bool, dry_run: bool)
     due = each.state in (EXPIRED, ORPHANED) or (everything and each.state == LIVE)
     if each.kind == "ephemeral container" and each.state == ENDED:
         return each.to_plain("stays", "it has ended; only the deletion of its pod removes the entry")
+    if each.state == WAITING:
+        return each.to_plain("stays", "it has not started; if it ever does, it ends by itself")
     if not due:
         return each.to_plain("stays", f"it is in use until {each.expires_at}, and then ends by itself")
     reason = {EXPIRED: "it has expired", ORPHANED: "its pod is gone"}.get(each.state, "everything was asked for")

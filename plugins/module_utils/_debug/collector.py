@@ -44,6 +44,7 @@ if [ -n "$CONTAINER_ID" ]; then
   q=$(grep -l "$CONTAINER_ID" /proc/[0-9]*/cgroup 2>/dev/null | cut -d/ -f3 | sort -n | head -n 1)
   [ -z "$q" ] || P=$q
 fi
+DIG="dig +search +noall +comments +answer +stats +time=2 +tries=1"
 # From a node, the network of the pod has to be entered.
 N=
 [ -z "$ENTER" ] || N="nsenter -t $P -n"
@@ -62,7 +63,7 @@ case " $COLLECT " in *" network "*)
   n summary 5 ss -s
   t resolver 2 cat /etc/resolv.conf
   t hosts 2 cat /etc/hosts
-  for n in $NAMES; do n "dns:$n" 8 dig +search +noall +comments +answer +stats +time=2 +tries=1 "$n" A; done
+  for n in $NAMES; do n "dns:$n" 8 $DIG "$n" A "$n" AAAA; done
   for o in $OWN_TLS; do
     n "tls:127.0.0.1:$o" 5 openssl s_client -connect "127.0.0.1:$o" -servername "$SERVER_NAME" -showcerts
   done
@@ -95,12 +96,27 @@ wait
 echo done | p end
 """
 
-# ``timeout`` would put the shell into the background of its own terminal; the container ends with its first process.
-_HOLD = r"""
-t=$1; shift
-( sleep "$t"; kill -KILL $$ ) </dev/null >/dev/null 2>&1 &
-exec "$@"
+# Time counts from when it was asked for, also if the image comes late; the node's clock may not make it longer.
+_BOUND = r"""
+n=$((EXPIRES_EPOCH - $(date +%s)))
+[ "$n" -le "$1" ] || n=$1
+[ "$n" -gt 0 ] || exit 0
+shift
 """
+_RUN = (
+    _BOUND
+    + r"""exec timeout -k 5 "$n" sh -c "$1"
+"""
+)
+# ``timeout`` would put the shell into the background of its own terminal. What is killed is not the container's first
+# process, which a kernel protects from its own namespace, but whose end it waits for.
+_HOLD = (
+    _BOUND
+    + r"""
+sh -c '( sleep "$0"; kill -KILL $$ ) </dev/null >/dev/null 2>&1 & exec "$@"' "$n" "$@"
+exit $?
+"""
+)
 
 
 @dataclass(frozen=True)
@@ -145,7 +161,7 @@ class Collection:
         """Return the container's command, which ends by itself after ``ttl`` seconds whoever watches."""
         if self.interactive:
             return ["sh", "-c", _quoted(_HOLD), "hold", str(ttl), "sh"]
-        return ["timeout", "-k", "5", str(ttl), "sh", "-c", _quoted(SCRIPT)]
+        return ["sh", "-c", _quoted(_RUN), "run", str(ttl), _quoted(SCRIPT)]
 
     def variables(self) -> dict[str, str]:
         names = dict.fromkeys(each.host for each in self.dependencies if not _is_address(each.host))

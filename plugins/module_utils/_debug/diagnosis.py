@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 from .._errors import RunbookError
@@ -100,11 +100,11 @@ def _now(login: ApiLogin) -> datetime:
 def judge(facts: Facts, session: Mapping[str, t.Any]) -> Diagnosis:
     """Return the diagnosis of what was read."""
     redactor = Redactor()
-    sections = session.get("sections") or {}
-    findings = find(facts, sections)
+    facts = _redacted(facts, redactor)
+    sections = _of_the_pod(session)
+    findings = find(facts, sections, str(session.get("state", "")))
     if session.get("uid") not in (None, "", facts.pod["metadata"]["uid"]):
-        findings.insert(
-            0,
+        findings.append(
             Finding(
                 "replaced", WARNING, "the pod was replaced while it was looked at", "", "run the same command again"
             ),
@@ -114,7 +114,6 @@ def judge(facts: Facts, session: Mapping[str, t.Any]) -> Diagnosis:
     plain = redactor.plain([each.to_plain() for each in findings])
     missing = inside.missing_tools(sections)
     tools = [f"the image has no tool for {', '.join(missing)}"] if missing else []
-    limits = [f"from inside: {session['limits']}"] if session.get("limits") and sections else []
     redacted = {**session.get("redacted", {})}
     for name, number in redactor.counts.items():
         redacted[name] = redacted.get(name, 0) + number
@@ -126,24 +125,48 @@ def judge(facts: Facts, session: Mapping[str, t.Any]) -> Diagnosis:
         findings=tuple(plain),
         details=details,
         timeline=tuple(timeline),
-        degraded=(*facts.unknown, *session.get("degraded", ()), *limits, *tools),
+        degraded=(*facts.unknown, *session.get("degraded", ()), *tools),
         redacted=redacted,
         session=_session(session),
     )
 
 
+def _redacted(facts: Facts, redactor: Redactor) -> Facts:
+    """Return the facts without secrets, before any text is shortened: half a secret is not recognised any more."""
+    pod = {**facts.pod, "status": redactor.plain(facts.pod.get("status") or {})}
+    events = None
+    if facts.events is not None:
+        events = [{**each, "message": redactor.text(str(each.get("message") or ""))} for each in facts.events]
+    logs = {key: redactor.text(text) for key, text in facts.logs.items()}
+    chosen = Chosen(facts.chosen.asked, pod, facts.chosen.why, facts.chosen.group)
+    return replace(facts, chosen=chosen, events=events, logs=logs)
+
+
+# What is of the collector itself where the processes of the pod are not seen, and of the host on a node.
+_OF_PROCESSES = ("processes", "status", "limits", "files", "cgroup", "mounts", "disk")
+
+
+def _of_the_pod(session: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
+    """Return those of the collected sections that tell of the pod."""
+    sections = session.get("sections") or {}
+    if session.get("mode") == "node":
+        found = " ".join(sections.get("begin", ())).split()[1:] not in ([], ["1"])
+        if not found or session.get("profile") != "privileged":
+            return {}
+        return {name: lines for name, lines in sections.items() if not name.startswith(("dns:", "processes"))}
+    if session.get("mode") == "ephemeral" and not session.get("beside"):
+        return {name: lines for name, lines in sections.items() if name not in _OF_PROCESSES}
+    return sections
+
+
 def _without(target: Target, session: Mapping[str, t.Any], cause: RunbookError) -> Diagnosis:
     """Return what is left to say of a pod that is not there, or not any more."""
     redactor = Redactor()
-    sections = session.get("sections") or {}
-    what = "the pod went away while it was looked at" if session.get("pod") else "the target is not there"
-    finding = Finding(
-        "gone",
-        CRITICAL,
-        what,
-        str(cause),
-        "look who deleted or evicted it (kubectl get events), and run the command for its workload",
-    )
+    sections = _of_the_pod(session)
+    there = bool(session.get("pod"))
+    what = "the pod went away while it was looked at" if there else "there is no such pod"
+    step = "look who deleted or evicted it (kubectl get events), and run the command for its workload"
+    finding = Finding("gone", CRITICAL, what, str(cause), step if there else "correct the name of the target")
     return Diagnosis(
         asked=target.asked,
         pod=session.get("pod", ""),
@@ -152,7 +175,7 @@ def _without(target: Target, session: Mapping[str, t.Any], cause: RunbookError) 
         findings=(finding.to_plain(),),
         details=redactor.plain(_inside(sections, session)),
         timeline=(),
-        degraded=("the report is a part only: the pod is gone", *session.get("degraded", ())),
+        degraded=("the report is a part only: the pod is gone", *session.get("degraded", ())) if there else (what,),
         redacted={**session.get("redacted", {})},
         session=_session(session),
     )
@@ -380,6 +403,15 @@ def _volumes(facts: Facts) -> list[Plain]:
     return rows
 
 
+def _relevant_events(facts: Facts) -> list[Object]:
+    """Return the events without the daily life of the node."""
+    return [
+        each
+        for each in facts.events or []
+        if (each.get("involvedObject") or {}).get("kind") != "Node" or each.get("type") != "Normal"
+    ]
+
+
 def _event_time(event: Object) -> datetime | None:
     series = event.get("series") or {}
     candidates = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
@@ -388,7 +420,7 @@ def _event_time(event: Object) -> datetime | None:
 
 def _events(facts: Facts) -> list[Plain]:
     rows = []
-    dated = [(when, each) for each in facts.events or [] if (when := _event_time(each))]
+    dated = [(when, each) for each in _relevant_events(facts) if (when := _event_time(each))]
     for when, each in sorted(dated, key=lambda pair: pair[0], reverse=True)[:_MOST_ROWS]:
         about = each.get("involvedObject") or {}
         rows.append(
@@ -534,7 +566,7 @@ def _timeline(facts: Facts) -> list[Plain]:
                     severity = "critical" if code else "ok"
                     add(
                         moment(one.get("startedAt")),
-                        f"{each['name']} ran",
+                        f"container {each['name']} ran",
                         severity,
                         words,
                         moment(one.get("finishedAt")),
@@ -542,12 +574,12 @@ def _timeline(facts: Facts) -> list[Plain]:
                 elif kind == "running":
                     add(
                         moment(one.get("startedAt")),
-                        f"{each['name']} runs",
+                        f"container {each['name']} runs",
                         "ok",
                         f"{each.get('restartCount', 0)} restarts",
                         facts.now,
                     )
-    for event in facts.events or []:
+    for event in _relevant_events(facts):
         name = f"{(event.get('involvedObject') or {}).get('kind', '')}: {event.get('reason', '')}"
         add(
             _event_time(event),
@@ -561,11 +593,20 @@ def _timeline(facts: Facts) -> list[Plain]:
 
 def summary_of(diagnosis: Diagnosis) -> list[str]:
     """Return the lines that an operator reads first."""
-    name = diagnosis.pod or diagnosis.asked
+    name, session = diagnosis.pod or diagnosis.asked, diagnosis.session
     first = diagnosis.findings[0]
     lines = [f"{name}: {first['what']}" + (f" ({first['evidence']})" if first["evidence"] else "")]
     lines.append(f"next: {first['next_step']}")
     more = [each["what"] for each in diagnosis.findings[1:] if each["severity"] != INFO]
     if more:
         lines.append("also: " + "; ".join(more[:4]))
+    if session.get("state") == "planned":
+        lines.append(f"would look from inside: {session['mode']}, profile {session['profile']}")
+    elif session.get("state") == "live":
+        lines.append(f"a shell waits in {session['name']} until {session['expires_at']}")
+    elif session.get("reused"):
+        lines.append(f"what was collected by {session['name']} is young enough to be used again")
+    if session.get("capture"):
+        capture = session["capture"]
+        lines.append(f"captured: {capture['packets']:,} packets in {capture['path']}")
     return lines

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 import typing as t
-from datetime import datetime, timedelta, timezone
 
 from .._errors import phrase
 from .._k8s.client import STRATEGIC_PATCH, ApiRefused, Object, Right
@@ -23,7 +22,7 @@ from .moments import moment
 from .security import Profile, profiles
 from .session import EPHEMERAL, NotPossible, PodGone, Visit
 
-NAME = re.compile(rf"{RUN_ID.pattern}-\d+")
+_NAME = re.compile(rf"({RUN_ID.pattern})-\d+-\d+")
 # What another profile may mend, and what it may not: the image is the same.
 _WRONG_RIGHTS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 _WRONG_IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
@@ -33,8 +32,14 @@ _ENDED = ("Succeeded", "Failed")
 def entries(pod: Object) -> list[tuple[Object, Object]]:
     """Return the debug containers of a pod that are ours, each with its status."""
     status = {each["name"]: each for each in (pod.get("status") or {}).get("ephemeralContainerStatuses") or []}
-    ours = [each for each in pod["spec"].get("ephemeralContainers") or [] if NAME.fullmatch(each["name"])]
+    ours = [each for each in pod["spec"].get("ephemeralContainers") or [] if _NAME.fullmatch(each["name"])]
     return [(each, status.get(each["name"], {})) for each in ours]
+
+
+def run_of(name: str) -> str:
+    """Return the id of the run that a debug container is of."""
+    found = _NAME.fullmatch(name)
+    return found[1] if found else ""
 
 
 def variable(container: Object, name: str) -> str:
@@ -51,10 +56,15 @@ def visit(visit: Visit) -> None:
     _refuse_hopeless(pod)
     if not request.force and _reuse(visit):
         return
-    visit.need(Right("patch", "pods/ephemeralcontainers", request.namespace))
-    taken = len(
-        (pod.get("status") or {}).get("ephemeralContainerStatuses") or pod["spec"].get("ephemeralContainers") or []
-    )
+    for container, status in entries(pod):
+        reason = ((status.get("state") or {}).get("waiting") or {}).get("reason", "")
+        if container.get("image") == request.image and reason in _WRONG_IMAGE:
+            raise NotPossible(f"{container['name']} waits for the same image already ({reason}); name another image")
+    rights = [Right("patch", "pods/ephemeralcontainers", request.namespace)]
+    if not request.collection.interactive:
+        rights.append(Right("get", "pods/log", request.namespace))
+    visit.need(*rights)
+    taken = len(pod["spec"].get("ephemeralContainers") or [])
     if taken >= request.max_ephemeral:
         raise NotPossible(
             f"the pod has {taken} debug containers already, which nothing but its deletion removes, and at most "
@@ -75,7 +85,8 @@ def visit(visit: Visit) -> None:
             if exc.status != 404:
                 raise
             raise _gone(visit) from exc
-        session.name, session.changed = container["name"], True
+        session.kind, session.name, session.changed = "debug container", container["name"], True
+        session.beside = "targetContainerName" in container
         session.profile, session.limits = profile.name, profile.limits
         session.expires_at = variable(container, EXPIRES)
         failure = _follow(visit, container["name"])
@@ -99,7 +110,7 @@ def _refuse_hopeless(pod: Object) -> None:
 
 def _container(visit: Visit, profile: Profile, number: int) -> Object:
     request = visit.request
-    name = f"{request.run_id}-{number}"
+    name = f"{request.run_id}-{visit.number}-{number}"
     container: Object = {
         "name": name,
         "image": request.image,
@@ -137,11 +148,14 @@ def _reuse(visit: Visit) -> bool:
             continue
         state = status.get("state") or {}
         finished = moment((state.get("terminated") or {}).get("finishedAt"))
-        young = finished and (_now(visit) - finished).total_seconds() < request.reuse_age
+        ended_well = (state.get("terminated") or {}).get("exitCode") == 0
+        young = ended_well and finished and (visit.now - finished).total_seconds() < request.reuse_age
         if "running" not in state and not (young and not request.collection.interactive):
             continue
         session.mode, session.place, session.reused = EPHEMERAL, request.namespace, True
-        session.name, session.expires_at = container["name"], variable(container, EXPIRES)
+        session.kind, session.name = "debug container", container["name"]
+        session.expires_at = variable(container, EXPIRES)
+        session.beside = "targetContainerName" in container
         session.profile, session.limits = _profile_of(visit, container)
         if visit.dry_run and not finished:
             session.state = "live"
@@ -155,10 +169,6 @@ def _profile_of(visit: Visit, container: Object) -> tuple[str, str]:
     given = {key: value for key, value in container["securityContext"].items() if key != "readOnlyRootFilesystem"}
     ladder = profiles(visit.pod, visit.session.container, privileged=True)
     return next(((each.name, each.limits) for each in ladder if dict(each.context) == given), ("another", ""))
-
-
-def _now(visit: Visit) -> datetime:
-    return datetime.now(timezone.utc) + timedelta(seconds=visit.login.skew)
 
 
 def _gone(visit: Visit) -> PodGone:
@@ -204,7 +214,7 @@ def _follow(visit: Visit, name: str) -> str:
         return words
     if outcome == "live":
         session.state = "live"
-        session.commands = _commands(visit, name)
+        session.commands = visit.shell_lines(request.namespace, visit.chosen.name, name)
         return ""
     if outcome == "late" and interactive:
         raise NotPossible(f"the debug container did not start within {request.timeout:.0f} s")
@@ -228,13 +238,3 @@ def _read(visit: Visit, name: str) -> None:
         elif exc.status not in (400, 404):
             raise
     visit.take_in(text)
-
-
-def _commands(visit: Visit, name: str) -> list[str]:
-    """Return the lines that bring a shell: the first ends the container when it ends, the second does not."""
-    context = visit.login.context
-    where = f"{f'--context {context} ' if context else ''}-n {visit.request.namespace}"
-    return [
-        f"kubectl attach {where} -it {visit.chosen.name} -c {name}",
-        f"kubectl exec {where} -it {visit.chosen.name} -c {name} -- sh",
-    ]

@@ -169,9 +169,11 @@ def _begin_logs(
     path = f"/api/v1/namespaces/{facts.namespace}/pods/{facts.chosen.name}/log"
 
     def read(container: str, previous: bool) -> str:
-        query = {"container": container, "tailLines": str(tail_lines), "limitBytes": str(_LOG_BYTES)}
+        query = {"container": container, "tailLines": str(tail_lines)}
         try:
-            return login.text("read its logs", path, **query, **({"previous": "true"} if previous else {}))
+            text = login.text("read its logs", path, **query, **({"previous": "true"} if previous else {}))
+            # The API server would cut the newest lines.
+            return text[-_LOG_BYTES:]
         except ApiRefused as exc:
             if exc.status in _NO_LOG:
                 return ""

@@ -54,6 +54,15 @@ _ERROR_WORDS = re.compile(
     r"not (?:defined|found))\b",
     re.IGNORECASE,
 )
+# Of the kubelet, and of the node problem detector; others are good if they are true.
+_BAD_CONDITIONS = (
+    "MemoryPressure",
+    "DiskPressure",
+    "PIDPressure",
+    "NetworkUnavailable",
+    "KernelDeadlock",
+    "ReadonlyFilesystem",
+)
 _CERTIFICATE_DAYS = 14
 
 
@@ -80,26 +89,51 @@ class Finding:
 Rule = Callable[[Facts, inside.Sections], Iterator[Finding]]
 
 
-def find(facts: Facts, sections: inside.Sections) -> list[Finding]:
-    """Return what is wrong, by severity and then by the order of causes; never an empty list."""
+def find(facts: Facts, sections: inside.Sections, tried: str = "") -> list[Finding]:
+    """Return what is wrong, by severity and then by the order of causes; never an empty list.
+
+    ``tried`` is the state of the look from inside, if there was one.
+    """
     found = [finding for rule in _RULES for finding in rule(facts, sections)]
     found.sort(key=lambda each: SEVERITIES.index(each.severity))
     if not any(each.severity != INFO for each in found):
-        found.insert(0, _nothing(facts, sections))
+        found.insert(0, _nothing(facts, sections, tried))
     return found
 
 
-def _nothing(facts: Facts, sections: inside.Sections) -> Finding:
+_AFTER = {
+    "": "look from inside (debug_pod_mode=auto)",
+    "planned": "run it without --check to look from inside",
+    "live": "open the shell by one of the lines below",
+    "none": "mend what kept it from being looked at from inside, which is named under Degraded",
+}
+
+
+def _nothing(facts: Facts, sections: inside.Sections, tried: str) -> Finding:
     looked = "the API server and from inside" if sections else "the API server"
-    words = f"nothing suspicious is seen by {looked}"
     parts = len(facts.unknown)
     unknown = f"; {'one part' if parts == 1 else f'{parts} parts'} could not be read" if parts else ""
+    phase = facts.pod["status"].get("phase")
+    evidence = f"phase {phase}, {'ready' if is_ready(facts.pod) else 'not ready'}"
+    step = "look at what calls it, and at what it calls" if sections else _AFTER.get(tried, _AFTER[""])
+    if is_ready(facts.pod) or phase == "Succeeded":
+        return Finding("healthy", INFO, f"nothing suspicious is seen by {looked}{unknown}", evidence, step)
+    waiting = [
+        f"{name} waits: {_waiting(status)['reason']}"
+        for name, status, _i in _states(facts)
+        if _waiting(status).get("reason")
+    ]
+    conditions = [
+        f"{each['type']}: {each.get('message') or each.get('reason') or 'False'}"
+        for each in facts.pod["status"].get("conditions") or []
+        if each["status"] == "False"
+    ]
     return Finding(
-        "healthy",
-        INFO,
-        f"{words}{unknown}",
-        f"phase {facts.pod['status'].get('phase')}, {'ready' if is_ready(facts.pod) else 'not ready'}",
-        "look at what calls it, and at what it calls" if sections else "look from inside (debug_pod_mode=ephemeral)",
+        "not_ready",
+        WARNING,
+        f"the pod is not ready, and no rule knows why{unknown}",
+        _short("; ".join([evidence, *waiting, *conditions])),
+        "read its events and conditions below, and look again in a minute if it was just made",
     )
 
 
@@ -110,7 +144,9 @@ def exit_words(code: int) -> str:
 
 def _states(facts: Facts) -> Iterator[tuple[str, Object, bool]]:
     """Yield each container's name and status, and whether it is an init container."""
-    init = {each["name"] for each in facts.pod["spec"].get("initContainers") or []}
+    all_init = facts.pod["spec"].get("initContainers") or []
+    # One that is always restarted is a sidecar, and runs beside the others.
+    init = {each["name"] for each in all_init if each.get("restartPolicy") != "Always"}
     for each in container_statuses(facts.pod):
         yield each["name"], each, each["name"] in init
 
@@ -242,7 +278,8 @@ def _config(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
                 "correct what the message names: a Secret, a ConfigMap, a key in it, or the security context",
             )
         ended = _last_end(status)
-        if waiting.get("reason") in _RUN or (ended.get("reason") in _RUN):
+        running = "running" in (status.get("state") or {})
+        if waiting.get("reason") in _RUN or (ended.get("reason") in _RUN and not running):
             yield Finding(
                 "container_start",
                 CRITICAL,
@@ -250,6 +287,15 @@ def _config(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
                 _short(waiting.get("message") or ended.get("message") or waiting.get("reason") or ""),
                 "correct its command or the image: what is to run is not there, or may not be run",
             )
+    sandbox = _events(facts, "FailedCreatePodSandBox")
+    if sandbox and (facts.pod.get("status") or {}).get("phase") == "Pending":
+        yield Finding(
+            "sandbox",
+            CRITICAL,
+            "the node cannot make the pod's network or sandbox",
+            _said(sandbox),
+            "look at the node's container runtime and network plugin",
+        )
     mounts = _events(facts, "FailedMount", "FailedAttachVolume")
     if mounts and (facts.pod.get("status") or {}).get("phase") == "Pending":
         yield Finding(
@@ -285,9 +331,12 @@ def _oom(facts: Facts, sections: inside.Sections) -> Iterator[Finding]:
             continue
         limit = ((_spec(facts, name).get("resources") or {}).get("limits") or {}).get("memory")
         finished = moment(end.get("finishedAt"))
+        over = (
+            "running" in (status.get("state") or {}) and finished and (facts.now - finished).total_seconds() > _RECENT
+        )
         yield Finding(
             "oom_killed",
-            CRITICAL,
+            WARNING if over else CRITICAL,
             f"container {name} was killed because it wanted more memory than it may have",
             f"OOMKilled {ago(finished, facts.now) if finished else ''}, exit code {end.get('exitCode')}, "
             f"{status.get('restartCount', 0)} restarts, limit {limit or 'that of its node'}",
@@ -306,7 +355,7 @@ def _oom(facts: Facts, sections: inside.Sections) -> Iterator[Finding]:
 
 def _init(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
     for name, status, is_init in _states(facts):
-        if not is_init or _spec(facts, name).get("restartPolicy") == "Always":
+        if not is_init:
             continue
         state = status.get("state") or {}
         started = moment((state.get("running") or {}).get("startedAt"))
@@ -357,6 +406,20 @@ def _crash(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
         looping = _waiting(status).get("reason") == "CrashLoopBackOff" or (
             bool(restarts) and ("terminated" in (status.get("state") or {}) or (restarts > 2 and recent and short))
         )
+        code = end.get("exitCode", 0)
+        policy = facts.pod["spec"].get("restartPolicy", "Always")
+        if (facts.pod.get("status") or {}).get("phase") == "Succeeded" or (not code and policy != "Always"):
+            continue
+        if code and not restarts and "terminated" in (status.get("state") or {}):
+            words = _last_words(facts, name)
+            yield Finding(
+                "ended",
+                CRITICAL,
+                f"container {name} has ended and is not started again: exit code {code}, {exit_words(code)}",
+                f"it ended {ago(finished, facts.now)}" + (f"; it said: {words}" if words else ""),
+                "read its log, and what changed before it",
+            )
+            continue
         if not looping and not (recent and restarts):
             continue
         killed = [each for each in _events(facts, "Unhealthy") if "iveness" in each.get("message", "")]
@@ -369,7 +432,6 @@ def _crash(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
                 "compare the probe's timeout and delay with how long the program takes, and look why it is silent",
             )
             continue
-        code = end.get("exitCode", 0)
         fate = "ends again and again" if looping else "was restarted"
         why = f": exit code {code}, {exit_words(code)}" if code else " though nothing failed (exit code 0)"
         lived = f" after {span((finished - started).total_seconds())}" if started else ""
@@ -406,8 +468,16 @@ def _certificates(facts: Facts, sections: inside.Sections) -> Iterator[Finding]:
         )
 
 
+def _of_no_cluster(facts: Facts, outcome: inside.Outcome) -> bool:
+    """Tell whether a name of the cluster is unknown to a pod that asks name servers outside of it, as it should be."""
+    spec = facts.pod["spec"]
+    policy = spec.get("dnsPolicy") or "ClusterFirst"
+    inside_cluster = policy == "ClusterFirstWithHostNet" or (policy == "ClusterFirst" and not spec.get("hostNetwork"))
+    return not inside_cluster and outcome.name.startswith("kubernetes.default") and inside.NO_SUCH_NAME in outcome.says
+
+
 def _dns(facts: Facts, sections: inside.Sections) -> Iterator[Finding]:
-    looked_up = inside.names(sections)
+    looked_up = [each for each in inside.names(sections) if not _of_no_cluster(facts, each)]
     failed = [each for each in looked_up if each.ok is False]
     spec = facts.pod["spec"]
     servers = ", ".join((spec.get("dnsConfig") or {}).get("nameservers") or [])
@@ -521,8 +591,12 @@ def services_of(facts: Facts) -> list[tuple[Object, bool]]:
             continue
         if matches(selector, labels):
             found.append((service, True))
-        elif not any(matches(selector, pod["metadata"].get("labels") or {}) for pod in facts.pods or []) and (
-            service["metadata"]["name"] in names or any(labels.get(key) == value for key, value in selector.items())
+        elif (
+            facts.pods is not None
+            and not any(matches(selector, pod["metadata"].get("labels") or {}) for pod in facts.pods)
+            and (
+                service["metadata"]["name"] in names or any(labels.get(key) == value for key, value in selector.items())
+            )
         ):
             found.append((service, False))
     return found
@@ -535,8 +609,9 @@ def _names_around(facts: Facts) -> set[str]:
 
 def _services(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
     labels = facts.pod["metadata"].get("labels") or {}
-    ports = {port["containerPort"] for each in facts.pod["spec"]["containers"] for port in each.get("ports") or []}
-    named = {port.get("name") for each in facts.pod["spec"]["containers"] for port in each.get("ports") or []}
+    containers = [*facts.pod["spec"]["containers"], *(facts.pod["spec"].get("initContainers") or [])]
+    ports = {port["containerPort"] for each in containers for port in each.get("ports") or []}
+    named = {port.get("name") for each in containers for port in each.get("ports") or []}
     for service, selected in services_of(facts):
         name = service["metadata"]["name"]
         if not selected:
@@ -649,7 +724,7 @@ def _node(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
                 _short(each.get("message", "")),
                 "look at the node's kubelet; the pod is moved only after its tolerations have run out",
             )
-        elif each["type"] != "Ready" and each["status"] == "True":
+        elif each["type"] in _BAD_CONDITIONS and each["status"] == "True":
             yield Finding(
                 "node_pressure",
                 WARNING,
@@ -745,7 +820,8 @@ def _kind_of_pod(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
             "wait for the end of a rollout, or pin the image by its digest",
         )
     if facts.siblings:
-        bad = [each["metadata"]["name"] for each in facts.siblings if not is_ready(each)]
+        alive = [each for each in facts.siblings if each["status"].get("phase") not in ("Succeeded", "Failed")]
+        bad = [each["metadata"]["name"] for each in alive if not is_ready(each)]
         if bad:
             yield Finding(
                 "siblings",

@@ -20,6 +20,7 @@ Sections = Mapping[str, Sequence[str]]
 
 # What a tool's exit code says when it is not there, and when it took too long.
 MISSING, TOO_LONG = 127, 124
+NO_SUCH_NAME = "NXDOMAIN"
 _NO_LIMIT = 1 << 60
 _PROCESS = re.compile(r"\s*(\d+)\s+(\d+)\s+(\S+)\s+(\S+)\s+(\d+)\s+(\d+)\s+(\d+)\s(.*)")
 _USERS = re.compile(r'\(\("([^"]*)",pid=(\d+)')
@@ -131,8 +132,10 @@ def names(sections: Sections) -> list[Outcome]:
             found.append(Outcome(name, None, "the image has no dig"))
         elif answers:
             found.append(Outcome(name, True, ", ".join(answers), milliseconds))
-        elif status and status[1] in ("NOERROR", "NXDOMAIN"):
-            found.append(Outcome(name, False, f"there is no such name ({status[1]})", milliseconds))
+        elif status and status[1] == "NOERROR":
+            found.append(Outcome(name, None, "the name has no address", milliseconds))
+        elif status and status[1] == NO_SUCH_NAME:
+            found.append(Outcome(name, False, f"there is no such name ({NO_SUCH_NAME})", milliseconds))
         elif status:
             found.append(Outcome(name, False, f"the name server answers {status[1]}", milliseconds))
         else:

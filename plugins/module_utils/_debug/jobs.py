@@ -27,7 +27,8 @@ TARGET = "market-intel.runbooks/target"
 TARGET_UID = "market-intel.runbooks/target-uid"
 EXPIRES_AT = "market-intel.runbooks/expires-at"
 _DIGEST = "market-intel.runbooks/request"
-_KEPT_SECONDS = 300
+_MODE = "market-intel.runbooks/mode"
+_KEPT_SECONDS = 60
 _LATER = 30
 _JOBS = "/apis/batch/v1/namespaces/{}/jobs"
 _PODS = "/api/v1/namespaces/{}/pods"
@@ -48,11 +49,9 @@ _OF_LIFE = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
 def visit_copy(visit: Visit) -> None:
     """Look around in a copy of the pod: its volumes and rights, but none of its traffic."""
     where = visit.request.namespace
-    visit.need(
-        Right("create", "jobs", where, group="batch"),
-        Right("delete", "jobs", where, group="batch"),
-        Right("create", "pods", where),
-    )
+    _need(visit, where)
+    if _is_privileged(visit.pod) and not visit.request.privileged:
+        raise NotPossible("the pod is privileged or in the host's namespaces; allow a copy of it with privileged")
     contexts = _own_context(visit)
     ladder = [Profile("as the container", contexts), *profiles(visit.pod, visit.session.container, privileged=False)]
     if visit.request.privileged:
@@ -60,16 +59,31 @@ def visit_copy(visit: Visit) -> None:
     _run(visit, COPY, where, ladder, _copied)
 
 
+def _need(visit: Visit, where: str) -> None:
+    visit.need(
+        Right("create", "jobs", where, group="batch"),
+        Right("delete", "jobs", where, group="batch"),
+        Right("create", "pods", where),
+        Right("list", "pods", where),
+        Right("get", "pods/log", where),
+    )
+
+
+def _is_privileged(pod: Object) -> bool:
+    """Tell whether a pod, and so its copy, can leave its own namespaces."""
+    spec = pod["spec"]
+    containers = [*(spec.get("initContainers") or []), *spec["containers"]]
+    return any(spec.get(name) for name in ("hostNetwork", "hostPID", "hostIPC")) or any(
+        (each.get("securityContext") or {}).get("privileged") for each in containers
+    )
+
+
 def visit_node(visit: Visit) -> None:
     """Look at the pod from its node; a namespace of its own keeps that apart from everything else."""
     where = visit.request.node_namespace
     if not visit.pod["spec"].get("nodeName"):
         raise NotPossible("the pod is on no node yet")
-    visit.need(
-        Right("create", "jobs", where, group="batch"),
-        Right("delete", "jobs", where, group="batch"),
-        Right("create", "pods", where),
-    )
+    _need(visit, where)
     root = {"runAsUser": 0, "runAsNonRoot": False}
     capabilities = {"add": ["NET_ADMIN", "NET_RAW", "SYS_PTRACE", "DAC_READ_SEARCH"]}
     ladder = [Profile("host", {**root, "capabilities": capabilities}, "the pod's own network cannot be entered")]
@@ -115,12 +129,12 @@ def _run(
         "spec": {
             "backoffLimit": 0,
             "activeDeadlineSeconds": request.ttl + _LATER,
-            "ttlSecondsAfterFinished": _KEPT_SECONDS if request.collection.interactive else 0,
+            "ttlSecondsAfterFinished": _KEPT_SECONDS,
             "template": template(visit, name, profile),
         },
     }
     login.request("create a debug job", "POST", _JOBS.format(where), body=job)
-    session.name, session.expires_at = name, about["annotations"][EXPIRES_AT]
+    session.kind, session.name, session.expires_at = "debug job", name, about["annotations"][EXPIRES_AT]
     _follow(visit, name, where)
 
 
@@ -131,7 +145,7 @@ def _about(visit: Visit, mode: str) -> dict[str, dict[str, str]]:
             RUN: visit.request.run_id,
             TARGET_UID: visit.session.uid,
             _DIGEST: visit.digest,
-            "market-intel.runbooks/mode": mode,
+            _MODE: mode,
         },
         "annotations": {
             EXPIRES_AT: rfc3339(visit.expires),
@@ -213,7 +227,7 @@ def _on_node(visit: Visit, name: str, profile: Profile) -> Object:
 def _reuse(visit: Visit, mode: str, where: str) -> bool:
     """Take a Job of the same request for the same pod that is still running."""
     session = visit.session
-    selector = f"{MANAGED_BY}={OURS},{TARGET_UID}={session.uid},{_DIGEST}={visit.digest}"
+    selector = f"{MANAGED_BY}={OURS},{TARGET_UID}={session.uid},{_DIGEST}={visit.digest},{_MODE}={mode}"
     try:
         found = visit.login.items("list jobs", _JOBS.format(where), labelSelector=selector)
     except ApiRefused:
@@ -222,7 +236,7 @@ def _reuse(visit: Visit, mode: str, where: str) -> bool:
     if not live:
         return False
     session.mode, session.place, session.reused = mode, where, True
-    session.name = live[0]["metadata"]["name"]
+    session.kind, session.name = "debug job", live[0]["metadata"]["name"]
     session.expires_at = live[0]["metadata"]["annotations"][EXPIRES_AT]
     if visit.dry_run:
         session.state = "live"
@@ -263,7 +277,7 @@ def _follow(visit: Visit, name: str, where: str) -> None:
         outcome, pod, words = found or ("late", "", "")
         if outcome == "live":
             session.state = "live"
-            session.commands = _commands(visit, pod, container, where)
+            session.commands = visit.shell_lines(where, pod, container)
             return
         if outcome == "ended":
             visit.take_in(
@@ -275,7 +289,8 @@ def _follow(visit: Visit, name: str, where: str) -> None:
             session.degraded.append(f"the debug pod did not start ({words})")
     except ApiRefused as exc:
         session.degraded.append(f"what was collected cannot be read: {refusal(exc)}")
-    delete_job(visit.login, where, name)
+    if not session.reused:
+        delete_job(visit.login, where, name)
 
 
 def delete_job(login: t.Any, where: str, name: str) -> None:
@@ -290,12 +305,3 @@ def delete_job(login: t.Any, where: str, name: str) -> None:
     except ApiRefused as exc:
         if exc.status != 404:
             raise
-
-
-def _commands(visit: Visit, pod: str, container: str, where: str) -> list[str]:
-    context = visit.login.context
-    place = f"{f'--context {context} ' if context else ''}-n {where}"
-    return [
-        f"kubectl attach {place} -it {pod} -c {container}",
-        f"kubectl exec {place} -it {pod} -c {container} -- sh",
-    ]

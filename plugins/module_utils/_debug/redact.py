@@ -14,13 +14,14 @@ HIDDEN = "***HIDDEN***"
 
 _WORDS = (
     r"(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|account[_-]?key|private[_-]?key|"
-    r"credentials?)"
+    r"credentials?|(?<![A-Za-z])(?:pass|auth|dsn)(?![A-Za-z]))"
 )
-_SECRET_NAME = re.compile(_WORDS + r"|(?:^|_)(?:pass|auth|dsn|key)(?:$|_)", re.IGNORECASE)
-# Before and after the value of a name that promises a secret; a reference to another place stays.
+_SECRET_NAME = re.compile(_WORDS + r"|(?<![A-Za-z])key(?![A-Za-z])", re.IGNORECASE)
+# Before and after the value of a name that promises a secret; a reference to another place stays. All of it is bounded,
+# and begins where a name begins, because a log line may be long.
 _NAMED = re.compile(
-    rf"(?P<head>[\w.-]*{_WORDS}[\w.-]*\\?[\"']?\s*(?::=|=>|[=:])\s*)"
-    r"(?P<value>\\?\"(?:[^\"\\]|\\(?!\")|\\\\)*\\?\"|'[^']*'|(?:(?:bearer|basic)\s+)?[^\s,;&\"'}\])]+)",
+    rf"(?P<head>(?<![\w.-])[\w.-]{{0,64}}?{_WORDS}[\w.-]{{0,64}}\\?[\"']?\s{{0,4}}(?:=>|[=:])\s{{0,4}})"
+    r"(?P<value>\\?\"(?:[^\"\\]|\\(?!\")|\\\\){0,4000}(?:\\?\"|\Z)|'[^']{0,4000}'|[^\s&\"')}\]]{1,4000})",
     re.IGNORECASE,
 )
 # Where a secret is, is none.
@@ -37,43 +38,77 @@ _RULES: tuple[tuple[str, re.Pattern[str], str], ...] = (
         # The last lines of a log may begin in the middle of one.
         "private keys",
         re.compile(
-            r"(?:^[A-Za-z0-9+/=]{16,}\s*\n){0,200}[A-Za-z0-9+/=]*-----END [A-Z0-9 ]*PRIVATE KEY-----", re.MULTILINE
+            r"(?:^[A-Za-z0-9+/=]{16,80}\s{0,2}\n){0,100}[A-Za-z0-9+/=]{0,80}-----END [A-Z0-9 ]*PRIVATE KEY-----",
+            re.MULTILINE,
         ),
         HIDDEN,
     ),
     (
         "passwords in URLs",
-        re.compile(r"\b([a-z][a-z0-9+.-]*://[^\s/:@\"']*):(?!\*\*\*)[^\s/@\"']+@", re.IGNORECASE),
+        re.compile(
+            r"\b([a-z][a-z0-9+.-]{0,20}://[^\s/:@\"']{0,200}):(?!\*\*\*)[^\s\"']{1,400}@(?=[\w\[])", re.IGNORECASE
+        ),
         rf"\1:{HIDDEN}@",
     ),
     (
+        "passwords in URLs",
+        re.compile(r"\b([a-z][a-z0-9+.-]{0,20}://)[^\s/:@\"'*]{16,400}@(?=[\w\[])", re.IGNORECASE),
+        rf"\1{HIDDEN}@",
+    ),
+    (
         "passwords in DSNs",
-        re.compile(r"\b([\w.-]+):(?!\*\*\*)[^\s:@/\"']+@(tcp|udp|unix)\(", re.IGNORECASE),
+        re.compile(r"(?<![\w.-])([\w.-]{1,64}):(?!\*\*\*)[^\s:/\"']{1,200}@(tcp|udp|unix)\(", re.IGNORECASE),
         rf"\1:{HIDDEN}@\2(",
     ),
-    ("web tokens", re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"), HIDDEN),
     (
         "bearer tokens",
-        re.compile(r"\b(bearer|basic)\s+(?!\*)[\w.~+/=-]{8,}", re.IGNORECASE),
-        rf"\1 {HIDDEN}",
+        re.compile(
+            r"\b(authorization\\?[\"']?\s{0,4}[:=]\s{0,4}\\?[\"']?)(?![\s\"'\\]*\*)[^\r\n\"'\\]{4,4000}", re.IGNORECASE
+        ),
+        rf"\1{HIDDEN}",
     ),
+    ("web tokens", re.compile(r"\beyJ[\w-]{8,4000}\.[\w-]{8,4000}(?:\.[\w-]{0,4000})?"), HIDDEN),
+    ("bearer tokens", re.compile(r"\b(bearer|basic)\s{1,4}(?!\*)[\w.~+/=-]{8,4000}", re.IGNORECASE), rf"\1 {HIDDEN}"),
     (
         "cloud keys",
         re.compile(
-            r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{35}|\bgh[pousr]_[A-Za-z0-9]{36,}|\bglpat-[\w-]{20,}"
-            r"|\bxox[abeoprs]-[\w-]{10,}|\b[sr]k_live_[A-Za-z0-9]{16,}|\bhv[sbr]\.[\w-]{20,}"
+            r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{35}|\bgh[pousr]_[A-Za-z0-9]{36,}|\bgithub_pat_\w{20,}"
+            r"|\bglpat-[\w-]{20,}|\bxox[abeoprs]-[\w-]{10,}|\b[sr]k_live_[A-Za-z0-9]{16,}|\bhv[sbr]\.[\w-]{20,}"
         ),
         HIDDEN,
     ),
     (
-        "bearer tokens",
-        re.compile(r"\b(authorization\\?[\"']?\s*[:=]\s*\\?[\"']?)(?!\*|bearer|basic)[^\s\"']{4,}", re.IGNORECASE),
+        "cookies",
+        re.compile(r"\b((?:set-)?cookie:\s{0,4})(?![\s]*\*)[^\s=;]{1,100}=[^\r\n]{0,4000}", re.IGNORECASE),
         rf"\1{HIDDEN}",
     ),
-    ("cookies", re.compile(r"\b((?:set-)?cookie:\s*)(?!\*)\S[^\r\n]*", re.IGNORECASE), rf"\1{HIDDEN}"),
+    (
+        "values of secret names",
+        re.compile(
+            rf"(\\?\"name\\?\"\s{{0,4}}:\s{{0,4}}\\?\"[^\"\\]{{0,64}}?{_WORDS}[^\"\\]{{0,64}}\\?\"\s{{0,4}},\s{{0,4}}"
+            r"\\?\"value\\?\"\s{0,4}:\s{0,4}\\?\")(?!\*)[^\"\\]{1,4000}",
+            re.IGNORECASE,
+        ),
+        rf"\1{HIDDEN}",
+    ),
+    (
+        "values of secret names",
+        re.compile(rf"(<[\w:.-]{{0,64}}?{_WORDS}[\w:.-]{{0,64}}>)(?!\*)[^<]{{1,4000}}(?=</)", re.IGNORECASE),
+        rf"\1{HIDDEN}",
+    ),
     (
         "passwords in arguments",
-        re.compile(rf"(--?[\w-]*{_WORDS}[\w-]*\s+|\bredis-cli\b[^\n]*?\s-a\s+|\bAUTH\s+)(?![-*])[^\s\"']+"),
+        re.compile(
+            rf"((?<![\w-])--?[\w-]{{0,64}}?{_WORDS}[\w-]{{0,64}}\s{{1,4}}|\bredis-cli\b[^\n]{{0,400}}?\s-a\s{{1,4}}|"
+            r"\b(?:requirepass|masterauth)\s{1,4}|\bcurl\b[^\n]{0,400}?\s(?:-u|--user)\s{1,4}|"
+            r"\bmysql\w{0,10}\b[^\n]{0,400}?\s-p(?=\S))(?![-*/])[^\s\"']{1,400}",
+            re.IGNORECASE,
+        ),
+        rf"\1{HIDDEN}",
+    ),
+    (
+        "passwords in arguments",
+        re.compile(r"\b(AUTH\s{1,4})(?![-*])[^\s\"']{1,400}(?:\s{1,4}(?![-*])[^\s\"']{1,400})?"),
         rf"\1{HIDDEN}",
     ),
 )

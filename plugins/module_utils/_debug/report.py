@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import typing as t
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from .._errors import RunbookError
@@ -44,7 +43,7 @@ def debug_report(
     report["actions"] = [_action(each) for each in diagnoses if each.session.get("name")]
     report["proofs"] = [
         {
-            "claim": f"{each.pod or each.asked} is in order",
+            "claim": f"nothing critical is found at {each.pod or each.asked}",
             "result": "failed" if each.severity == "critical" else "proven",
             "evidence": each.findings[0]["what"],
         }
@@ -76,26 +75,33 @@ def _way(diagnosis: Diagnosis) -> list[str]:
     taken = f"{name}: {session.get('mode')}"
     taken += f", profile {session['profile']}" if session.get("profile") else ""
     taken += ", one that was there already" if session.get("reused") else ""
+    taken += f" ({session['limits']})" if session.get("limits") else ""
     return [taken, *(f"{name}: not {each['profile']}: {each['reason']}" for each in session.get("rejected") or [])]
 
 
 def _action(diagnosis: Diagnosis) -> Plain:
     session = diagnosis.session
     return {
-        "what": f"debug container {session['name']} in {diagnosis.pod}"
-        if session["mode"] == "ephemeral"
-        else f"debug job {session['place']}/{session['name']} for {diagnosis.pod}",
+        "what": f"{session['kind']} {session['place']}/{session['name']} for {diagnosis.pod}",
         "changed": bool(session["changed"]),
         "detail": "; ".join([f"ends by itself by {session['expires_at']}", *session.get("commands", [])]),
     }
 
 
 def _undo(sessions: Sequence[Mapping[str, t.Any]]) -> Plain:
-    kinds = Counter(each["mode"] for each in sessions)
-    note = "All of it ends by itself."
-    if kinds["ephemeral"]:
-        note += " A debug container that has ended stays in its pod's specification until the pod is deleted."
-    return {"command": "ansible-playbook market_intel.runbooks.cleanup_debug_pods", "note": note}
+    notes = []
+    live = sorted({str(each["place"]) for each in sessions if each["state"] == "live"})
+    if any(each["kind"] == "debug container" for each in sessions):
+        notes.append("A debug container stays in its pod's specification until the pod is deleted.")
+    if live:
+        notes.append("The command ends the shell at once; without it, it ends by itself.")
+    else:
+        notes.append("Nothing of it is running any more, or it ends by itself.")
+    command = "ansible-playbook market_intel.runbooks.cleanup_debug_pods -e debug_pod_force=true"
+    return {
+        "command": f"{command} -e debug_pod_namespaces={','.join(live)}" if live else "",
+        "note": " ".join(notes),
+    }
 
 
 def _timeline(diagnoses: Sequence[Diagnosis], *, several: bool) -> list[Plain]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import shlex
 import typing as t
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -62,7 +63,8 @@ class Session:
     """What became of one target; ``mode`` is the way that was taken, ``report`` if none was.
 
     ``state`` is planned, collected, partial, live or none. ``rejected`` are pairs of a profile and why it was not
-    taken. ``name`` is that of the container or Job, in ``place``, the namespace.
+    taken. ``kind`` and ``name`` are those of the container or Job, in ``place``, the namespace. ``beside`` says whether
+    the container's processes are seen.
     """
 
     asked: str
@@ -72,8 +74,10 @@ class Session:
     container: str = ""
     mode: str = REPORT
     state: str = "none"
+    kind: str = ""
     name: str = ""
     place: str = ""
+    beside: bool = False
     profile: str = ""
     limits: str = ""
     rejected: list[tuple[str, str]] = field(default_factory=list)
@@ -124,6 +128,7 @@ class Visit:
             SESSION: name,
             REQUEST: self.digest,
             EXPIRES: rfc3339(self.expires),
+            "EXPIRES_EPOCH": str(int(self.expires.timestamp())),
             **self.request.collection.variables(),
             "SERVER_NAME": self.chosen.name,
         }
@@ -135,8 +140,20 @@ class Visit:
         return self.request.collection.digest(*more)
 
     @property
+    def now(self) -> datetime:
+        """The time of the API server, which is that of all that it tells."""
+        return datetime.now(timezone.utc) + timedelta(seconds=self.login.skew)
+
+    @property
     def expires(self) -> datetime:
-        return datetime.now(timezone.utc) + timedelta(seconds=self.request.ttl)
+        return self.now + timedelta(seconds=self.request.ttl)
+
+    def shell_lines(self, where: str, pod: str, container: str) -> list[str]:
+        """Return the lines that bring a shell: the first ends the container when it ends, the second does not."""
+        login = [("--kubeconfig", self.login.kubeconfig), ("--context", self.login.context), ("-n", where)]
+        options = [word for option, value in login if value for word in (option, value)]
+        words = shlex.join([*options, "-it", pod, "-c", container])
+        return [f"kubectl attach {words}", f"kubectl exec {words} -- sh"]
 
     def need(self, *rights: Right) -> None:
         """Raise NotPossible if the login lacks a right, before anything is touched."""
@@ -164,10 +181,13 @@ class Visit:
         redactor = Redactor()
         sections = parse(text)
         packets = sections.pop("pcap", [])
-        if packets and self.request.directory:
+        if packets and self.request.directory and not self.dry_run:
             folder = Path(self.request.directory)
             make_private_directory(folder)
             self.session.capture = pcap.save(folder, f"{self.request.run_id}-{self.number}.pcap", packets)
+        if self.request.collection.capture and not self.session.capture and not self.dry_run:
+            why = ([line for line in sections.get("capture", []) if line.strip()] or ["tcpdump said nothing"])[-1]
+            self.session.degraded.append(f"no packets were captured: {why[:200]}")
         complete = bool(sections.pop("end", None))
         self.session.state = "collected" if complete else "partial"
         if not complete:
@@ -178,8 +198,7 @@ class Visit:
 
 def refusal(exc: ApiRefused) -> str:
     """Return what the API server said, without what we asked for."""
-    words = str(exc).partition("(")[2].rpartition(")")[0] or str(exc)
-    return words.removeprefix(f"{exc.status}: ").partition("is forbidden: ")[2] or words.removeprefix(f"{exc.status}: ")
+    return exc.said.partition("is forbidden: ")[2] or exc.said
 
 
 def pick_container(pod: Object, wanted: str) -> str:
@@ -260,7 +279,8 @@ def _visit(
     except (NotPossible, ApiRefused) as exc:
         session.mode = REPORT
         session.degraded.append(f"no look from inside ({_name(request.mode)}): {exc}")
-    except PodGone as exc:
+    except RunbookError as exc:
+        # Others are to be told of, also if this one failed.
         session.degraded.append(str(exc))
     session.seconds = round((datetime.now(timezone.utc) - started).total_seconds(), 3)
     return session

@@ -81,7 +81,7 @@ def read_target(text: str) -> Target:
         return Target(text, "pod", text)
     if len(text) <= 1000 and _SELECTOR.fullmatch(text):
         return Target(text, selector=text)
-    raise InvalidInput(f"The target {text[:80]!r} is none; allowed is {_ALLOWED}.")
+    raise InvalidInput(f"{text[:80]!r} is not a valid target; allowed is {_ALLOWED}.")
 
 
 def choose(login: ApiLogin, namespace: str, target: Target, now: datetime) -> Chosen:
@@ -90,6 +90,7 @@ def choose(login: ApiLogin, namespace: str, target: Target, now: datetime) -> Ch
     if target.kind == "pod":
         found = login.find(f"get the pod {target.name} in {namespace}", f"{pods}/{target.name}")
         if found is None:
+            _need_namespace(login, namespace)
             raise NoTarget(
                 f"There is no pod {target.name} in the namespace {namespace} at {login.name}; look which there are "
                 f"(kubectl get pods -n {namespace}), or name its workload, as in deployment/NAME."
@@ -105,6 +106,7 @@ def choose(login: ApiLogin, namespace: str, target: Target, now: datetime) -> Ch
             ) from exc
         raise
     if not group:
+        _need_namespace(login, namespace)
         raise NoTarget(
             f"No pod of {target.asked} is in the namespace {namespace} at {login.name}; look which there are (kubectl "
             f"get pods -n {namespace} --show-labels), and how many replicas are wanted."
@@ -119,11 +121,22 @@ def choose(login: ApiLogin, namespace: str, target: Target, now: datetime) -> Ch
     return Chosen(target.asked, ranked[0], f"{why} ({healthy} of {len(group)} ready)", tuple(group))
 
 
+def _need_namespace(login: ApiLogin, namespace: str) -> None:
+    """Raise InvalidInput if there is no such namespace, as far as this login may know."""
+    try:
+        found = login.find(f"get the namespace {namespace}", f"/api/v1/namespaces/{namespace}")
+    except ApiRefused:
+        return
+    if found is None:
+        raise InvalidInput(f"There is no namespace {namespace} at {login.name}; name another (kubectl get namespaces).")
+
+
 def _selector_of(login: ApiLogin, namespace: str, target: Target) -> str:
     base, plural = _KINDS[target.kind]
     what = f"get the {target.kind} {target.name} in {namespace}"
     found = login.find(what, f"{base}/namespaces/{namespace}/{plural}/{target.name}")
     if found is None:
+        _need_namespace(login, namespace)
         raise NoTarget(
             f"There is no {target.kind} {target.name} in the namespace {namespace} at {login.name}; look which there "
             f"are (kubectl get {plural} -n {namespace})."
@@ -156,7 +169,9 @@ def trouble(pod: Object, now: datetime) -> tuple[int, str]:
     """Return how unhealthy a pod is, from 0, and in which way."""
     status = pod.get("status") or {}
     if status.get("phase") == "Failed":
-        return 90, f"it has failed ({status.get('reason') or 'its containers ended with errors'})"
+        # What a workload has replaced already is history.
+        replaced = any(each["kind"] != "Job" for each in pod["metadata"].get("ownerReferences") or [])
+        return 15 if replaced else 90, f"it has failed ({status.get('reason') or 'its containers ended with errors'})"
     for each in container_statuses(pod):
         waiting = (each.get("state") or {}).get("waiting") or {}
         if waiting.get("reason") not in (None, "", "ContainerCreating", "PodInitializing"):

@@ -43,11 +43,12 @@ class ApiUnavailable(RunbookError):
 
 
 class ApiRefused(RunbookError):
-    """The API server answered a request with an error; ``status`` is that of HTTP."""
+    """The API server answered a request with an error; ``status`` is that of HTTP, ``said`` its own words."""
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int, said: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.said = said
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ class Right:
 class ApiLogin:
     """A login at an API server; errors are sentences.
 
-    ``client`` is the ApiClient, ``server`` the API server's address, ``context`` the one of the kubeconfig if it was
-    named, and ``name`` what people call it. With ``dry_run``, each request that would change something is one that the
+    ``client`` is the ApiClient, ``server`` the API server's address, ``kubeconfig`` and ``context`` what was given of
+    them, and ``name`` what people call it. With ``dry_run``, each request that would change something is one that the
     API server only tries (``dryRun=All``). ``skew`` is how many seconds the API server's clock is ahead of this one, as
     its last answer told.
     """
@@ -108,6 +109,7 @@ class ApiLogin:
         self.skew = 0.0
         self.server: str = self.client.configuration.host
         self.context = settings.context or ""
+        self.kubeconfig = settings.kubeconfig or ""
         self.name = f"{self.server} (context {self.context})" if self.context else self.server
 
     def get(self, what: str, path: str, *, accept: str = JSON, **query: str) -> Object:
@@ -233,7 +235,7 @@ class ApiLogin:
             message = f"The API server {self.name} does not let this login {what} ({said}); grant that right."
         else:
             message = f"The API server {self.name} refused to {what} ({status}: {phrase(said)})."
-        return ApiRefused(message, status)
+        return ApiRefused(message, status, said)
 
     def _unavailable(self, cause: BaseException) -> ApiUnavailable:
         reason = " ".join(str(getattr(cause, "reason", None) or cause).split()).removeprefix("SSLError ")

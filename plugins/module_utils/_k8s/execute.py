@@ -20,6 +20,7 @@ from .client import ApiLogin
 
 _SUBPROTOCOL = "v4.channel.k8s.io"
 _OUT, _ERR, _STATUS = 1, 2, 3
+_CLOSE = 8
 
 
 class ExecuteFailed(RunbookError):
@@ -54,8 +55,8 @@ def _read(link: t.Any, what: str, deadline: float) -> str:
     output = bytearray()
     try:
         while time.monotonic() < deadline:
-            _code, frame = link.recv_data()
-            if not frame:
+            code, frame = link.recv_data()
+            if code == _CLOSE or not frame:
                 return output.decode(errors="replace")
             if frame[0] in (_OUT, _ERR):
                 output += frame[1:]

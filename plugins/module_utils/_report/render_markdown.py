@@ -250,14 +250,14 @@ def _details(details: Mapping[str, Plain]) -> list[str]:
     tables = {key: value for key, value in details.items() if wording.columns(value)}
     rest = {key: value for key, value in details.items() if key not in tables}
     lines = ["## Details", ""] if details else []
-    lines += [*_nested(rest, 0), ""] if rest else []
     for key, rows in tables.items():
         heads = [(column, *label(column)) for column in wording.columns(rows)]
         cells = [[_cell(row.get(column), unit) for column, _words, unit in heads] for row in rows]
         numbers = [place for place, (column, _words, _unit) in enumerate(heads) if wording.is_numeric(rows, column)]
         lines += [f"### {_text(label(key)[0].capitalize())}", ""]
         lines += _table([_text(words) for _column, words, _unit in heads], cells, numbers)
-    return lines
+    lines += ["### More", ""] if rest and tables else []
+    return lines + ([*_nested(rest, 0), ""] if rest else [])
 
 
 def _cell(value: Plain, unit: str) -> str:

@@ -87,10 +87,15 @@ def rotate_request(params: t.Mapping[str, t.Any]) -> RotateRequest:
 
 
 @contextlib.contextmanager
-def certificate_run(params: dict[str, t.Any], *, check_mode: bool) -> t.Iterator[tuple[Context, ClusterRun]]:
-    """Log in at the API server and, where a token is given, at Vault; hold the Lease while the block works."""
+def certificate_run(
+    params: dict[str, t.Any], *, check_mode: bool, reads: bool = False
+) -> t.Iterator[tuple[Context, ClusterRun]]:
+    """Log in at the API server and, where a token is given, at Vault; hold the Lease while the block works.
+
+    What only ``reads`` a backup may have it anywhere.
+    """
     base = absolute_directory(params["backup_dir"], "backup_dir")
-    if not params["accept_ephemeral_storage"]:
+    if not reads and not params["accept_ephemeral_storage"]:
         refuse_ephemeral(base, "backup_dir", "rotate_certs_accept_ephemeral_storage")
     if params.get("keep", 0) < 0:
         raise InvalidInput(f"keep is {params['keep']}; allowed is 0, which keeps all, or the number of runs to keep.")

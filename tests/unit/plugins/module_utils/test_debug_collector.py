@@ -64,7 +64,7 @@ def test_nothing_from_outside_is_a_part_of_the_script() -> None:
     assert "tcp port 80" not in command
     assert collection.variables()["DEPENDENCIES"] == "db:5432"
     # Kubernetes turns each pair back into one.
-    assert command.count("$") == 2 * SCRIPT.count("$")
+    assert "$" not in command.replace("$$", "")
 
 
 @pytest.mark.parametrize("text", ["db", "db:0", "db:70000", "db:80:ssl", "-x:80", "a b:80", "$(id):80", "db:80;id"])

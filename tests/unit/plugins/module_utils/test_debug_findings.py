@@ -41,7 +41,11 @@ def node(**status: Any) -> dict[str, Any]:
 
 
 def kinds(facts: Facts, **sections: str) -> list[tuple[str, str]]:
-    session = {"mode": "ephemeral", "sections": {name: text.splitlines() for name, text in sections.items()}}
+    session = {
+        "mode": "ephemeral",
+        "beside": True,
+        "sections": {name: text.splitlines() for name, text in sections.items()},
+    }
     return [(each["kind"], each["severity"]) for each in judge(facts, session if sections else {}).findings]
 
 
@@ -73,6 +77,91 @@ def test_a_static_pod_is_said_to_be_one() -> None:
 )
 def test_the_node_of_a_pod(condition: dict[str, str], kind: str, severity: str) -> None:
     assert kinds(facts(node=node(conditions=[condition])))[0] == (kind, severity)
+
+
+SIDECAR = {"spec": {"initContainers": [{"name": "proxy", "image": "x", "restartPolicy": "Always"}]}}
+LOOP = {"name": "proxy", "restartCount": 4, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+ENDED = {"exitCode": 1, "startedAt": "2026-11-23T10:14:00Z", "finishedAt": "2026-11-23T10:14:10Z"}
+
+
+def status(**changes: Any) -> dict[str, Any]:
+    return {"status": {"containerStatuses": [{**RUNNING, **changes}]}}
+
+
+@pytest.mark.parametrize(
+    ("pod", "kind", "severity"),
+    [
+        (
+            {**SIDECAR, "status": {"initContainerStatuses": [{**LOOP, "lastState": {"terminated": ENDED}}]}},
+            "crash_loop",
+            "critical",
+        ),
+        ({"spec": {"restartPolicy": "Never"}, **status(ready=False, state={"terminated": ENDED})}, "ended", "critical"),
+        (
+            {"status": {"conditions": [{"type": "Ready", "status": "False", "reason": "ReadinessGatesNotReady"}]}},
+            "not_ready",
+            "warning",
+        ),
+        (
+            {
+                "spec": {"restartPolicy": "OnFailure"},
+                "status": {
+                    "phase": "Succeeded",
+                    "conditions": [],
+                    "containerStatuses": [
+                        {
+                            **RUNNING,
+                            "ready": False,
+                            "restartCount": 1,
+                            "state": {"terminated": {**ENDED, "exitCode": 0}},
+                        }
+                    ],
+                },
+            },
+            "healthy",
+            "info",
+        ),
+        (
+            status(
+                restartCount=1,
+                lastState={"terminated": {**ENDED, "reason": "OOMKilled", "finishedAt": "2026-11-01T00:00:00Z"}},
+            ),
+            "oom_killed",
+            "warning",
+        ),
+        (
+            status(
+                restartCount=1,
+                lastState={"terminated": {**ENDED, "reason": "StartError", "finishedAt": "2026-11-01T00:00:00Z"}},
+            ),
+            "healthy",
+            "info",
+        ),
+    ],
+    ids=["sidecar", "never restarted", "readiness gate", "job", "old OOM", "old start error"],
+)
+def test_what_a_pod_is_by_its_containers(pod: dict[str, Any], kind: str, severity: str) -> None:
+    assert kinds(facts(pod))[0] == (kind, severity)
+
+
+def test_from_its_node_nothing_of_the_host_is_said_of_the_pod() -> None:
+    session = {
+        "mode": "node",
+        "profile": "host",
+        "sections": {"begin": ["10 1"], "dns:a": ["status: NXDOMAIN"], "cgroup": ["memory.events:oom_kill 2"]},
+    }
+    assert [each["kind"] for each in judge(facts(), session).findings] == ["healthy"]
+
+
+@pytest.mark.parametrize(("policy", "kind"), [("Default", "healthy"), ("ClusterFirst", "dns")])
+def test_a_name_of_the_cluster_is_asked_of_its_name_servers_only(policy: str, kind: str) -> None:
+    answer = {"dns:kubernetes.default.svc": [";; ->>HEADER<<- opcode: QUERY, status: NXDOMAIN, id: 1", "=0"]}
+    session = {"mode": "ephemeral", "sections": answer}
+    assert judge(facts({"spec": {"dnsPolicy": policy}}), session).findings[0]["kind"] == kind
+
+
+def test_a_good_condition_of_a_node_is_no_pressure() -> None:
+    assert kinds(facts(node=node(conditions=[{"type": "EtcdIsVoter", "status": "True"}])))[0] == ("healthy", "info")
 
 
 def test_an_init_container_that_runs_for_long_is_stuck() -> None:
