@@ -100,6 +100,16 @@ def write_json(path: Path, content: t.Mapping[str, t.Any]) -> None:
     sync_directory(path.parent)
 
 
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file durably that only its owner reads."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    sync_directory(path.parent)
+
+
 def sync_directory(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -274,11 +274,8 @@ import typing as t
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_kubernetes import KUBERNETES
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_tls import CRYPTOGRAPHY
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import RunbookError
-from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.client import ApiLogin, ApiSettings
-from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.options import (
-    login_argument_spec,
-    login_options,
-)
+from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.options import login_argument_spec
+from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.run import api_login
 from ansible_collections.market_intel.runbooks.plugins.module_utils._module import run_module
 from ansible_collections.market_intel.runbooks.plugins.module_utils._run import check_run_id, new_run_id, utc_now
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.inventory_options import (
@@ -295,15 +292,15 @@ if t.TYPE_CHECKING:
 def body(module: AnsibleModule) -> dict[str, t.Any]:
     params, started = module.params, utc_now()
     run_id = check_run_id(params["run_id"] or new_run_id("check_certs"))
-    agent, vault = f"market_intel.runbooks/{run_id}", params["vault"]
+    vault = params["vault"]
     try:
         request = inventory_request(params)
     except RunbookError as exc:
         exc.result["report"] = check_report(run_id, started, params["cluster"], None, failure=exc)
         raise
     sources = Sources(
-        cluster=lambda: ApiLogin(ApiSettings(**login_options(params)), agent),
-        vault=(lambda: vault_login(vault, agent)) if vault else None,
+        cluster=lambda: api_login(params, run_id),
+        vault=(lambda: vault_login(vault, f"market_intel.runbooks/{run_id}")) if vault else None,
         vault_place=(vault["kv_mount"], vault["kv_prefix"]) if vault else ("", ""),
         endpoint_timeout=params["endpoint_timeout"],
     )

@@ -16,7 +16,7 @@ import sys
 import time
 import typing as t
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlencode
 
@@ -111,6 +111,10 @@ class ApiLogin:
         self.context = settings.context or ""
         self.kubeconfig = settings.kubeconfig or ""
         self.name = f"{self.server} (context {self.context})" if self.context else self.server
+
+    def now(self) -> datetime:
+        """Return the time of the API server, which is that of all that it tells, and which all agree on."""
+        return datetime.now(timezone.utc) + timedelta(seconds=self.skew)
 
     def get(self, what: str, path: str, *, accept: str = JSON, **query: str) -> Object:
         return self.request(what, "GET", path, query=query, accept=accept)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from .._errors import InvalidInput
 from .client import ApiLogin, Object, Right
+from .objects import KINDS, collection, is_ready, selector_text, selects
 from .rollout_status import ON_DELETE, kept_pods, rollout_status, update_type, wanted_pods
 
 RELOAD_ANNOTATION = "market-intel.runbooks/reload"
@@ -25,17 +26,6 @@ ROLLING_KINDS = ("Deployment", "StatefulSet", "DaemonSet")
 
 # What a running container keeps, whatever becomes of the Secret.
 _FIXED_WAYS = {"env": "an environment variable", "envfrom": "environment variables", "subpath": "a subPath mount"}
-_APPS, _BATCH = "/apis/apps/v1", "/apis/batch/v1"
-_KINDS = {
-    "Deployment": (_APPS, "deployments"),
-    "StatefulSet": (_APPS, "statefulsets"),
-    "DaemonSet": (_APPS, "daemonsets"),
-    "ReplicaSet": (_APPS, "replicasets"),
-    "CronJob": (_BATCH, "cronjobs"),
-    "Job": (_BATCH, "jobs"),
-    "Pod": ("/api/v1", "pods"),
-    "Ingress": ("/apis/networking.k8s.io/v1", "ingresses"),
-}
 _BUDGETS = ("/apis/policy/v1", "poddisruptionbudgets")
 # Their owner is a consumer itself; of anything else, nobody here knows how it restarts what it owns.
 _KNOWN_OWNERS = {"ReplicaSet": ("Deployment",), "Job": ("CronJob",)}
@@ -78,7 +68,7 @@ class Consumer:
 
     @property
     def path(self) -> str:
-        return f"{_collection(_KINDS[self.kind], self.namespace)}/{self.name}"
+        return f"{collection(KINDS[self.kind], self.namespace)}/{self.name}"
 
     @property
     def served(self) -> tuple[str, ...]:
@@ -119,7 +109,7 @@ class ServingPod:
 
 def rights(namespace: str) -> list[Right]:
     """Return what has to be allowed to find consumers, their pods and their disruption budgets."""
-    places = (*_KINDS.values(), _BUDGETS)
+    places = (*KINDS.values(), _BUDGETS)
     return [Right("list", plural, namespace, group=_group(path)) for path, plural in places]
 
 
@@ -135,8 +125,8 @@ def find_consumers(
     """
     wanted = check_overrides(overrides or {})
     found = []
-    for kind, place in _KINDS.items():
-        for each in login.items(f"list {place[1]} in {namespace}", _collection(place, namespace)):
+    for kind, place in KINDS.items():
+        for each in login.items(f"list {place[1]} in {namespace}", collection(place, namespace)):
             uses = _uses(kind, each, secrets)
             if uses and not _is_of_another(kind, each) and not _is_over(kind, each):
                 found.append(_judge(kind, namespace, each, uses, wanted))
@@ -147,7 +137,7 @@ def check_overrides(overrides: t.Mapping[str, t.Any]) -> dict[str, str]:
     """Return overrides with their keys in lower case; raise InvalidInput."""
     for key, value in overrides.items():
         kind, slash, name = str(key).partition("/")
-        if not slash or not name or kind.lower() not in {kind.lower() for kind in _KINDS} or value not in CHOICES:
+        if not slash or not name or kind.lower() not in {kind.lower() for kind in KINDS} or value not in CHOICES:
             raise InvalidInput(
                 f"The override {key}: {value} is not valid; allowed is a kind and a name, as in "
                 f"deployment/api-gateway, with one of {', '.join(CHOICES)}."
@@ -171,12 +161,12 @@ def meant(consumers: t.Sequence[Consumer], only: t.Collection[str], skip: t.Coll
 def exists(login: ApiLogin, namespace: str, key: str) -> bool:
     """Tell whether there is a workload of that name, as in ``deployment/api-gateway``."""
     kind, _slash, name = key.partition("/")
-    places = [place for known, place in _KINDS.items() if known.lower() == kind]
-    return bool(places) and login.find(f"get {key}", f"{_collection(places[0], namespace)}/{name}") is not None
+    places = [place for known, place in KINDS.items() if known.lower() == kind]
+    return bool(places) and login.find(f"get {key}", f"{collection(places[0], namespace)}/{name}") is not None
 
 
 def disruption_budgets(login: ApiLogin, namespace: str) -> list[Object]:
-    return login.items(f"list {_BUDGETS[1]} in {namespace}", _collection(_BUDGETS, namespace))
+    return login.items(f"list {_BUDGETS[1]} in {namespace}", collection(_BUDGETS, namespace))
 
 
 def pods_of(login: ApiLogin, consumer: Consumer) -> list[ServingPod]:
@@ -184,29 +174,19 @@ def pods_of(login: ApiLogin, consumer: Consumer) -> list[ServingPod]:
     where = consumer.namespace
     if consumer.kind == "Pod":
         own = f"metadata.name={consumer.name}"
-        found = login.items(f"list pods in {where}", _collection(_KINDS["Pod"], where), fieldSelector=own)
+        found = login.items(f"list pods in {where}", collection(KINDS["Pod"], where), fieldSelector=own)
         return [_serving(pod) for pod in found if _is_serving(pod)]
     selector = selector_text(consumer.found["spec"].get("selector") or {})
     if not selector:
         return []
     owners = {consumer.found["metadata"]["uid"]}
     if consumer.kind == "Deployment":
-        place = _KINDS["ReplicaSet"]
-        sets = login.items(f"list {place[1]} in {where}", _collection(place, where), labelSelector=selector)
+        place = KINDS["ReplicaSet"]
+        sets = login.items(f"list {place[1]} in {where}", collection(place, where), labelSelector=selector)
         owners = {each["metadata"]["uid"] for each in sets if _owner_uids(each) & owners}
-    pods = login.items(f"list pods in {where}", _collection(_KINDS["Pod"], where), labelSelector=selector)
+    pods = login.items(f"list pods in {where}", collection(KINDS["Pod"], where), labelSelector=selector)
     mine = [_serving(pod) for pod in pods if _owner_uids(pod) & owners and _is_serving(pod)]
     return sorted(mine, key=lambda pod: pod.name)
-
-
-def selector_text(selector: Object) -> str:
-    """Return a label selector as a query has it."""
-    parts = [f"{label}={value}" for label, value in sorted((selector.get("matchLabels") or {}).items())]
-    for each in selector.get("matchExpressions") or []:
-        values = f"({','.join(each.get('values') or [])})"
-        forms = {"In": f"{each['key']} in {values}", "NotIn": f"{each['key']} notin {values}", "Exists": each["key"]}
-        parts.append(forms.get(each["operator"], f"!{each['key']}"))
-    return ",".join(parts)
 
 
 # -- without downtime ------------------------------------------------------------------------------------------------
@@ -245,9 +225,15 @@ def _reasons(kind: str, found: Object, consumer: Consumer, budgets: t.Sequence[O
     for budget in budgets:
         health = budget.get("status") or {}
         healthy, needed = health.get("currentHealthy", 0), health.get("desiredHealthy", 0)
-        if healthy < needed and _selects(budget["spec"].get("selector"), labels):
+        if healthy < needed and _is_counted(budget, labels):
             name = budget["metadata"]["name"]
             yield f"has a disruption budget that is not met now ({name}: {healthy} of {needed} pods are healthy)"
+
+
+def _is_counted(budget: Object, labels: t.Mapping[str, str]) -> bool:
+    """Tell whether a budget is about pods with these labels; one without a selector is about none."""
+    selector = budget["spec"].get("selector")
+    return selector is not None and selects(selector, labels)
 
 
 def _without_readiness(consumer: Consumer) -> list[str]:
@@ -255,24 +241,6 @@ def _without_readiness(consumer: Consumer) -> list[str]:
     users = {name for secret in consumer.served for name in consumer.containers(secret)}
     serving = [each for each in containers if each["name"] in users] or containers
     return [each["name"] for each in serving if not each.get("readinessProbe")]
-
-
-def _selects(selector: Object | None, labels: t.Mapping[str, str]) -> bool:
-    if selector is None:
-        return False
-    if any(labels.get(label) != value for label, value in (selector.get("matchLabels") or {}).items()):
-        return False
-    for each in selector.get("matchExpressions") or []:
-        key, values = each["key"], each.get("values") or []
-        holds = {
-            "In": labels.get(key) in values,
-            "NotIn": labels.get(key) not in values,
-            "Exists": key in labels,
-            "DoesNotExist": key not in labels,
-        }
-        if not holds[each["operator"]]:
-            return False
-    return True
 
 
 # -- what an object uses ---------------------------------------------------------------------------------------------
@@ -448,10 +416,6 @@ def _named(patterns: str, secret: str) -> bool:
 # -- objects ---------------------------------------------------------------------------------------------------------
 
 
-def _collection(place: tuple[str, str], namespace: str) -> str:
-    return f"{place[0]}/namespaces/{namespace}/{place[1]}"
-
-
 def _group(path: str) -> str:
     return path.split("/")[2] if path.startswith("/apis/") else ""
 
@@ -508,12 +472,10 @@ def _is_serving(pod: Object) -> bool:
 
 
 def _serving(pod: Object) -> ServingPod:
-    conditions = (pod.get("status") or {}).get("conditions") or []
-    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
     ports = [
         (container["name"], int(port["containerPort"]))
         for container in _lasting_containers(pod["spec"])
         for port in container.get("ports") or []
         if port.get("protocol", "TCP") == "TCP"
     ]
-    return ServingPod(pod["metadata"]["name"], pod["metadata"]["uid"], ready, tuple(ports))
+    return ServingPod(pod["metadata"]["name"], pod["metadata"]["uid"], is_ready(pod), tuple(ports))

@@ -14,13 +14,12 @@ import time
 import typing as t
 from urllib.parse import urlencode
 
-from .._deps_kubernetes import kubernetes_stream, websocket
+from .._deps_kubernetes import websocket
 from .._errors import RunbookError, phrase
 from .client import ApiLogin
+from .websockets import CLOSE, open_websocket
 
-_SUBPROTOCOL = "v4.channel.k8s.io"
 _OUT, _ERR, _STATUS = 1, 2, 3
-_CLOSE = 8
 
 
 class ExecuteFailed(RunbookError):
@@ -30,19 +29,10 @@ class ExecuteFailed(RunbookError):
 def execute(login: ApiLogin, namespace: str, pod: str, container: str, command: t.Sequence[str], timeout: float) -> str:
     """Return what a command prints; raise ExecuteFailed if it fails, or takes longer than ``timeout`` seconds."""
     query = [("container", container), ("stdout", "1"), ("stderr", "1"), *(("command", each) for each in command)]
-    headers: dict[str, str] = {"sec-websocket-protocol": _SUBPROTOCOL}
-    configuration = login.client.configuration
-    token = configuration.auth_settings().get("BearerToken")
-    if token:
-        headers["authorization"] = token["value"]
-    base = configuration.host.replace("http", "ws", 1)
-    url = f"{base}/api/v1/namespaces/{namespace}/pods/{pod}/exec?{urlencode(query)}"
+    path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec?{urlencode(query)}"
     what = f"A command in the container {container} of the pod {namespace}/{pod}"
-    # There is no other way to bound it.
-    websocket.setdefaulttimeout(timeout)
     try:
-        link = kubernetes_stream.create_websocket(configuration, url, headers)
-        return _read(link, what, time.monotonic() + timeout)
+        return _read(open_websocket(login.client, path, timeout), what, time.monotonic() + timeout)
     except (websocket.WebSocketException, OSError) as exc:
         if getattr(exc, "status_code", None) in (401, 403):
             raise ExecuteFailed(
@@ -56,7 +46,7 @@ def _read(link: t.Any, what: str, deadline: float) -> str:
     try:
         while time.monotonic() < deadline:
             code, frame = link.recv_data()
-            if code == _CLOSE or not frame:
+            if code == CLOSE or not frame:
                 return output.decode(errors="replace")
             if frame[0] in (_OUT, _ERR):
                 output += frame[1:]

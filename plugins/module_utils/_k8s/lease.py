@@ -15,7 +15,7 @@ import os
 import threading
 import typing as t
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from .._errors import Refused, RunbookError
@@ -173,7 +173,7 @@ def _holder(login: ApiLogin, found: Object | None) -> Holder | None:
     renewed = datetime.fromisoformat(spec["renewTime"].replace("Z", "+00:00"))
     until = renewed + timedelta(seconds=spec.get("leaseDurationSeconds") or 0)
     process = (t.cast(Object, found)["metadata"].get("annotations") or {}).get(_PROCESS, "")
-    return Holder(spec["holderIdentity"], until, _now(login) > until or _is_dead(process))
+    return Holder(spec["holderIdentity"], until, login.now() > until or _is_dead(process))
 
 
 def _is_dead(process: str) -> bool:
@@ -194,7 +194,7 @@ def _machine() -> str:
 def _write(
     login: ApiLogin, lease: LeaseName, found: Object | None, run_id: str, seconds: int, process: str = ""
 ) -> None:
-    now = _now(login).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    now = login.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     before = (found or {}).get("spec") or {}
     spec: Object = {"holderIdentity": run_id, "leaseDurationSeconds": seconds, "renewTime": now}
     same = before.get("holderIdentity") == run_id
@@ -206,8 +206,3 @@ def _write(
     body = {"apiVersion": f"{GROUP}/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
     method, path = ("PUT", lease.path) if found else ("POST", lease.collection)
     login.request(f"write the lease {lease}", method, path, body=body)
-
-
-def _now(login: ApiLogin) -> datetime:
-    """The time of the API server, which all who share a Lease agree on."""
-    return datetime.now(timezone.utc) + timedelta(seconds=login.skew)

@@ -20,15 +20,14 @@ import threading
 import typing as t
 from collections import deque
 
-from .._deps_kubernetes import kubernetes_stream, websocket
+from .._deps_kubernetes import websocket
 from .._errors import RunbookError, phrase
+from .websockets import BINARY, CLOSE, CONTINUATION, PING, PONG, open_websocket
 
 # The protocol knows no window: what one side does not take is held here up to so many bytes, and then not read.
 _HELD_BYTES = 1 << 20
 _PIECE = 1 << 16
-_SUBPROTOCOL = "v4.channel.k8s.io"
 _ERROR = 1
-_CONTINUATION, _BINARY, _CLOSE, _PING, _PONG = 0x0, 0x2, 0x8, 0x9, 0xA
 _FINAL, _MASKED = 0x80, 0x80
 # A key that changes nothing: what is sent is inside TLS, and no browser's proxy is to be protected from it.
 _NO_MASK = b"\0\0\0\0"
@@ -44,16 +43,9 @@ def connect_to_pod(client: t.Any, namespace: str, pod: str, port: int, timeout: 
     ``client`` is a kubernetes ApiClient, ``timeout`` the seconds for the connection to the API server. Raises
     PortForwardFailed. That nobody listens on the port shows only later, as the end of the connection.
     """
-    headers: dict[str, str] = {"sec-websocket-protocol": _SUBPROTOCOL}
-    login = client.configuration.auth_settings().get("BearerToken")
-    if login:
-        headers["authorization"] = login["value"]
-    base = client.configuration.host.replace("http", "ws", 1)
-    url = f"{base}/api/v1/namespaces/{namespace}/pods/{pod}/portforward?ports={port}"
-    # There is no other way to bound it; several threads may be here.
-    websocket.setdefaulttimeout(timeout)
+    path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward?ports={port}"
     try:
-        link = kubernetes_stream.create_websocket(client.configuration, url, headers).sock
+        link = open_websocket(client, path, timeout).sock
     except (websocket.WebSocketException, OSError) as exc:
         raise PortForwardFailed(_reason(exc, namespace, pod, port)) from exc
     ours, theirs = socket.socketpair()
@@ -134,7 +126,7 @@ class _Pump:
             return
         if not data:
             raise ConnectionAbortedError("our side has ended the connection")
-        self._send_frame(_BINARY, b"\0" + data)
+        self._send_frame(BINARY, b"\0" + data)
 
     def _read_link(self) -> None:
         try:
@@ -152,13 +144,13 @@ class _Pump:
         del self._incoming[:at]
 
     def _take(self, opcode: int, payload: bytes) -> None:
-        if opcode == _PING:
-            self._send_frame(_PONG, payload)
-        elif opcode == _CLOSE:
+        if opcode == PING:
+            self._send_frame(PONG, payload)
+        elif opcode == CLOSE:
             self._over = True
-        elif opcode in (_BINARY, _CONTINUATION) and payload:
+        elif opcode in (BINARY, CONTINUATION) and payload:
             data = memoryview(payload)
-            if opcode == _BINARY:
+            if opcode == BINARY:
                 self._channel, data = payload[0], data[1:]
                 # The first message of each channel only says for which port it is.
                 if self._channel not in self._greeted:

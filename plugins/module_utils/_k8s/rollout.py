@@ -20,7 +20,8 @@ from .._errors import Refused, RunbookError
 from .._run import Progress, rfc3339, utc_now
 from .._wait import wait_until
 from .client import MERGE_PATCH, ApiLogin, ApiRefused, ApiUnavailable, Object, Right
-from .consumers import HOT, RESTART, ROLLING_KINDS, Consumer, find_consumers, meant, selector_text
+from .consumers import HOT, RESTART, ROLLING_KINDS, Consumer, find_consumers, meant
+from .objects import selector_text
 from .rollout_status import ON_DELETE, failure_time, rollout_status, update_type
 
 FIELD_MANAGER = "market-intel-runbooks"

@@ -31,6 +31,11 @@ def run_argument_spec() -> ArgumentSpec:
     return own.merge(login_argument_spec()).merge(progress_argument_spec())
 
 
+def api_login(params: t.Mapping[str, t.Any], run_id: str, *, dry_run: bool = False) -> ApiLogin:
+    """Return the login of a module's run; its requests carry the run's id in their User-Agent."""
+    return ApiLogin(ApiSettings(**login_options(params)), f"market_intel.runbooks/{run_id}", dry_run=dry_run)
+
+
 @dataclass(frozen=True)
 class ClusterRun:
     """``check`` raises, at a safe point, if the run is to stop or has lost its Lease."""
@@ -46,7 +51,7 @@ def cluster_run(params: t.Mapping[str, t.Any], runbook: str, *, check_mode: bool
     """Log in, and hold the Lease while the block works; an error carries the run's id."""
     run_id = check_run_id(params["run_id"] or new_run_id(runbook))
     stop, progress = stop_and_progress(params)
-    login = ApiLogin(ApiSettings(**login_options(params)), f"market_intel.runbooks/{run_id}", dry_run=check_mode)
+    login = api_login(params, run_id, dry_run=check_mode)
     lease = LeaseName(params["namespace"], params["lease"]) if params["lease"] else None
     try:
         with kept(login, lease, run_id, process=process_of(controller(params))) as keeper:

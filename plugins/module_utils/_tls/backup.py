@@ -16,8 +16,8 @@ from pathlib import Path
 
 from .._errors import InvalidInput, RunbookError
 from .._k8s.client import Object
+from .._run import write_private
 from .encryption import decrypt, encrypt
-from .files import write_private
 from .target import BACKED_UP, CertRun, Target, storable_material
 
 SECRET = "secret"

@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import typing as t
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from .._addresses import is_address
 from .._errors import RunbookError, phrase
 from .certificate import Unparsable, key_digest
 from .handshake import HandshakeFailed, dial
@@ -33,21 +33,13 @@ def read_endpoints(endpoints: Sequence[Endpoint], timeout: float) -> list[Entry]
 
 def _endpoint(endpoint: Endpoint, timeout: float) -> Entry:
     entry = Entry(ENDPOINT, "", endpoint.name, endpoint.server_name)
-    name = endpoint.server_name or ("" if _is_address(endpoint.address) else endpoint.address)
+    name = endpoint.server_name or ("" if is_address(endpoint.address) else endpoint.address)
     try:
         entry.chain = check_chain(dial(endpoint.address, endpoint.port, name, timeout).chain)
         entry.findings += entry.chain.findings
     except (HandshakeFailed, Unparsable) as exc:
         entry.findings.append(Finding(UNKNOWN, "not-served", f"it shows no certificate: {phrase(exc)}"))
     return entry
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def read_vault(login: VaultLogin, mount: str, prefix: str) -> Iterator[Entry]:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import typing as t
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 
 from .._errors import InvalidInput, Refused
@@ -19,6 +19,7 @@ from .._k8s import rollout
 from .._k8s.client import ApiLogin, ApiRefused, Object, Right
 from .._k8s.consumers import Consumer
 from .._k8s.lease import LeaseName, holder
+from .._k8s.objects import require_namespace
 from .._run import is_held, rfc3339, unfinished_runs, utc_now
 from .._vault.client import VaultLogin
 from .backup import check_password
@@ -203,7 +204,7 @@ def _look(
     manager = CertManager(context.login, request.namespace, request.gate, context.timeout)
     certificates = _certificates(manager)
     requests = manager.requests() if certificates else []
-    now = datetime.now(timezone.utc) + timedelta(seconds=context.login.skew)
+    now = context.login.now()
     found = []
     for entry in request.entries:
         secret = _secret(context.login, request.namespace, entry)
@@ -238,21 +239,12 @@ def _certificates(manager: CertManager) -> list[Object]:
 def _secret(login: ApiLogin, namespace: str, entry: Entry) -> Object:
     found = login.find(f"get the secret {entry.secret_name} in {namespace}", secret_path(namespace, entry.secret_name))
     if found is None:
-        _require_namespace(login, namespace)
+        require_namespace(login, namespace)
         raise InvalidInput(
             f"There is no secret {entry.secret_name} in the namespace {namespace} at {login.name}, which the "
             f"certificate {entry.name} is said to be in; correct secret_name, or have it issued first."
         )
     return found
-
-
-def _require_namespace(login: ApiLogin, namespace: str) -> None:
-    try:
-        found = login.find(f"get the namespace {namespace}", f"/api/v1/namespaces/{namespace}")
-    except ApiRefused:
-        return
-    if found is None:
-        raise InvalidInput(f"There is no namespace {namespace} at {login.name}; name another (kubectl get namespaces).")
 
 
 def _method(entry: Entry, owner: Ownership, asked: str, with_vault: bool) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
 from functools import partial
 
 from .._errors import Interrupted, InvalidInput, Refused, RunbookError
@@ -314,7 +313,7 @@ def _to_restore(
 
 
 def _why_not(context: Context, target: Target) -> str:
-    now = datetime.now(timezone.utc) + timedelta(seconds=context.login.skew)
+    now = context.login.now()
     if target.old.leaf.remaining(now) <= 0:
         return f"it has expired on {rfc3339(target.old.leaf.not_after)}; roll forward instead: rotate again"
     return ""

@@ -259,7 +259,7 @@ class CertManager:
 
     def _trigger(self, certificate: Object, renewal: _Renewal) -> None:
         """Set Issuing with a PUT: a patch would replace all conditions, and its right is in none of the usual roles."""
-        now = datetime.now(timezone.utc) + timedelta(seconds=self._login.skew)
+        now = self._login.now()
         condition = {
             "type": "Issuing",
             "status": "True",
@@ -346,7 +346,7 @@ class CertManager:
 
     def _renewed_at_once(self, certificate: Object) -> str:
         renewal = certificate.get("status", {}).get("renewalTime")
-        now = datetime.now(timezone.utc) + timedelta(seconds=self._login.skew)
+        now = self._login.now()
         if renewal and _moment(renewal) <= now:
             return (
                 f"cert-manager would renew it at once, as its renewal time {renewal} has passed; roll forward instead: "

@@ -20,11 +20,10 @@ from pathlib import Path
 from ..._deps_tls import ec, ed448, ed25519, hashes, rsa, serialization, x509
 from ..._errors import InvalidInput, RunbookError
 from ..._k8s.client import ApiLogin, Object, Right
-from ..._run import rfc3339
+from ..._run import rfc3339, write_private
 from ..._vault.client import KvConflict, KvEntry, Signed, VaultLogin
 from ..certificate import Certificate, Unparsable, key_digest, moment_text, parse_chain
 from ..encryption import decrypt, encrypt
-from ..files import write_private
 from ..gate import GateSettings, Material, read_material
 from ..severity import Threshold
 from ..target import (
@@ -263,7 +262,7 @@ class VaultIssuer:
             signed=_chain_text(signed),
             authorities=self._authorities(target),
             warnings=[*(each for each in signed.warnings if _EXPECTED not in each), *self._cut(signed)],
-            signed_at=rfc3339(datetime.now(timezone.utc) + timedelta(seconds=self._login.skew)),
+            signed_at=rfc3339(self._login.now()),
         )
 
     def _authorities(self, target: Target) -> str:

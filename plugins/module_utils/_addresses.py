@@ -1,0 +1,18 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Addresses of hosts. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import ipaddress
+
+
+def is_address(host: str) -> bool:
+    """Tell whether a host is given by its IP address, not by a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
