@@ -274,76 +274,24 @@ notices:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.cleanup import clean_up
-from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.collector import (
-    Collection,
-    read_capture,
-    read_dependency,
-)
 from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.options import (
-    read_collect,
-    read_image,
-    read_seconds,
+    debug_argument_spec,
+    debug_request,
     read_targets,
 )
 from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.report import debug_report
-from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.session import (
-    MODES,
-    DebugRequest,
-    visit_all,
-)
 from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.target import check_name
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.visits import visit_all
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_kubernetes import KUBERNETES
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import RunbookError
-from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.client import ApiLogin, ApiSettings
-from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.options import (
-    login_argument_spec,
-    login_options,
-)
-from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
-from ansible_collections.market_intel.runbooks.plugins.module_utils._run import (
-    absolute_directory,
-    check_run_id,
-    new_run_id,
-    utc_now,
-)
+from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.options import login_argument_spec
+from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.run import api_login
+from ansible_collections.market_intel.runbooks.plugins.module_utils._module import run_module
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run import check_run_id, new_run_id
 from ansible_collections.market_intel.runbooks.plugins.module_utils._run_options import (
     progress_argument_spec,
     stop_and_progress,
 )
-
-OPTIONS = {
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "namespace": {"type": "str", "default": ""},
-    "namespaces": {"type": "list", "elements": "str", "default": []},
-    "targets": {"type": "list", "elements": "str", "default": []},
-    "container": {"type": "str", "default": ""},
-    "mode": {"type": "str", "choices": list(MODES), "default": "auto"},
-    "image": {"type": "str", "default": "docker.io/nicolaka/netshoot:v0.13"},
-    "image_pull_policy": {"type": "str", "choices": ["Always", "IfNotPresent", "Never"], "default": "IfNotPresent"},
-    "ttl": {"type": "int", "default": 3600},
-    "collect": {"type": "list", "elements": "str", "default": ["network", "system", "kubernetes", "logs"]},
-    "dependencies": {"type": "list", "elements": "str", "default": []},
-    "capture": {
-        "type": "dict",
-        "options": {
-            "seconds": {"type": "int", "default": 0},
-            "filter": {"type": "str", "default": ""},
-            "interface": {"type": "str", "default": "any"},
-            "max_bytes": {"type": "int", "default": 1048576},
-        },
-    },
-    "directory": {"type": "path"},
-    "interactive": {"type": "bool", "default": False},
-    "privileged": {"type": "bool", "default": False},
-    "reuse_age": {"type": "int", "default": 300},
-    "max_ephemeral": {"type": "int", "default": 10},
-    "force": {"type": "bool", "default": False},
-    "timeout": {"type": "float", "default": 60.0},
-    "node_namespace": {"type": "str", "default": "sre-debug"},
-    "copy_command": {"type": "list", "elements": "str", "default": []},
-    "run_id": {"type": "str", "default": ""},
-}
-SPEC = ArgumentSpec(OPTIONS, required_if=[("state", "present", ("namespace", "targets"))])
 
 
 def body(module: AnsibleModule) -> dict:
@@ -355,16 +303,14 @@ def body(module: AnsibleModule) -> dict:
         targets = read_targets(params["targets"]) if request else []
         for each in params["namespaces"]:
             check_name(each, "namespaces")
-        login = ApiLogin(
-            ApiSettings(**login_options(params)), f"market_intel.runbooks/{run_id}", dry_run=module.check_mode
-        )
+        login = api_login(params, run_id, dry_run=module.check_mode)
         if request is None:
             found, notices = clean_up(
                 login, params["namespaces"], stop.check, everything=params["force"], dry_run=module.check_mode
             )
             gone = [each for each in found if each["outcome"] not in ("stays", "failed")]
             return {"changed": bool(gone), "run_id": run_id, "found": found, "notices": notices}
-        sessions = visit_all(login, request, targets, utc_now(), stop.check, dry_run=module.check_mode)
+        sessions = visit_all(login, request, targets, stop.check, dry_run=module.check_mode)
     except RunbookError as exc:
         exc.result["run_id"] = run_id
         if params["state"] == "present":
@@ -378,32 +324,9 @@ def body(module: AnsibleModule) -> dict:
     }
 
 
-def debug_request(params: dict, run_id: str) -> DebugRequest:
-    check_name(params["namespace"], "namespace")
-    check_name(params["node_namespace"], "node_namespace")
-    read_seconds("ttl", params["ttl"], 86_400)
-    read_seconds("timeout", params["timeout"], 3_600)
-    capture = read_capture(params["capture"])
-    if capture:
-        absolute_directory(params["directory"] or "", "directory")
-    collection = Collection(
-        collect=read_collect(params["collect"]),
-        dependencies=[read_dependency(each) for each in params["dependencies"]],
-        capture=capture,
-        interactive=params["interactive"],
-    )
-    same = ("namespace", "mode", "ttl", "container", "privileged", "reuse_age", "max_ephemeral", "force", "timeout")
-    return DebugRequest(
-        run_id=run_id,
-        image=read_image(params["image"]),
-        collection=collection,
-        directory=params["directory"] or "",
-        **{name: params[name] for name in (*same, "node_namespace", "copy_command", "image_pull_policy")},
-    )
-
-
 def main() -> None:
-    run_module(SPEC.merge(login_argument_spec()).merge(progress_argument_spec()), body, (KUBERNETES,))
+    spec = debug_argument_spec().merge(login_argument_spec()).merge(progress_argument_spec())
+    run_module(spec, body, (KUBERNETES,))
 
 
 if __name__ == "__main__":

@@ -161,11 +161,8 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.targe
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_kubernetes import KUBERNETES
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_tls import CRYPTOGRAPHY
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import InvalidInput, RunbookError
-from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.client import ApiLogin, ApiSettings
-from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.options import (
-    login_argument_spec,
-    login_options,
-)
+from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.options import login_argument_spec
+from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.run import api_login
 from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
 from ansible_collections.market_intel.runbooks.plugins.module_utils._run import check_run_id, new_run_id
 
@@ -194,8 +191,7 @@ def body(module: AnsibleModule) -> dict:
             params["namespace"], read_collect(params["collect"]), params["tail_lines"], params["sessions"]
         )
         targets = read_targets(params["targets"])
-        login = ApiLogin(ApiSettings(**login_options(params)), f"market_intel.runbooks/{run_id}")
-        diagnoses = diagnose_all(login, request, targets)
+        diagnoses = diagnose_all(api_login(params, run_id), request, targets)
     except RunbookError as exc:
         exc.result.update(run_id=run_id, report=debug_report(run_id, asked, diagnoses, exc))
         raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
 from .._errors import InvalidInput, RunbookError
 from .._k8s.client import ApiLogin, ApiRefused, Object
@@ -19,6 +19,7 @@ from .collector import EXPIRES, SESSION
 from .ephemeral import entries, is_over, run_of, variable
 from .jobs import EXPIRES_AT, MANAGED_BY, OURS, RUN, TARGET, TARGET_UID, delete_job
 from .moments import moment, span
+from .statuses import ENDED_PHASES, is_running
 
 _END_SECONDS = 10.0
 LIVE, EXPIRED, ORPHANED, ENDED, WAITING = "live", "expired", "orphaned", "ended", "waiting"
@@ -55,7 +56,7 @@ def find_leftovers(login: ApiLogin, namespaces: Sequence[str], unknown: list[str
     """Return what is there of ours, in all namespaces if none is named; ``unknown`` gets what may not be read."""
     pods = _in_scope(login, namespaces, "/api/v1", "pods", unknown, {})
     jobs = _in_scope(login, namespaces, "/apis/batch/v1", "jobs", unknown, {"labelSelector": f"{MANAGED_BY}={OURS}"})
-    now = datetime.now(timezone.utc) + timedelta(seconds=login.skew)
+    now = login.now()
     alive = {pod["metadata"]["uid"] for pod in pods}
     readable = not unknown
     found = [_of_container(pod, container, status, now) for pod in pods for container, status in entries(pod)]
@@ -82,10 +83,10 @@ def _of_container(pod: Object, container: Object, status: Object, now: datetime)
     about = pod["metadata"]
     expires = variable(container, EXPIRES)
     created = moment(_stamp(container["name"]))
-    if is_over(status) or (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+    if is_over(status) or (pod.get("status") or {}).get("phase") in ENDED_PHASES:
         state = ENDED
     else:
-        state = _by_time(expires, now) if "running" in (status.get("state") or {}) else WAITING
+        state = _by_time(expires, now) if is_running(status) else WAITING
     return Leftover(
         "ephemeral container",
         about["namespace"],
@@ -140,12 +141,8 @@ def clean_up(
     """End and remove what has expired or lost its pod, or ``everything``; return what was found, and notices."""
     unknown: list[str] = []
     found = find_leftovers(login, namespaces, unknown)
-    if (
-        unknown
-        and not found
-        and all(": this login may not list them" in each for each in unknown)
-        and len(unknown) == 2 * max(1, len(namespaces))
-    ):
+    # Of each namespace, two lists were asked for.
+    if len(unknown) == 2 * max(1, len(namespaces)):
         raise InvalidInput(
             f"Nothing may be looked at ({'; '.join(unknown)}); name namespaces that this login may list."
         )

@@ -11,13 +11,13 @@ outside reach it as variables of its environment, never as a part of the script.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
 import re
 import typing as t
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from .._addresses import is_address
 from .._errors import InvalidInput
 
 PARTS = ("network", "system", "kubernetes", "logs")
@@ -103,20 +103,15 @@ n=$((EXPIRES_EPOCH - $(date +%s)))
 [ "$n" -gt 0 ] || exit 0
 shift
 """
-_RUN = (
-    _BOUND
-    + r"""exec timeout -k 5 "$n" sh -c "$1"
+_RUN = f"""{_BOUND}
+exec timeout -k 5 "$n" sh -c "$1"
 """
-)
 # ``timeout`` would put the shell into the background of its own terminal. What is killed is not the container's first
 # process, which a kernel protects from its own namespace, but whose end it waits for.
-_HOLD = (
-    _BOUND
-    + r"""
+_HOLD = f"""{_BOUND}
 sh -c '( sleep "$0"; kill -KILL $$ ) </dev/null >/dev/null 2>&1 & exec "$@"' "$n" "$@"
 exit $?
 """
-)
 
 
 @dataclass(frozen=True)
@@ -150,7 +145,6 @@ class Collection:
     own_tls: Sequence[int] = ()
     capture: Capture | None = None
     interactive: bool = False
-    environment: Mapping[str, str] = field(default_factory=dict)
 
     def digest(self, *more: str) -> str:
         """Return what tells this request from others."""
@@ -164,13 +158,12 @@ class Collection:
         return ["sh", "-c", _quoted(_RUN), "run", str(ttl), _quoted(SCRIPT)]
 
     def variables(self) -> dict[str, str]:
-        names = dict.fromkeys(each.host for each in self.dependencies if not _is_address(each.host))
+        names = dict.fromkeys(each.host for each in self.dependencies if not is_address(each.host))
         values = {
             "COLLECT": " ".join(each for each in self.collect if each in ("network", "system")),
             "DEPENDENCIES": " ".join(str(each) for each in self.dependencies),
             "NAMES": " ".join(["kubernetes.default.svc", *names]),
             "OWN_TLS": " ".join(map(str, self.own_tls)),
-            **self.environment,
         }
         if self.capture:
             values["CAPTURE_SECONDS"] = str(self.capture.seconds)
@@ -248,7 +241,7 @@ def dependencies_of(container: Mapping[str, t.Any]) -> list[Dependency]:
     found: list[Dependency] = []
 
     def add(host: str, port: str | int, tls: bool) -> None:
-        if host.lower() not in _OWN and 0 < int(port) < 65536 and (re.search("[A-Za-z]", host) or _is_address(host)):
+        if host.lower() not in _OWN and 0 < int(port) < 65536 and (re.search("[A-Za-z]", host) or is_address(host)):
             found.append(Dependency(host, int(port), tls or int(port) in _TLS_PORTS))
 
     for text in [*plain.values(), *(container.get("command") or []), *(container.get("args") or [])]:
@@ -272,14 +265,6 @@ def tls_ports_of(container: Mapping[str, t.Any]) -> list[int]:
         for port in container.get("ports") or []
         if port["containerPort"] in _TLS_PORTS or port.get("name", "").startswith(("https", "tls", "grpcs"))
     ]
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def parse(text: str) -> dict[str, list[str]]:

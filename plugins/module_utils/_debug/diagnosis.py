@@ -10,18 +10,22 @@ import typing as t
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
 from .._errors import RunbookError
 from .._k8s.client import ApiLogin, Object
+from .._k8s.objects import containers, is_ready
+from .._report.timeline import MAX_EVENTS
 from .._run import rfc3339
 from . import inside
 from .facts import Facts, gather
-from .findings import CRITICAL, INFO, WARNING, Finding, exit_words, find, policies_of, services_of
+from .finding import CRITICAL, INFO, WARNING, Finding
+from .findings import exit_words, find, policies_of, services_of
 from .moments import ago, moment
 from .quantity import quantity
 from .redact import Redactor
-from .target import Chosen, NoTarget, Target, choose, container_statuses, is_ready
+from .statuses import container_statuses
+from .target import Chosen, NoTarget, Target, choose
 
 Plain = dict[str, t.Any]
 
@@ -81,20 +85,15 @@ def _diagnose(
     # A look from inside has chosen already, and its pod may have become healthy by it.
     wanted = Target(target.asked, "pod", session["pod"]) if session.get("pod") else target
     try:
-        chosen = choose(login, request.namespace, wanted, _now(login))
+        chosen = choose(login, request.namespace, wanted, login.now())
     except NoTarget as exc:
         if only and not session.get("pod"):
             raise
         return _without(target, session, exc)
     if session.get("why"):
-        chosen = Chosen(chosen.asked, chosen.pod, session["why"], chosen.group)
-    facts = gather(login, request.namespace, chosen, _now(login), request.collect, request.tail_lines)
+        chosen = Chosen(chosen.asked, chosen.pod, session["why"])
+    facts = gather(login, request.namespace, chosen, login.now(), request.collect, request.tail_lines)
     return judge(facts, session)
-
-
-def _now(login: ApiLogin) -> datetime:
-    """Return the time of the API server, which is that of all that it tells."""
-    return datetime.now(timezone.utc) + timedelta(seconds=login.skew)
 
 
 def judge(facts: Facts, session: Mapping[str, t.Any]) -> Diagnosis:
@@ -138,7 +137,7 @@ def _redacted(facts: Facts, redactor: Redactor) -> Facts:
     if facts.events is not None:
         events = [{**each, "message": redactor.text(str(each.get("message") or ""))} for each in facts.events]
     logs = {key: redactor.text(text) for key, text in facts.logs.items()}
-    chosen = Chosen(facts.chosen.asked, pod, facts.chosen.why, facts.chosen.group)
+    chosen = Chosen(facts.chosen.asked, pod, facts.chosen.why)
     return replace(facts, chosen=chosen, events=events, logs=logs)
 
 
@@ -268,12 +267,10 @@ def _parts(facts: Facts, redactor: Redactor) -> Plain:
         parts["node"] = _node(facts)
     if facts.siblings:
         parts["siblings"] = [_sibling(each) for each in facts.siblings[:_MOST_ROWS]]
-    logs = {
+    parts["logs"] = {
         f"{name}{' (previous run)' if previous else ''}": text.splitlines()
         for (name, previous), text in facts.logs.items()
     }
-    if logs:
-        parts["logs"] = {name: redactor.text("\n".join(lines)).split("\n") for name, lines in logs.items()}
     return {name: part for name, part in parts.items() if part}
 
 
@@ -286,7 +283,7 @@ def _containers(facts: Facts) -> list[Plain]:
     statuses = {each["name"]: each for each in container_statuses(facts.pod)}
     init = {each["name"] for each in facts.pod["spec"].get("initContainers") or []}
     rows = []
-    for container in [*(facts.pod["spec"].get("initContainers") or []), *facts.pod["spec"]["containers"]]:
+    for container in containers(facts.pod):
         status = statuses.get(container["name"], {})
         last = (status.get("lastState") or {}).get("terminated") or {}
         rows.append(
@@ -588,25 +585,4 @@ def _timeline(facts: Facts) -> list[Plain]:
             " ".join(event.get("message", "").split()),
         )
     found.sort(key=lambda pair: pair[0])
-    return [each for _start, each in found[-60:]]
-
-
-def summary_of(diagnosis: Diagnosis) -> list[str]:
-    """Return the lines that an operator reads first."""
-    name, session = diagnosis.pod or diagnosis.asked, diagnosis.session
-    first = diagnosis.findings[0]
-    lines = [f"{name}: {first['what']}" + (f" ({first['evidence']})" if first["evidence"] else "")]
-    lines.append(f"next: {first['next_step']}")
-    more = [each["what"] for each in diagnosis.findings[1:] if each["severity"] != INFO]
-    if more:
-        lines.append("also: " + "; ".join(more[:4]))
-    if session.get("state") == "planned":
-        lines.append(f"would look from inside: {session['mode']}, profile {session['profile']}")
-    elif session.get("state") == "live":
-        lines.append(f"a shell waits in {session['name']} until {session['expires_at']}")
-    elif session.get("reused"):
-        lines.append(f"what was collected by {session['name']} is young enough to be used again")
-    if session.get("capture"):
-        capture = session["capture"]
-        lines.append(f"captured: {capture['packets']:,} packets in {capture['path']}")
-    return lines
+    return [each for _start, each in found[-MAX_EVENTS:]]

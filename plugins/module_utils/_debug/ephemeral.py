@@ -21,12 +21,9 @@ from .collector import EXPIRES, REQUEST
 from .moments import moment
 from .security import Profile, profiles
 from .session import EPHEMERAL, NotPossible, PodGone, Visit
+from .statuses import CANNOT_START, ENDED_PHASES, NOT_STARTED, WRONG_IMAGE, is_running, waiting
 
 _NAME = re.compile(rf"({RUN_ID.pattern})-\d+-\d+")
-# What another profile may mend, and what it may not: the image is the same.
-_WRONG_RIGHTS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
-_WRONG_IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
-_ENDED = ("Succeeded", "Failed")
 
 
 def entries(pod: Object) -> list[tuple[Object, Object]]:
@@ -50,15 +47,15 @@ def is_over(status: Object) -> bool:
     return "terminated" in (status.get("state") or {})
 
 
-def visit(visit: Visit) -> None:
+def visit_ephemeral(visit: Visit) -> None:
     """Collect from inside the pod, or leave a container there for a shell; raise NotPossible where there is no way."""
     pod, request, session = visit.pod, visit.request, visit.session
     _refuse_hopeless(pod)
     if not request.force and _reuse(visit):
         return
     for container, status in entries(pod):
-        reason = ((status.get("state") or {}).get("waiting") or {}).get("reason", "")
-        if container.get("image") == request.image and reason in _WRONG_IMAGE:
+        reason = waiting(status).get("reason")
+        if container.get("image") == request.image and reason in WRONG_IMAGE:
             raise NotPossible(f"{container['name']} waits for the same image already ({reason}); name another image")
     rights = [Right("patch", "pods/ephemeralcontainers", request.namespace)]
     if not request.collection.interactive:
@@ -102,7 +99,7 @@ def _refuse_hopeless(pod: Object) -> None:
         raise NotPossible("it is a static pod, whose specification only its node's kubelet changes")
     if pod["metadata"].get("deletionTimestamp"):
         raise NotPossible("the pod is being deleted")
-    if status.get("phase") in _ENDED:
+    if status.get("phase") in ENDED_PHASES:
         raise NotPossible(f"the pod has ended ({status['phase'].lower()}), and nothing starts in it any more")
     if not pod["spec"].get("nodeName"):
         raise NotPossible("the pod is on no node yet")
@@ -124,7 +121,7 @@ def _container(visit: Visit, profile: Profile, number: int) -> Object:
     else:
         container["securityContext"]["readOnlyRootFilesystem"] = True
     statuses = {each["name"]: each for each in (visit.pod.get("status") or {}).get("containerStatuses") or []}
-    if "running" in (statuses.get(visit.session.container, {}).get("state") or {}):
+    if is_running(statuses.get(visit.session.container, {})):
         container["targetContainerName"] = visit.session.container
     return container
 
@@ -149,7 +146,7 @@ def _reuse(visit: Visit) -> bool:
         state = status.get("state") or {}
         finished = moment((state.get("terminated") or {}).get("finishedAt"))
         ended_well = (state.get("terminated") or {}).get("exitCode") == 0
-        young = ended_well and finished and (visit.now - finished).total_seconds() < request.reuse_age
+        young = ended_well and finished and (visit.login.now() - finished).total_seconds() < request.reuse_age
         if "running" not in state and not (young and not request.collection.interactive):
             continue
         session.mode, session.place, session.reused = EPHEMERAL, request.namespace, True
@@ -191,23 +188,23 @@ def _follow(visit: Visit, name: str) -> str:
             return "gone", ""
         status: dict[str, t.Any] = next((one for each, one in entries(pod) if each["name"] == name), {})
         state = status.get("state") or {}
-        waiting = state.get("waiting") or {}
-        if waiting.get("reason") in (*_WRONG_RIGHTS, *_WRONG_IMAGE):
-            return "wrong", f"{waiting['reason']}: {phrase(waiting.get('message', ''))}"
+        waits = waiting(status)
+        if waits.get("reason") in CANNOT_START:
+            return "wrong", f"{waits['reason']}: {phrase(waits.get('message', ''))}"
         terminated = state.get("terminated") or {}
         if terminated:
-            if terminated.get("reason") in ("StartError", "ContainerCannotRun"):
+            if terminated.get("reason") in NOT_STARTED:
                 return "wrong", f"{terminated['reason']}: {phrase(terminated.get('message', ''))}"
             return "ended", ""
         if "running" in state and interactive:
             return "live", ""
-        return ("ended", "") if pod["status"].get("phase") in _ENDED else None
+        return ("ended", "") if pod["status"].get("phase") in ENDED_PHASES else None
 
-    capture = request.collection.capture.seconds if request.collection.capture else 0
-    found = wait_until(look, request.timeout + capture, interval=0.15, max_interval=0.3, before_sleep=visit.check)
+    found = wait_until(look, visit.patience, interval=0.15, max_interval=0.3, before_sleep=visit.check)
     outcome, words = found or ("late", "")
     if outcome == "wrong":
-        if words.startswith(_WRONG_IMAGE):
+        # Another profile has the same image.
+        if words.startswith(WRONG_IMAGE):
             raise NotPossible(
                 f"the image {request.image} cannot be had ({words}); name one in image that its node can pull"
             )
@@ -222,9 +219,7 @@ def _follow(visit: Visit, name: str) -> str:
     if outcome == "gone":
         session.degraded.append(str(_gone(visit)))
     if outcome == "late":
-        session.degraded.append(
-            f"the collector was not done after {request.timeout + capture:.0f} s; it ends by itself"
-        )
+        session.degraded.append(f"the collector was not done after {visit.patience:.0f} s; it ends by itself")
     return ""
 
 

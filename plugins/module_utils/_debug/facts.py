@@ -15,21 +15,16 @@ from datetime import datetime
 
 from .._errors import RunbookError
 from .._k8s.client import METADATA_LIST, ApiLogin, ApiRefused, Object
+from .._k8s.objects import KINDS, collection, containers, selector_text
 from .._tls.certificate import Certificate, parse_chain
-from .target import Chosen, container_statuses, selector_text
+from .statuses import container_statuses, waiting
+from .target import Chosen
 
 # What one part of a report may wait for at the same time; the API server counts each request of a login.
 _THREADS = 6
 _LOG_BYTES = 1 << 18
 _MOST_CERTIFICATES = 3
-_KINDS = {
-    "ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets",
-    "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
-    "StatefulSet": "/apis/apps/v1/namespaces/{}/statefulsets",
-    "DaemonSet": "/apis/apps/v1/namespaces/{}/daemonsets",
-    "Job": "/apis/batch/v1/namespaces/{}/jobs",
-    "CronJob": "/apis/batch/v1/namespaces/{}/cronjobs",
-}
+_OWNERS = ("ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
 # What a container has that never wrote anything, or that never ran before.
 _NO_LOG = (400, 404)
 
@@ -182,7 +177,7 @@ def _begin_logs(
     tasks = {}
     for status in container_statuses(facts.pod):
         name = status["name"]
-        started = "waiting" not in (status.get("state") or {}) or status.get("restartCount", 0)
+        started = not waiting(status) or status.get("restartCount", 0)
         for previous in (False, True):
             if started and (not previous or status.get("restartCount", 0)):
                 tasks[name, previous] = reader.submit("logs", lambda name=name, previous=previous: read(name, previous))  # type: ignore[misc]
@@ -195,9 +190,10 @@ def _owners(reader: _Reader, login: ApiLogin, facts: Facts) -> list[Object]:
     each = facts.pod
     while True:
         owner = next((one for one in each["metadata"].get("ownerReferences") or [] if one.get("controller")), None)
-        if owner is None or owner["kind"] not in _KINDS or len(found) == 3:
+        if owner is None or owner["kind"] not in _OWNERS or len(found) == 3:
             return found
-        kind, path = owner["kind"], f"{_KINDS[owner['kind']].format(facts.namespace)}/{owner['name']}"
+        kind = owner["kind"]
+        path = f"{collection(KINDS[kind], facts.namespace)}/{owner['name']}"
         one = reader.try_to(f"{kind} {owner['name']}", lambda path=path: login.get("get an owner", path))  # type: ignore[misc]
         if one is None:
             return found
@@ -245,7 +241,7 @@ def references(pod: Object) -> dict[str, set[str]]:
         for source in (volume.get("projected") or {}).get("sources") or []:
             add("configmaps", source.get("configMap"))
             add("secrets", source.get("secret"))
-    for container in [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]:
+    for container in containers(pod):
         for entry in container.get("envFrom") or []:
             add("configmaps", entry.get("configMapRef"))
             add("secrets", entry.get("secretRef"))

@@ -13,20 +13,27 @@ from __future__ import annotations
 import re
 import typing as t
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from .._k8s.client import Object
+from .._k8s.objects import container_named, containers, is_ready, selects
 from . import inside
 from .facts import Facts, references
+from .finding import CRITICAL, INFO, SEVERITIES, WARNING, Finding
 from .moments import ago, moment, span
 from .quantity import quantity
-from .target import container_statuses, is_ready
+from .statuses import (
+    ENDED_PHASES,
+    NOT_STARTED,
+    WRONG_CONFIG,
+    WRONG_IMAGE,
+    container_statuses,
+    is_running,
+    last_end,
+    waiting,
+)
 
-CRITICAL, WARNING, INFO = SEVERITIES = ("critical", "warning", "info")
-
-_IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
-_CONFIG = ("CreateContainerConfigError", "CreateContainerError")
-_RUN = ("RunContainerError", "StartError", "ContainerCannotRun")
+_IMAGE = (*WRONG_IMAGE, "RegistryUnavailable")
+_RUN = ("RunContainerError", *NOT_STARTED)
 _RECENT = 3600.0
 _SHORT_LIFE = 120.0
 # An init container that takes longer is stuck rather than slow.
@@ -64,26 +71,19 @@ _BAD_CONDITIONS = (
     "ReadonlyFilesystem",
 )
 _CERTIFICATE_DAYS = 14
-
-
-@dataclass(frozen=True)
-class Finding:
-    """``what`` is a sentence without its period, ``evidence`` where it is seen, ``next_step`` what to do."""
-
-    kind: str
-    severity: str
-    what: str
-    evidence: str
-    next_step: str
-
-    def to_plain(self) -> dict[str, str]:
-        return {
-            "severity": self.severity,
-            "what": self.what,
-            "evidence": self.evidence,
-            "next_step": self.next_step,
-            "kind": self.kind,
-        }
+# What only events tell of a pod that is pending: their reasons, what that means, and the next step.
+_HINDRANCES = {
+    "sandbox": (
+        ("FailedCreatePodSandBox",),
+        "the node cannot make the pod's network or sandbox",
+        "look at the node's container runtime and network plugin",
+    ),
+    "mount": (
+        ("FailedMount", "FailedAttachVolume"),
+        "a volume cannot be mounted",
+        "look at the claim, the Secret or the ConfigMap that the message names",
+    ),
+}
 
 
 Rule = Callable[[Facts, inside.Sections], Iterator[Finding]]
@@ -118,10 +118,10 @@ def _nothing(facts: Facts, sections: inside.Sections, tried: str) -> Finding:
     step = "look at what calls it, and at what it calls" if sections else _AFTER.get(tried, _AFTER[""])
     if is_ready(facts.pod) or phase == "Succeeded":
         return Finding("healthy", INFO, f"nothing suspicious is seen by {looked}{unknown}", evidence, step)
-    waiting = [
-        f"{name} waits: {_waiting(status)['reason']}"
-        for name, status, _i in _states(facts)
-        if _waiting(status).get("reason")
+    waits = [
+        f"{name} waits: {waiting(status)['reason']}"
+        for name, status, _init in _states(facts)
+        if waiting(status).get("reason")
     ]
     conditions = [
         f"{each['type']}: {each.get('message') or each.get('reason') or 'False'}"
@@ -132,7 +132,7 @@ def _nothing(facts: Facts, sections: inside.Sections, tried: str) -> Finding:
         "not_ready",
         WARNING,
         f"the pod is not ready, and no rule knows why{unknown}",
-        _short("; ".join([evidence, *waiting, *conditions])),
+        _short("; ".join([evidence, *waits, *conditions])),
         "read its events and conditions below, and look again in a minute if it was just made",
     )
 
@@ -149,22 +149,6 @@ def _states(facts: Facts) -> Iterator[tuple[str, Object, bool]]:
     init = {each["name"] for each in all_init if each.get("restartPolicy") != "Always"}
     for each in container_statuses(facts.pod):
         yield each["name"], each, each["name"] in init
-
-
-def _waiting(status: Object) -> Object:
-    return (status.get("state") or {}).get("waiting") or {}
-
-
-def _last_end(status: Object) -> Object:
-    state = status.get("state") or {}
-    return state.get("terminated") or (status.get("lastState") or {}).get("terminated") or {}
-
-
-def _spec(facts: Facts, name: str) -> Object:
-    spec = facts.pod["spec"]
-    return next(
-        (each for each in [*(spec.get("initContainers") or []), *spec["containers"]] if each["name"] == name), {}
-    )
 
 
 def _events(facts: Facts, *reasons: str) -> list[Object]:
@@ -224,7 +208,7 @@ def _ended(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
 
 
 def _code_of(facts: Facts) -> str:
-    ends = [(name, _last_end(status)) for name, status, _init in _states(facts)]
+    ends = [(name, last_end(status)) for name, status, _init in _states(facts)]
     return "; ".join(f"{name}: exit code {end['exitCode']}" for name, end in ends if end.get("exitCode"))
 
 
@@ -242,15 +226,15 @@ def _unschedulable(facts: Facts, _sections: inside.Sections) -> Iterator[Finding
 
 def _image(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
     for name, status, _init in _states(facts):
-        waiting = _waiting(status)
-        if waiting.get("reason") in _IMAGE:
+        reason = waiting(status).get("reason")
+        if reason in _IMAGE:
             pulls = _events(facts, "Failed")
             said = next((each["message"] for each in reversed(pulls) if "pull" in each.get("message", "")), "")
             yield Finding(
                 "image_pull",
                 CRITICAL,
-                f"the image of container {name} cannot be pulled: {_spec(facts, name).get('image', '')}",
-                _short(said or waiting.get("message") or waiting["reason"]),
+                f"the image of container {name} cannot be pulled: {container_named(facts.pod, name).get('image', '')}",
+                _short(said or waiting(status).get("message") or reason),
                 "check the name and tag, the pull secret, and whether the node reaches the registry",
             )
 
@@ -268,43 +252,29 @@ def _config(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
                 f"create the {single}, or correct the name in the pod's template; the pod then starts by itself",
             )
     for name, status, _init in _states(facts):
-        waiting = _waiting(status)
-        if waiting.get("reason") in _CONFIG:
+        waits = waiting(status)
+        if waits.get("reason") in WRONG_CONFIG:
             yield Finding(
                 "container_config",
                 CRITICAL,
                 f"container {name} cannot be created",
-                _short(f"{waiting['reason']}: {waiting.get('message', '')}"),
+                _short(f"{waits['reason']}: {waits.get('message', '')}"),
                 "correct what the message names: a Secret, a ConfigMap, a key in it, or the security context",
             )
-        ended = _last_end(status)
-        running = "running" in (status.get("state") or {})
-        if waiting.get("reason") in _RUN or (ended.get("reason") in _RUN and not running):
+        ended = last_end(status)
+        if waits.get("reason") in _RUN or (ended.get("reason") in _RUN and not is_running(status)):
             yield Finding(
                 "container_start",
                 CRITICAL,
                 f"container {name} cannot be started",
-                _short(waiting.get("message") or ended.get("message") or waiting.get("reason") or ""),
+                _short(waits.get("message") or ended.get("message") or waits.get("reason") or ""),
                 "correct its command or the image: what is to run is not there, or may not be run",
             )
-    sandbox = _events(facts, "FailedCreatePodSandBox")
-    if sandbox and (facts.pod.get("status") or {}).get("phase") == "Pending":
-        yield Finding(
-            "sandbox",
-            CRITICAL,
-            "the node cannot make the pod's network or sandbox",
-            _said(sandbox),
-            "look at the node's container runtime and network plugin",
-        )
-    mounts = _events(facts, "FailedMount", "FailedAttachVolume")
-    if mounts and (facts.pod.get("status") or {}).get("phase") == "Pending":
-        yield Finding(
-            "mount",
-            CRITICAL,
-            "a volume cannot be mounted",
-            _said(mounts),
-            "look at the claim, the Secret or the ConfigMap that the message names",
-        )
+    if (facts.pod.get("status") or {}).get("phase") == "Pending":
+        for kind, (reasons, what, step) in _HINDRANCES.items():
+            events = _events(facts, *reasons)
+            if events:
+                yield Finding(kind, CRITICAL, what, _said(events), step)
 
 
 def _claims(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
@@ -326,14 +296,12 @@ def _claims(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
 
 def _oom(facts: Facts, sections: inside.Sections) -> Iterator[Finding]:
     for name, status, _init in _states(facts):
-        end = _last_end(status)
+        end = last_end(status)
         if end.get("reason") != "OOMKilled":
             continue
-        limit = ((_spec(facts, name).get("resources") or {}).get("limits") or {}).get("memory")
+        limit = ((container_named(facts.pod, name).get("resources") or {}).get("limits") or {}).get("memory")
         finished = moment(end.get("finishedAt"))
-        over = (
-            "running" in (status.get("state") or {}) and finished and (facts.now - finished).total_seconds() > _RECENT
-        )
+        over = is_running(status) and finished and (facts.now - finished).total_seconds() > _RECENT
         yield Finding(
             "oom_killed",
             WARNING if over else CRITICAL,
@@ -360,8 +328,8 @@ def _init(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
         state = status.get("state") or {}
         started = moment((state.get("running") or {}).get("startedAt"))
         long_since = started and (facts.now - started).total_seconds() > _INIT_SECONDS
-        end = _last_end(status)
-        backs_off = _waiting(status).get("reason") == "CrashLoopBackOff"
+        end = last_end(status)
+        backs_off = waiting(status).get("reason") == "CrashLoopBackOff"
         failing = backs_off or (end.get("exitCode") and ("terminated" not in state or status.get("restartCount", 0)))
         words = _last_words(facts, name)
         if failing and end.get("reason") != "OOMKilled":
@@ -395,7 +363,7 @@ def _init(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
 
 def _crash(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
     for name, status, is_init in _states(facts):
-        end = _last_end(status)
+        end = last_end(status)
         finished = moment(end.get("finishedAt"))
         if is_init or end.get("reason") in ("OOMKilled", *_RUN) or not finished:
             continue
@@ -403,7 +371,7 @@ def _crash(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
         short = started is not None and (finished - started).total_seconds() < _SHORT_LIFE
         restarts, recent = status.get("restartCount", 0), (facts.now - finished).total_seconds() < _RECENT
         # Between two runs it waits in one of several states, or has just been started again.
-        looping = _waiting(status).get("reason") == "CrashLoopBackOff" or (
+        looping = waiting(status).get("reason") == "CrashLoopBackOff" or (
             bool(restarts) and ("terminated" in (status.get("state") or {}) or (restarts > 2 and recent and short))
         )
         code = end.get("exitCode", 0)
@@ -531,16 +499,16 @@ def _readiness(facts: Facts, sections: inside.Sections) -> Iterator[Finding]:
         return
     unhealthy = _events(facts, "Unhealthy", "ProbeError")
     for name, status, is_init in _states(facts):
-        if is_init or status.get("ready") or "running" not in (status.get("state") or {}):
+        if is_init or status.get("ready") or not is_running(status):
             continue
-        probe = _spec(facts, name).get("readinessProbe") or {}
+        probe = container_named(facts.pod, name).get("readinessProbe") or {}
         port = (probe.get("httpGet") or probe.get("tcpSocket") or probe.get("grpc") or {}).get("port")
         listening = inside.listening_ports(sections)
         hint = (
             f"; nothing listens on port {port}" if listening and isinstance(port, int) and port not in listening else ""
         )
         starting = not status.get("started", True)
-        kind = "startup" if starting and _spec(facts, name).get("startupProbe") else "readiness"
+        kind = "startup" if starting and container_named(facts.pod, name).get("startupProbe") else "readiness"
         relevant = [each for each in unhealthy if kind in each.get("message", "").lower()]
         yield Finding(
             "readiness",
@@ -562,23 +530,9 @@ def _probe_words(probe: t.Mapping[str, t.Any]) -> str:
 
 
 def matches(selector: t.Mapping[str, t.Any], labels: t.Mapping[str, str]) -> bool:
-    """Tell whether a label selector in either form takes a pod with these labels."""
-    if not selector:
-        return True
-    pairs = selector.get("matchLabels") if "matchLabels" in selector or "matchExpressions" in selector else selector
-    if any(labels.get(key) != value for key, value in (pairs or {}).items()):
-        return False
-    for each in selector.get("matchExpressions") or []:
-        value, values = labels.get(each["key"]), each.get("values") or []
-        verdict = {
-            "In": value in values,
-            "NotIn": value not in values,
-            "Exists": value is not None,
-            "DoesNotExist": value is None,
-        }
-        if not verdict.get(each["operator"], False):
-            return False
-    return True
+    """Tell whether a label selector takes a pod with these labels; that of a service is its pairs alone."""
+    whole = "matchLabels" in selector or "matchExpressions" in selector
+    return selects(dict(selector) if whole else {"matchLabels": selector}, labels)
 
 
 def services_of(facts: Facts) -> list[tuple[Object, bool]]:
@@ -609,9 +563,8 @@ def _names_around(facts: Facts) -> set[str]:
 
 def _services(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
     labels = facts.pod["metadata"].get("labels") or {}
-    containers = [*facts.pod["spec"]["containers"], *(facts.pod["spec"].get("initContainers") or [])]
-    ports = {port["containerPort"] for each in containers for port in each.get("ports") or []}
-    named = {port.get("name") for each in containers for port in each.get("ports") or []}
+    declared = [port for each in containers(facts.pod) for port in each.get("ports") or []]
+    ports, named = {port["containerPort"] for port in declared}, {port.get("name") for port in declared}
     for service, selected in services_of(facts):
         name = service["metadata"]["name"]
         if not selected:
@@ -819,19 +772,17 @@ def _kind_of_pod(facts: Facts, _sections: inside.Sections) -> Iterator[Finding]:
             ", ".join(sorted(drifted)[:5]),
             "wait for the end of a rollout, or pin the image by its digest",
         )
-    if facts.siblings:
-        alive = [each for each in facts.siblings if each["status"].get("phase") not in ("Succeeded", "Failed")]
-        bad = [each["metadata"]["name"] for each in alive if not is_ready(each)]
-        if bad:
-            yield Finding(
-                "siblings",
-                WARNING if is_ready(facts.pod) else INFO,
-                f"{len(bad)} of its {len(facts.siblings)} siblings are not ready either"
-                if not is_ready(facts.pod)
-                else f"{len(bad)} of its {len(facts.siblings)} siblings are not ready",
-                ", ".join(sorted(bad)[:5]),
-                "trouble of all replicas comes from what they share: image, configuration, dependencies",
-            )
+    alive = [each for each in facts.siblings or [] if each["status"].get("phase") not in ENDED_PHASES]
+    bad = [each["metadata"]["name"] for each in alive if not is_ready(each)]
+    if bad:
+        ready = is_ready(facts.pod)
+        yield Finding(
+            "siblings",
+            WARNING if ready else INFO,
+            f"{len(bad)} of its {len(facts.siblings or [])} siblings are not ready{'' if ready else ' either'}",
+            ", ".join(sorted(bad)[:5]),
+            "trouble of all replicas comes from what they share: image, configuration, dependencies",
+        )
 
 
 _RULES: tuple[Rule, ...] = (

@@ -14,11 +14,13 @@ import copy
 import typing as t
 
 from .._errors import phrase
-from .._k8s.client import ApiRefused, Object, Right
+from .._k8s.client import ApiLogin, ApiRefused, Object, Right
+from .._k8s.objects import KINDS, collection, container_named, containers
 from .._run import rfc3339
 from .._wait import wait_until
 from .security import Profile, profiles
 from .session import COPY, NODE, NotPossible, Visit, refusal
+from .statuses import CANNOT_START, ENDED_PHASES, waiting
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 OURS = "market-intel.runbooks"
@@ -30,17 +32,6 @@ _DIGEST = "market-intel.runbooks/request"
 _MODE = "market-intel.runbooks/mode"
 _KEPT_SECONDS = 60
 _LATER = 30
-_JOBS = "/apis/batch/v1/namespaces/{}/jobs"
-_PODS = "/api/v1/namespaces/{}/pods"
-_WRONG = (
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "RunContainerError",
-    "ErrImagePull",
-    "ImagePullBackOff",
-    "InvalidImageName",
-    "ErrImageNeverPull",
-)
 # Of a pod that runs: what its copy gets from the API server anew.
 _ASSIGNED = ("nodeName", "ephemeralContainers", "priority", "preemptionPolicy", "hostname", "subdomain")
 _OF_LIFE = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
@@ -52,10 +43,9 @@ def visit_copy(visit: Visit) -> None:
     _need(visit, where)
     if _is_privileged(visit.pod) and not visit.request.privileged:
         raise NotPossible("the pod is privileged or in the host's namespaces; allow a copy of it with privileged")
-    contexts = _own_context(visit)
-    ladder = [Profile("as the container", contexts), *profiles(visit.pod, visit.session.container, privileged=False)]
-    if visit.request.privileged:
-        ladder.insert(0, profiles(visit.pod, visit.session.container, privileged=True)[0])
+    ladder = profiles(visit.pod, visit.session.container, privileged=visit.request.privileged)
+    own = container_named(visit.pod, visit.session.container).get("securityContext") or {}
+    ladder.insert(1 if visit.request.privileged else 0, Profile("as the container", own))
     _run(visit, COPY, where, ladder, _copied)
 
 
@@ -71,10 +61,8 @@ def _need(visit: Visit, where: str) -> None:
 
 def _is_privileged(pod: Object) -> bool:
     """Tell whether a pod, and so its copy, can leave its own namespaces."""
-    spec = pod["spec"]
-    containers = [*(spec.get("initContainers") or []), *spec["containers"]]
-    return any(spec.get(name) for name in ("hostNetwork", "hostPID", "hostIPC")) or any(
-        (each.get("securityContext") or {}).get("privileged") for each in containers
+    return any(pod["spec"].get(name) for name in ("hostNetwork", "hostPID", "hostIPC")) or any(
+        (each.get("securityContext") or {}).get("privileged") for each in containers(pod)
     )
 
 
@@ -92,11 +80,6 @@ def visit_node(visit: Visit) -> None:
     _run(visit, NODE, where, ladder, _on_node)
 
 
-def _own_context(visit: Visit) -> dict[str, t.Any]:
-    found = next(each for each in visit.pod["spec"]["containers"] if each["name"] == visit.session.container)
-    return dict(found.get("securityContext") or {})
-
-
 def _run(
     visit: Visit, mode: str, where: str, ladder: list[Profile], template: t.Callable[[Visit, str, Profile], Object]
 ) -> None:
@@ -108,7 +91,7 @@ def _run(
     def attempt(profile: Profile) -> None:
         pod = {"apiVersion": "v1", "kind": "Pod", **template(visit, name, profile)}
         pod["metadata"] = {**pod["metadata"], "name": name}
-        login.request("try a pod", "POST", _PODS.format(where), query={"dryRun": "All"}, body=pod)
+        login.request("try a pod", "POST", collection(KINDS["Pod"], where), query={"dryRun": "All"}, body=pod)
 
     try:
         profile = visit.first_accepted(ladder, attempt)[0]
@@ -133,7 +116,7 @@ def _run(
             "template": template(visit, name, profile),
         },
     }
-    login.request("create a debug job", "POST", _JOBS.format(where), body=job)
+    login.request("create a debug job", "POST", collection(KINDS["Job"], where), body=job)
     session.kind, session.name, session.expires_at = "debug job", name, about["annotations"][EXPIRES_AT]
     _follow(visit, name, where)
 
@@ -164,19 +147,17 @@ def _common(visit: Visit, name: str, container: Object) -> None:
     elif not request.copy_command:
         # Nothing is written, so that the node's disk needs no limit.
         container["securityContext"]["readOnlyRootFilesystem"] = True
-    for each in _OF_LIFE:
-        container.pop(each, None)
 
 
 def _copied(visit: Visit, name: str, profile: Profile) -> Object:
     request = visit.request
     spec = {key: value for key, value in copy.deepcopy(visit.pod["spec"]).items() if key not in _ASSIGNED}
-    for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
+    for container in containers({"spec": spec}):
         for key in _OF_LIFE:
             container.pop(key, None)
         for port in container.get("ports") or []:
             port.pop("hostPort", None)
-        if container["name"] == visit.session.container and container in spec["containers"]:
+        if container["name"] == visit.session.container:
             if not request.copy_command:
                 container.update(image=request.image, imagePullPolicy=request.image_pull_policy)
             container["securityContext"] = dict(profile.context)
@@ -229,7 +210,7 @@ def _reuse(visit: Visit, mode: str, where: str) -> bool:
     session = visit.session
     selector = f"{MANAGED_BY}={OURS},{TARGET_UID}={session.uid},{_DIGEST}={visit.digest},{_MODE}={mode}"
     try:
-        found = visit.login.items("list jobs", _JOBS.format(where), labelSelector=selector)
+        found = visit.login.items("list jobs", collection(KINDS["Job"], where), labelSelector=selector)
     except ApiRefused:
         return False
     live = [each for each in found if (each.get("status") or {}).get("active")]
@@ -245,35 +226,30 @@ def _reuse(visit: Visit, mode: str, where: str) -> bool:
     return True
 
 
-def _container_name(visit: Visit, mode: str) -> str:
-    return "debug" if mode == NODE else visit.session.container
-
-
 def _follow(visit: Visit, name: str, where: str) -> None:
     session, request, login = visit.session, visit.request, visit.login
-    container = _container_name(visit, session.mode)
+    container = "debug" if session.mode == NODE else session.container
     stays = request.collection.interactive or bool(request.copy_command)
 
     def look() -> tuple[str, str, str] | None:
-        pods = login.items("find the debug pod", _PODS.format(where), labelSelector=f"job-name={name}")
+        pods = login.items("find the debug pod", collection(KINDS["Pod"], where), labelSelector=f"job-name={name}")
         if not pods:
             return None
         pod = pods[0]
         status = pod.get("status") or {}
         one: Object = next((each for each in status.get("containerStatuses") or [] if each["name"] == container), {})
         state, of_pod = one.get("state") or {}, pod["metadata"]["name"]
-        waiting = state.get("waiting") or {}
-        if waiting.get("reason") in _WRONG:
-            return "wrong", of_pod, f"{waiting['reason']}: {phrase(waiting.get('message', ''))}"
+        waits = waiting(one)
+        if waits.get("reason") in CANNOT_START:
+            return "wrong", of_pod, f"{waits['reason']}: {phrase(waits.get('message', ''))}"
         if "terminated" in state:
             return "ended", of_pod, ""
-        if status.get("phase") in ("Succeeded", "Failed"):
+        if status.get("phase") in ENDED_PHASES:
             return "wrong", of_pod, phrase(f"{status.get('reason', '')}: {status.get('message', '')}")
         return ("live", of_pod, "") if stays and "running" in state else None
 
-    capture = request.collection.capture.seconds if request.collection.capture else 0
     try:
-        found = wait_until(look, request.timeout + capture, interval=0.2, max_interval=0.3, before_sleep=visit.check)
+        found = wait_until(look, visit.patience, interval=0.2, max_interval=0.3, before_sleep=visit.check)
         outcome, pod, words = found or ("late", "", "")
         if outcome == "live":
             session.state = "live"
@@ -281,10 +257,12 @@ def _follow(visit: Visit, name: str, where: str) -> None:
             return
         if outcome == "ended":
             visit.take_in(
-                login.text("read what was collected", f"{_PODS.format(where)}/{pod}/log", container=container)
+                login.text(
+                    "read what was collected", f"{collection(KINDS['Pod'], where)}/{pod}/log", container=container
+                )
             )
         elif outcome == "late":
-            session.degraded.append(f"the debug pod was not done after {request.timeout + capture:.0f} s")
+            session.degraded.append(f"the debug pod was not done after {visit.patience:.0f} s")
         else:
             session.degraded.append(f"the debug pod did not start ({words})")
     except ApiRefused as exc:
@@ -293,13 +271,13 @@ def _follow(visit: Visit, name: str, where: str) -> None:
         delete_job(visit.login, where, name)
 
 
-def delete_job(login: t.Any, where: str, name: str) -> None:
+def delete_job(login: ApiLogin, where: str, name: str) -> None:
     """Delete a Job with its pods; one that is gone already is none."""
     try:
         login.request(
             "delete a debug job",
             "DELETE",
-            f"{_JOBS.format(where)}/{name}",
+            f"{collection(KINDS['Job'], where)}/{name}",
             body={"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"},
         )
     except ApiRefused as exc:

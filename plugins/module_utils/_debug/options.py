@@ -10,10 +10,82 @@ import re
 import typing as t
 
 from .._errors import InvalidInput
-from .collector import PARTS
-from .target import Target, read_target
+from .._module import ArgumentSpec
+from .._run import absolute_directory
+from .collector import PARTS, Collection, read_capture, read_dependency
+from .session import MODES, DebugRequest
+from .target import Target, check_name, read_target
 
 _MOST_TARGETS = 50
+_IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._:/@-]{0,500}")
+
+
+def debug_argument_spec() -> ArgumentSpec:
+    """The options of debug_container that are its own."""
+    return ArgumentSpec(
+        {
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "namespace": {"type": "str", "default": ""},
+            "namespaces": {"type": "list", "elements": "str", "default": []},
+            "targets": {"type": "list", "elements": "str", "default": []},
+            "container": {"type": "str", "default": ""},
+            "mode": {"type": "str", "choices": list(MODES), "default": "auto"},
+            "image": {"type": "str", "default": "docker.io/nicolaka/netshoot:v0.13"},
+            "image_pull_policy": {
+                "type": "str",
+                "choices": ["Always", "IfNotPresent", "Never"],
+                "default": "IfNotPresent",
+            },
+            "ttl": {"type": "int", "default": 3600},
+            "collect": {"type": "list", "elements": "str", "default": ["network", "system", "kubernetes", "logs"]},
+            "dependencies": {"type": "list", "elements": "str", "default": []},
+            "capture": {
+                "type": "dict",
+                "options": {
+                    "seconds": {"type": "int", "default": 0},
+                    "filter": {"type": "str", "default": ""},
+                    "interface": {"type": "str", "default": "any"},
+                    "max_bytes": {"type": "int", "default": 1048576},
+                },
+            },
+            "directory": {"type": "path"},
+            "interactive": {"type": "bool", "default": False},
+            "privileged": {"type": "bool", "default": False},
+            "reuse_age": {"type": "int", "default": 300},
+            "max_ephemeral": {"type": "int", "default": 10},
+            "force": {"type": "bool", "default": False},
+            "timeout": {"type": "float", "default": 60.0},
+            "node_namespace": {"type": "str", "default": "sre-debug"},
+            "copy_command": {"type": "list", "elements": "str", "default": []},
+            "run_id": {"type": "str", "default": ""},
+        },
+        required_if=[("state", "present", ("namespace", "targets"))],
+    )
+
+
+def debug_request(params: t.Mapping[str, t.Any], run_id: str) -> DebugRequest:
+    """Return what is asked of each target; raise InvalidInput."""
+    check_name(params["namespace"], "namespace")
+    check_name(params["node_namespace"], "node_namespace")
+    read_seconds("ttl", params["ttl"], 86_400)
+    read_seconds("timeout", params["timeout"], 3_600)
+    capture = read_capture(params["capture"])
+    if capture:
+        absolute_directory(params["directory"] or "", "directory")
+    collection = Collection(
+        collect=read_collect(params["collect"]),
+        dependencies=[read_dependency(each) for each in params["dependencies"]],
+        capture=capture,
+        interactive=params["interactive"],
+    )
+    same = ("namespace", "mode", "ttl", "container", "privileged", "reuse_age", "max_ephemeral", "force", "timeout")
+    return DebugRequest(
+        run_id=run_id,
+        image=read_image(params["image"]),
+        collection=collection,
+        directory=params["directory"] or "",
+        **{name: params[name] for name in (*same, "node_namespace", "copy_command", "image_pull_policy")},
+    )
 
 
 def read_targets(texts: t.Sequence[str]) -> list[Target]:
@@ -30,9 +102,6 @@ def read_collect(parts: t.Sequence[str]) -> list[str]:
     if unknown:
         raise InvalidInput(f"collect has {unknown[0][:80]!r}; allowed are {', '.join(PARTS)}.")
     return list(parts)
-
-
-_IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._:/@-]{0,500}")
 
 
 def read_image(image: str) -> str:

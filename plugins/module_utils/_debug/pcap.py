@@ -9,11 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import os
 import struct
 import typing as t
 from collections.abc import Sequence
 from pathlib import Path
+
+from .._run import write_private
 
 # The first four bytes of a file, in both byte orders, for micro- and nanoseconds.
 _MAGIC = {b"\xd4\xc3\xb2\xa1": "<", b"\x4d\x3c\xb2\xa1": "<", b"\xa1\xb2\xc3\xd4": ">", b"\xa1\xb2\x3c\x4d": ">"}
@@ -45,8 +46,6 @@ def save(folder: Path, name: str, lines: Sequence[str]) -> dict[str, t.Any]:
     if not content:
         return {}
     path = folder / name
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+    write_private(path, content)
     digest = hashlib.sha256(content).hexdigest()
     return {"path": str(path), "bytes": len(content), "sha256": digest, "packets": packets}

@@ -10,10 +10,13 @@ import typing as t
 from collections.abc import Mapping, Sequence
 
 from .._errors import RunbookError
+from .._report.timeline import MAX_EVENTS
 from .._run import rfc3339, utc_now
-from .diagnosis import Diagnosis, Plain, summary_of
+from .finding import INFO
 
-_MOST_EVENTS = 60
+if t.TYPE_CHECKING:
+    # What it is made of takes longer to import than a report takes to make.
+    from .diagnosis import Diagnosis, Plain
 
 
 def debug_report(
@@ -38,7 +41,7 @@ def debug_report(
     if not diagnoses:
         return report
     several = len(diagnoses) > 1
-    report["summary"] += [line for each in diagnoses for line in summary_of(each)]
+    report["summary"] += [line for each in diagnoses for line in _summary(each)]
     report["plan"] = {"summary": [line for each in diagnoses for line in _way(each)]}
     report["actions"] = [_action(each) for each in diagnoses if each.session.get("name")]
     report["proofs"] = [
@@ -57,6 +60,27 @@ def debug_report(
     if changed and not check_mode:
         report["undo"] = _undo(changed)
     return report
+
+
+def _summary(diagnosis: Diagnosis) -> list[str]:
+    """Return the lines that an operator reads first."""
+    name, session = diagnosis.pod or diagnosis.asked, diagnosis.session
+    first = diagnosis.findings[0]
+    lines = [f"{name}: {first['what']}" + (f" ({first['evidence']})" if first["evidence"] else "")]
+    lines.append(f"next: {first['next_step']}")
+    more = [each["what"] for each in diagnosis.findings[1:] if each["severity"] != INFO]
+    if more:
+        lines.append("also: " + "; ".join(more[:4]))
+    if session.get("state") == "planned":
+        lines.append(f"would look from inside: {session['mode']}, profile {session['profile']}")
+    elif session.get("state") == "live":
+        lines.append(f"a shell waits in {session['name']} until {session['expires_at']}")
+    elif session.get("reused"):
+        lines.append(f"what was collected by {session['name']} is young enough to be used again")
+    if session.get("capture"):
+        capture = session["capture"]
+        lines.append(f"captured: {capture['packets']:,} packets in {capture['path']}")
+    return lines
 
 
 def _details(diagnosis: Diagnosis) -> Plain:
@@ -110,4 +134,4 @@ def _timeline(diagnoses: Sequence[Diagnosis], *, several: bool) -> list[Plain]:
         for each in diagnoses
         for event in each.timeline
     ]
-    return sorted(events, key=lambda event: str(event["start"]))[-_MOST_EVENTS:]
+    return sorted(events, key=lambda event: str(event["start"]))[-MAX_EVENTS:]

@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._k8s.client import Object
+from .._k8s.objects import container_named
 
 # Nobody's user id, as distroless images use it.
 NOBODY = 65532
@@ -59,6 +60,5 @@ def profiles(pod: Object, container: str, *, privileged: bool) -> list[Profile]:
 
 def _user_of(pod: Object, container: str) -> int:
     """Return the user id of a container, so that its processes can be read, or nobody's where it is root or unknown."""
-    found: Object = next((each for each in pod["spec"]["containers"] if each["name"] == container), {})
-    contexts = (found.get("securityContext") or {}, pod["spec"].get("securityContext") or {})
+    contexts = (container_named(pod, container).get("securityContext") or {}, pod["spec"].get("securityContext") or {})
     return next((int(each["runAsUser"]) for each in contexts if each.get("runAsUser")), NOBODY)

@@ -2,30 +2,28 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A look from inside: which way there is into a pod, what was collected there, what stays. PRIVATE."""
+"""A look from inside: what is asked, what became of it, and what all ways into a pod need. PRIVATE."""
 
 from __future__ import annotations
 
 import shlex
 import typing as t
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from .._errors import InvalidInput, RunbookError
+from .._errors import RunbookError
 from .._k8s.client import ApiLogin, ApiRefused, Object, Right
 from .._run import make_private_directory, rfc3339
 from . import pcap
-from .collector import EXPIRES, REQUEST, SESSION, Collection, dependencies_of, parse, tls_ports_of
+from .collector import EXPIRES, REQUEST, SESSION, Collection, parse
 from .redact import Redactor
 from .security import Profile
-from .target import Chosen, NoTarget, Target, choose, container_statuses
+from .statuses import container_statuses
+from .target import Chosen
 
 AUTO, REPORT, EPHEMERAL, COPY, NODE = MODES = ("auto", "report", "ephemeral", "copy", "node")
-_MOST_AT_ONCE = 10
-_LOG_BYTES = 8 << 20
 
 
 class NotPossible(RunbookError):
@@ -140,13 +138,14 @@ class Visit:
         return self.request.collection.digest(*more)
 
     @property
-    def now(self) -> datetime:
-        """The time of the API server, which is that of all that it tells."""
-        return datetime.now(timezone.utc) + timedelta(seconds=self.login.skew)
+    def expires(self) -> datetime:
+        return self.login.now() + timedelta(seconds=self.request.ttl)
 
     @property
-    def expires(self) -> datetime:
-        return self.now + timedelta(seconds=self.request.ttl)
+    def patience(self) -> float:
+        """How many seconds a debug container is waited for, with the time that it captures."""
+        capture = self.request.collection.capture
+        return self.request.timeout + (capture.seconds if capture else 0)
 
     def shell_lines(self, where: str, pod: str, container: str) -> list[str]:
         """Return the lines that bring a shell: the first ends the container when it ends, the second does not."""
@@ -199,92 +198,3 @@ class Visit:
 def refusal(exc: ApiRefused) -> str:
     """Return what the API server said, without what we asked for."""
     return exc.said.partition("is forbidden: ")[2] or exc.said
-
-
-def pick_container(pod: Object, wanted: str) -> str:
-    """Return the container that is meant: the one that was named, the one in trouble, or the pod's own default."""
-    names = [each["name"] for each in pod["spec"]["containers"]]
-    if wanted:
-        if wanted not in names:
-            raise InvalidInput(
-                f"The pod {pod['metadata']['name']} has no container {wanted[:80]!r}; it has {', '.join(names)}."
-            )
-        return wanted
-    for each in (pod.get("status") or {}).get("containerStatuses") or []:
-        if not each.get("ready", False):
-            return str(each["name"])
-    annotations = pod["metadata"].get("annotations") or {}
-    default = annotations.get("kubectl.kubernetes.io/default-container")
-    return str(default) if default in names else str(names[0])
-
-
-def visit_all(
-    login: ApiLogin,
-    request: DebugRequest,
-    targets: Sequence[Target],
-    now: datetime,
-    check: Callable[[], None],
-    *,
-    dry_run: bool,
-) -> list[Session]:
-    """Go to all targets side by side. One that is wrong or gone stops none of the others, unless it is the only one."""
-    chosen: list[Chosen | RunbookError] = []
-    for target in targets:
-        try:
-            chosen.append(choose(login, request.namespace, target, now))
-        except NoTarget as exc:
-            if len(targets) == 1:
-                raise
-            chosen.append(exc)
-    for each in chosen:
-        if isinstance(each, Chosen):
-            pick_container(each.pod, request.container)
-    with ThreadPoolExecutor(_MOST_AT_ONCE) as pool:
-        tasks = [
-            pool.submit(_visit, login, request, each, target, number, check, dry_run)
-            for number, (target, each) in enumerate(zip(targets, chosen, strict=True), 1)
-        ]
-        return [task.result() for task in tasks]
-
-
-def _visit(
-    login: ApiLogin,
-    request: DebugRequest,
-    chosen: Chosen | RunbookError,
-    target: Target,
-    number: int,
-    check: Callable[[], None],
-    dry_run: bool,
-) -> Session:
-    # Both are ways of a visit, and need its parts.
-    from . import ephemeral, jobs
-
-    session = Session(target.asked)
-    if isinstance(chosen, RunbookError):
-        session.degraded.append(str(chosen))
-        return session
-    started = datetime.now(timezone.utc)
-    session.pod, session.why = chosen.name, chosen.why
-    session.uid = chosen.pod["metadata"]["uid"]
-    session.container = pick_container(chosen.pod, request.container)
-    spec = next(each for each in chosen.pod["spec"]["containers"] if each["name"] == session.container)
-    found = request.collection.dependencies or dependencies_of(spec)
-    collection = replace(request.collection, dependencies=found, own_tls=tls_ports_of(spec))
-    request = replace(request, collection=collection)
-    visit = Visit(login, request, chosen, session, check, number, dry_run)
-    ways = {AUTO: ephemeral.visit, EPHEMERAL: ephemeral.visit, COPY: jobs.visit_copy, NODE: jobs.visit_node}
-    try:
-        if request.mode in ways:
-            ways[request.mode](visit)
-    except (NotPossible, ApiRefused) as exc:
-        session.mode = REPORT
-        session.degraded.append(f"no look from inside ({_name(request.mode)}): {exc}")
-    except RunbookError as exc:
-        # Others are to be told of, also if this one failed.
-        session.degraded.append(str(exc))
-    session.seconds = round((datetime.now(timezone.utc) - started).total_seconds(), 3)
-    return session
-
-
-def _name(mode: str) -> str:
-    return EPHEMERAL if mode == AUTO else mode

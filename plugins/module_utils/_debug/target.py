@@ -7,23 +7,16 @@
 from __future__ import annotations
 
 import re
-import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from .._errors import InvalidInput, RunbookError
 from .._k8s.client import ApiLogin, ApiRefused, Object
+from .._k8s.objects import KINDS, collection, is_ready, require_namespace, selector_text
 from .moments import ago, moment
+from .statuses import container_statuses, waiting
 
-_APPS = "/apis/apps/v1"
-_KINDS = {
-    "pod": ("/api/v1", "pods"),
-    "deployment": (_APPS, "deployments"),
-    "statefulset": (_APPS, "statefulsets"),
-    "daemonset": (_APPS, "daemonsets"),
-    "replicaset": (_APPS, "replicasets"),
-    "job": ("/apis/batch/v1", "jobs"),
-}
+_KINDS = {kind.lower(): KINDS[kind] for kind in ("Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job")}
 _SHORT = {"po": "pod", "deploy": "deployment", "sts": "statefulset", "ds": "daemonset", "rs": "replicaset"}
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
 _LABEL = r"[A-Za-z0-9](?:[-A-Za-z0-9_./]{0,252}[A-Za-z0-9])?"
@@ -52,12 +45,11 @@ class Target:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A pod; ``why`` says why this one, as a part of a sentence. ``group`` are all pods that were looked at."""
+    """A pod; ``why`` says why this one, as a part of a sentence."""
 
     asked: str
     pod: Object = field(repr=False)
     why: str
-    group: tuple[Object, ...] = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -86,16 +78,16 @@ def read_target(text: str) -> Target:
 
 def choose(login: ApiLogin, namespace: str, target: Target, now: datetime) -> Chosen:
     """Return the pod that is meant; raise NoTarget."""
-    pods = f"/api/v1/namespaces/{namespace}/pods"
+    pods = collection(KINDS["Pod"], namespace)
     if target.kind == "pod":
         found = login.find(f"get the pod {target.name} in {namespace}", f"{pods}/{target.name}")
         if found is None:
-            _need_namespace(login, namespace)
+            require_namespace(login, namespace)
             raise NoTarget(
                 f"There is no pod {target.name} in the namespace {namespace} at {login.name}; look which there are "
                 f"(kubectl get pods -n {namespace}), or name its workload, as in deployment/NAME."
             )
-        return Chosen(target.asked, found, "it was named", (found,))
+        return Chosen(target.asked, found, "it was named")
     selector = target.selector or _selector_of(login, namespace, target)
     try:
         group = login.items(f"list pods in {namespace}", pods, labelSelector=selector)
@@ -106,7 +98,7 @@ def choose(login: ApiLogin, namespace: str, target: Target, now: datetime) -> Ch
             ) from exc
         raise
     if not group:
-        _need_namespace(login, namespace)
+        require_namespace(login, namespace)
         raise NoTarget(
             f"No pod of {target.asked} is in the namespace {namespace} at {login.name}; look which there are (kubectl "
             f"get pods -n {namespace} --show-labels), and how many replicas are wanted."
@@ -118,51 +110,20 @@ def choose(login: ApiLogin, namespace: str, target: Target, now: datetime) -> Ch
         why = f"the least healthy of {len(group)}: {words}" if len(group) > 1 else f"the only one: {words}"
     else:
         why = f"all {len(group)} are healthy, so the first one" if len(group) > 1 else "the only one"
-    return Chosen(target.asked, ranked[0], f"{why} ({healthy} of {len(group)} ready)", tuple(group))
-
-
-def _need_namespace(login: ApiLogin, namespace: str) -> None:
-    """Raise InvalidInput if there is no such namespace, as far as this login may know."""
-    try:
-        found = login.find(f"get the namespace {namespace}", f"/api/v1/namespaces/{namespace}")
-    except ApiRefused:
-        return
-    if found is None:
-        raise InvalidInput(f"There is no namespace {namespace} at {login.name}; name another (kubectl get namespaces).")
+    return Chosen(target.asked, ranked[0], f"{why} ({healthy} of {len(group)} ready)")
 
 
 def _selector_of(login: ApiLogin, namespace: str, target: Target) -> str:
-    base, plural = _KINDS[target.kind]
+    place = _KINDS[target.kind]
     what = f"get the {target.kind} {target.name} in {namespace}"
-    found = login.find(what, f"{base}/namespaces/{namespace}/{plural}/{target.name}")
+    found = login.find(what, f"{collection(place, namespace)}/{target.name}")
     if found is None:
-        _need_namespace(login, namespace)
+        require_namespace(login, namespace)
         raise NoTarget(
             f"There is no {target.kind} {target.name} in the namespace {namespace} at {login.name}; look which there "
-            f"are (kubectl get {plural} -n {namespace})."
+            f"are (kubectl get {place[1]} -n {namespace})."
         )
     return selector_text(found["spec"].get("selector") or {})
-
-
-def selector_text(selector: t.Mapping[str, t.Any]) -> str:
-    """Return a selector of a workload in the form of a query."""
-    terms = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
-    for each in selector.get("matchExpressions") or []:
-        key, operator, values = each["key"], each["operator"], ",".join(each.get("values") or [])
-        words = {"Exists": key, "DoesNotExist": f"!{key}"}
-        terms.append(words.get(operator, f"{key} {operator.lower()} ({values})"))
-    return ",".join(terms)
-
-
-def is_ready(pod: Object) -> bool:
-    conditions = pod.get("status", {}).get("conditions") or []
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
-
-
-def container_statuses(pod: Object) -> list[Object]:
-    """Return the states of init containers, then those of the others."""
-    status = pod.get("status") or {}
-    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
 
 
 def trouble(pod: Object, now: datetime) -> tuple[int, str]:
@@ -173,9 +134,9 @@ def trouble(pod: Object, now: datetime) -> tuple[int, str]:
         replaced = any(each["kind"] != "Job" for each in pod["metadata"].get("ownerReferences") or [])
         return 15 if replaced else 90, f"it has failed ({status.get('reason') or 'its containers ended with errors'})"
     for each in container_statuses(pod):
-        waiting = (each.get("state") or {}).get("waiting") or {}
-        if waiting.get("reason") not in (None, "", "ContainerCreating", "PodInitializing"):
-            return 80, f"container {each['name']} waits: {waiting['reason']}"
+        reason = waiting(each).get("reason")
+        if reason not in (None, "", "ContainerCreating", "PodInitializing"):
+            return 80, f"container {each['name']} waits: {reason}"
     if pod["metadata"].get("deletionTimestamp"):
         return 10, "it is being deleted"
     if status.get("phase") == "Pending":

@@ -33,7 +33,7 @@ def facts(pod: dict[str, Any] | None = None, **parts: Any) -> Facts:
     }
     for part, content in (pod or {}).items():
         found[part].update(content)
-    return Facts("shop", NOW, Chosen("web", found, "it was named", (found,)), **parts)
+    return Facts("shop", NOW, Chosen("web", found, "it was named"), **parts)
 
 
 def node(**status: Any) -> dict[str, Any]:
