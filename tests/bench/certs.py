@@ -18,7 +18,6 @@ import os
 import statistics
 import subprocess
 import sys
-import textwrap
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +36,9 @@ from cryptography.x509.oid import NameOID
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support.ansible import Result, run_module, run_playbook, start_module  # noqa: E402
+from runs import empty_play, play, succeeds, timed  # noqa: E402
+
+from support.ansible import run_module, run_playbook, start_module  # noqa: E402
 from support.lab import Lab  # noqa: E402
 from support.pods import Namespace  # noqa: E402
 from support.processes import wait_until  # noqa: E402
@@ -127,9 +128,9 @@ def measure(note: Callable[..., None], lab: Lab, folder: Path) -> None:
             modules.append(time.monotonic() - started)
             peaks.append(outcome.peak_rss or 0)
             assert outcome.result["counts"]["total"] >= SECRETS, outcome
-            lists.append(_timed(lambda: lab.run("kubectl", "get", "secrets", "-A", *_TLS, "-o", "json")))
-            playbooks.append(_timed(lambda: _succeeds(run_playbook("check_certs", variables))))
-            empty.append(_timed(lambda: _succeeds(_play(folder, "- ansible.builtin.debug:"))))
+            lists.append(timed(lambda: lab.run("kubectl", "get", "secrets", "-A", *_TLS, "-o", "json")))
+            playbooks.append(timed(lambda: succeeds(run_playbook("check_certs", variables))))
+            empty.append(timed(lambda: empty_play(folder)))
         requests = _lists(lab, outcome.result["run_id"])
         module, playbook = statistics.median(modules), statistics.median(playbooks)
         note(f"cert_info on {SECRETS:,} TLS Secrets, all files, the whole module", module, "s", "below 2")
@@ -141,15 +142,15 @@ def measure(note: Callable[..., None], lab: Lab, folder: Path) -> None:
             "kubectl get secrets -A -o json, nothing parsed", statistics.median(lists), "s", "2.4 where goals were set"
         )
         note("cert_info / kubectl get", module / statistics.median(lists), "x", "below 1")
-        shell = _timed(lambda: subprocess.run(_SHELL, shell=True, env=_with(lab), check=True)) * NAMESPACES
+        shell = timed(lambda: subprocess.run(_SHELL, shell=True, env=_with(lab), check=True)) * NAMESPACES
         note(f"openssl in a shell loop, {SECRETS // NAMESPACES} Secrets times {NAMESPACES}", shell, "s")
         note("shell loop / check_certs", shell / playbook, "x")
-        loop = _timed(lambda: _succeeds(_play(folder, _LOOP.format(config=config, namespace=filled.namespaces[0]))))
+        loop = timed(lambda: succeeds(play(folder, _LOOP.format(config=config, namespace=filled.namespaces[0]))))
         loop = (loop - statistics.median(empty)) / _SAMPLE * SECRETS
         note(f"k8s_info and x509_certificate_info in a loop, {_SAMPLE} Secrets extrapolated", loop, "s")
         note("that loop / check_certs", loop / playbook, "x")
         names = ", ".join(filled.namespaces)
-        through = _timed(lambda: _succeeds(_play(folder, _FILTER.format(config=config, namespaces=names))))
+        through = timed(lambda: succeeds(play(folder, _FILTER.format(config=config, namespaces=names))))
         note("k8s_info and the filter x509_certificate_info, dates only", through, "s", "6.0 where goals were set")
         note("that filter / check_certs", through / playbook, "x", "above 1")
 
@@ -172,7 +173,7 @@ def measure_rotation(note: Callable[..., None], lab: Lab, folder: Path) -> None:
         own, ours = [], []
         for number in range(ROUNDS):
             before = _revisions(lab, namespace.name)
-            own.append(_timed(partial(_trigger, lab, namespace.name, before)))
+            own.append(timed(partial(_trigger, lab, namespace.name, before)))
             _settle(lab, namespace.name, before)
             # Each round leaves its run unfinished, with its Lease.
             run = {**options, "run_id": f"20261123t101500z-bench-{number:04x}", "lease": f"bench-{number}"}
@@ -196,7 +197,7 @@ def measure_rotation(note: Callable[..., None], lab: Lab, folder: Path) -> None:
             "rotate_certs_force": True,
         }
         plan = statistics.median(
-            _timed(lambda: _succeeds(run_playbook("rotate_certs", variables, check=True))) for _round in range(ROUNDS)
+            timed(lambda: succeeds(run_playbook("rotate_certs", variables, check=True))) for _round in range(ROUNDS)
         )
     note(f"cert-manager alone, {ROTATED} certificates triggered at once", statistics.median(own), "s")
     note(f"cert_rotate, {ROTATED} certificates, the whole module", statistics.median(ours), "s")
@@ -287,24 +288,6 @@ _FILTER = """- kubernetes.core.k8s_info:
       {{{{ ends.append((item.data['tls.crt'] | b64decode | community.crypto.x509_certificate_info).not_after) }}}}
       {{% endfor %}}{{{{ ends | sort | first }}}}
   no_log: true"""
-
-
-def _play(folder: Path, tasks: str) -> Result:
-    head = "- hosts: localhost\n  gather_facts: false\n  connection: local\n  vars:\n"
-    head += '    ansible_python_interpreter: "{{ ansible_playbook_python }}"\n  tasks:\n'
-    path = folder / "bench.yml"
-    path.write_text(head + textwrap.indent(tasks, "    ") + "\n")
-    return run_playbook(path)
-
-
-def _timed(work: Callable[[], object]) -> float:
-    started = time.monotonic()
-    work()
-    return time.monotonic() - started
-
-
-def _succeeds(result: Result) -> None:
-    assert result.rc == 0, result.output
 
 
 def _with(lab: Lab) -> dict[str, str]:

@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from support.ansible import Result, run_module, run_playbook
+from runs import empty_play, succeeds, timed
+
+from support.ansible import run_module, run_playbook
 from support.audit import kubernetes_requests
 from support.lab import Lab
-from support.patients import DEBUG, container, pod
+from support.patients import DEBUG, container, pod, variables
 from support.pods import Namespace
 from support.processes import wait_until
 
@@ -36,25 +37,17 @@ def measure(note: Callable[..., None], lab: Lab, folder: Path) -> None:
         names = [f"web-{number}" for number in range(TARGETS)]
         place.apply({"apiVersion": "v1", "kind": "List", "items": [pod(name, container()) for name in names]})
         place.wait_for(*names)
-        given = {
-            "debug_pod_kubeconfig": str(lab.state / "kubeconfig"),
-            "debug_pod_namespace": place.name,
-            "debug_pod_image": DEBUG,
-            "debug_pod_reports_dir": str(folder / "debug"),
-            "debug_pod_reuse_age": 0,
-        }
+        given = variables(place, folder, "", debug_pod_reuse_age=0)
         options = {"kubeconfig": given["debug_pod_kubeconfig"], "namespace": place.name}
         reports, modules, all_modules, ours, theirs, empty = [], [], [], [], [], []
         for number in range(ROUNDS):
             target = names[number]
-            reports.append(
-                _timed(lambda t=target: _play({**given, "debug_pod_targets": t, "debug_pod_mode": "report"}))
-            )  # type: ignore[misc]
-            modules.append(_timed(lambda t=target: run_module("pod_diagnosis_info", {**options, "targets": [t]})))  # type: ignore[misc]
-            all_modules.append(_timed(lambda: run_module("pod_diagnosis_info", {**options, "targets": names})))
-            ours.append(_timed(lambda t=target: _play({**given, "debug_pod_targets": t})))  # type: ignore[misc]
-            theirs.append(_timed(lambda n=number: _by_hand(lab, place.name, names[n + ROUNDS], f"by-hand-{n}")))  # type: ignore[misc]
-            empty.append(_timed(lambda: _empty(folder)))
+            reports.append(timed(lambda t=target: _play({**given, "debug_pod_targets": t, "debug_pod_mode": "report"})))  # type: ignore[misc]
+            modules.append(timed(lambda t=target: run_module("pod_diagnosis_info", {**options, "targets": [t]})))  # type: ignore[misc]
+            all_modules.append(timed(lambda: run_module("pod_diagnosis_info", {**options, "targets": names})))
+            ours.append(timed(lambda t=target: _play({**given, "debug_pod_targets": t})))  # type: ignore[misc]
+            theirs.append(timed(lambda n=number: _by_hand(lab, place.name, names[n + ROUNDS], f"by-hand-{n}")))  # type: ignore[misc]
+            empty.append(timed(lambda: empty_play(folder)))
         result = run_module("pod_diagnosis_info", {**options, "targets": names[:1]})
         requests = kubernetes_requests(lab.state / "audit" / "kubernetes.log", result["run_id"])
     nothing = statistics.median(empty)
@@ -90,21 +83,5 @@ def _by_hand(lab: Lab, namespace: str, name: str, debugger: str) -> None:
     assert lab.run("kubectl", "logs", name, *there, "-c", debugger)
 
 
-def _timed(work: Callable[[], Any]) -> float:
-    started = time.monotonic()
-    work()
-    return time.monotonic() - started
-
-
-def _play(variables: dict[str, Any]) -> None:
-    _succeeds(run_playbook("debug_pod", variables))
-
-
-def _empty(folder: Path) -> None:
-    path = folder / "empty.yml"
-    path.write_text("- {hosts: localhost, gather_facts: false, tasks: [{ansible.builtin.debug: }]}\n")
-    _succeeds(run_playbook(path))
-
-
-def _succeeds(result: Result) -> None:
-    assert result.rc == 0, result.output
+def _play(given: dict[str, Any]) -> None:
+    succeeds(run_playbook("debug_pod", given))

@@ -206,9 +206,6 @@ class Demo:
     def playbook(self, name: str, *arguments: str) -> Recap:
         return run_playbook(self.screen, self.variables, name, *arguments)
 
-    def run(self, command: Sequence[str]) -> list[str]:
-        return run_shown(self.screen, command)
-
 
 def run_playbook(screen: Screen, variables: Path, name: str, *arguments: str) -> Recap:
     """Run one of the shipped playbooks by its full name, in front of the reader's eyes."""
@@ -408,7 +405,7 @@ def restore_with_stock_tools(demo: Demo) -> None:
     parts = f"{shlex.quote(os.path.relpath(demo.backup))}/part-*.resp.gz"
     command = f"zcat {parts} | {shlex.quote(demo.server.cli)} -p {demo.server.port} --pipe"
     demo.screen.command(command)
-    lines = demo.run(["/bin/sh", "-c", command])
+    lines = run_shown(demo.screen, ["/bin/sh", "-c", command])
     if f"errors: 0, replies: {KEYS_EACH}" not in lines:
         raise Broken(
             f"redis-cli --pipe did not restore {KEYS_EACH:,} keys without an error; its output above says why."

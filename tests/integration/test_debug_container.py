@@ -18,7 +18,7 @@ import pytest
 from support.ansible import run_module, run_playbook, start_playbook
 from support.audit import kubernetes_writes
 from support.lab import Lab
-from support.patients import DEBUG, REDIS, STAY, TIGHT, container, pod
+from support.patients import DEBUG, REDIS, STAY, TIGHT, container, pod, variables
 from support.pods import Namespace
 from support.processes import wait_until
 
@@ -176,17 +176,6 @@ def test_a_namespace_that_was_tightened_afterwards_leaves_the_report(lab: Lab, t
         run = run_playbook("debug_pod", variables(place, tmp_path, "old"), cwd=tmp_path)
         assert run.rc == 0, run.output
         assert entries(place, "old") == []
-
-
-def variables(place: Namespace, folder: Path, target: str, **more: Any) -> dict[str, Any]:
-    return {
-        "debug_pod_kubeconfig": str(place.lab.state / "kubeconfig"),
-        "debug_pod_namespace": place.name,
-        "debug_pod_targets": target,
-        "debug_pod_image": DEBUG,
-        "debug_pod_reports_dir": str(folder / "reports"),
-        **more,
-    }
 
 
 def test_what_the_kubelet_cannot_start_goes_one_rung_down(namespace: Namespace) -> None:

@@ -16,7 +16,7 @@ import pytest
 from support.ansible import run_module, run_playbook
 from support.audit import kubernetes_requests, kubernetes_writes
 from support.lab import Lab
-from support.patients import STAY, TIGHT, container, expired_pair, pod
+from support.patients import DEBUG, STAY, TIGHT, container, expired_pair, pod, variables
 from support.pods import Namespace
 from support.processes import wait_until
 from support.report import assert_valid
@@ -217,14 +217,7 @@ def test_a_cordoned_node_is_found(namespace: Namespace) -> None:
 
 
 def test_no_canary_is_in_any_output(namespace: Namespace, tmp_path: Path) -> None:
-    variables = {
-        "debug_pod_kubeconfig": str(namespace.lab.state / "kubeconfig"),
-        "debug_pod_namespace": namespace.name,
-        "debug_pod_targets": "healthy",
-        "debug_pod_image": "localhost/debug:1",
-        "debug_pod_reports_dir": str(tmp_path / "reports"),
-    }
-    run = run_playbook("debug_pod", variables, cwd=tmp_path, args=["-vvv"])
+    run = run_playbook("debug_pod", variables(namespace, tmp_path, "healthy"), cwd=tmp_path, args=["-vvv"])
     assert run.rc == 0, run.output
     written = {path.name: path.read_text() for path in (tmp_path / "reports").rglob("*") if path.is_file()}
     assert {"localhost.json", "localhost.md", "localhost.html"} <= set(written)
@@ -273,12 +266,8 @@ def test_a_template_in_an_extra_variable_is_never_evaluated(namespace: Namespace
         "{{ lookup('ansible.builtin.pipe', 'touch %s') }}",
         "{%% if lookup('ansible.builtin.pipe', 'touch %s') %%}{%% endif %%}",
     ):
-        variables = {
-            "debug_pod_kubeconfig": str(namespace.lab.state / "kubeconfig"),
-            "debug_pod_targets": [template % canary],
-            "debug_pod_reports_dir": str(tmp_path / "reports"),
-        }
-        run = run_playbook("debug_pod", variables, cwd=tmp_path)
+        given = variables(namespace, tmp_path, "", debug_pod_targets=[template % canary])
+        run = run_playbook("debug_pod", given, cwd=tmp_path)
         assert run.rc != 0
         assert "debug_pod_targets holds a template" in run.failures[0].msg
         assert not canary.exists()
@@ -313,7 +302,7 @@ def test_a_static_pod_is_said_to_be_one_and_only_reported(lab: Lab) -> None:
             wait_until(lambda: lab.get("pods", "-n", place.name)["items"] != [], 60, "the static pod", 0.5)
             place.wait_for("lonely-lab")
             found = diagnose(place, "lonely-lab")["diagnoses"][0]
-            arguments = {"namespace": place.name, "targets": ["lonely-lab"], "image": "localhost/debug:1"}
+            arguments = {"namespace": place.name, "targets": ["lonely-lab"], "image": DEBUG}
             inside = run_module("debug_container", {"kubeconfig": str(lab.state / "kubeconfig"), **arguments})
         finally:
             manifest.unlink()
@@ -324,14 +313,8 @@ def test_a_static_pod_is_said_to_be_one_and_only_reported(lab: Lab) -> None:
 
 
 def test_several_targets_share_a_report(namespace: Namespace, tmp_path: Path) -> None:
-    variables = {
-        "debug_pod_kubeconfig": str(namespace.lab.state / "kubeconfig"),
-        "debug_pod_namespace": namespace.name,
-        "debug_pod_targets": "crashing; unready",
-        "debug_pod_mode": "report",
-        "debug_pod_reports_dir": str(tmp_path / "reports"),
-    }
-    run = run_playbook("debug_pod", variables, cwd=tmp_path)
+    given = variables(namespace, tmp_path, "crashing; unready", debug_pod_mode="report")
+    run = run_playbook("debug_pod", given, cwd=tmp_path)
     assert (run.rc, run.changed) == (0, 0), run.output
     report = json.loads(next((tmp_path / "reports").glob("*/localhost.json")).read_text())
     assert_valid(report)

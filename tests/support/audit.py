@@ -23,20 +23,21 @@ _VAULT_BOOKKEEPING = ("auth/", "sys/capabilities")
 
 def kubernetes_writes(log: Path, run_id: str) -> list[str]:
     """Return the requests of a run that could have changed something: verb and URI, whether they succeeded or not."""
-    return [
-        f"{event['verb']} {event['requestURI']}"
-        for event in _events(log)
-        if run_id in event.get("userAgent", "") and event["stage"] == "ResponseComplete" and _may_change(event)
-    ]
+    return [_request(event) for event in _of_run(log, run_id) if _may_change(event)]
 
 
 def kubernetes_requests(log: Path, run_id: str) -> list[str]:
     """Return all requests of a run: verb and URI."""
-    return [
-        f"{event['verb']} {event['requestURI']}"
-        for event in _events(log)
-        if run_id in event.get("userAgent", "") and event["stage"] == "ResponseComplete"
-    ]
+    return [_request(event) for event in _of_run(log, run_id)]
+
+
+def _of_run(log: Path, run_id: str) -> Iterator[dict[str, Any]]:
+    events = (event for event in _events(log) if run_id in event.get("userAgent", ""))
+    return (event for event in events if event["stage"] == "ResponseComplete")
+
+
+def _request(event: dict[str, Any]) -> str:
+    return f"{event['verb']} {event['requestURI']}"
 
 
 def _may_change(event: dict[str, Any]) -> bool:

@@ -4,20 +4,17 @@
 """Pods of a lab that each have one thing wrong with them.
 
 ```python
-namespace.apply(pod("crash", "exit 3"), pod("web", server(8080), labels={"app": "web"}))
+namespace.apply(pod("crash", container("exit 3")), pod("web", labels={"app": "web"}))
 ```
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from .issued import issue
+from .pods import Namespace
 
 BUSYBOX = "localhost/busybox:1"
 DEBUG = "localhost/debug:1"
@@ -50,18 +47,17 @@ def pod(name: str, *containers: dict[str, Any], labels: dict[str, str] | None = 
 
 def expired_pair() -> dict[str, str]:
     """Return a certificate that expired two days ago, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "expired.example.com")])
-    now = datetime.now(timezone.utc)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=30))
-        .not_valid_after(now - timedelta(days=2))
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return {"tls.crt": certificate.public_bytes(Encoding.PEM).decode(), "tls.key": private.decode()}
+    issued = issue("expired.example.com", days=28, age=30)
+    return {"tls.crt": issued.pem, "tls.key": issued.key_pem}
+
+
+def variables(place: Namespace, folder: Path, targets: str, **more: Any) -> dict[str, Any]:
+    """Return the variables of debug_pod for targets in a namespace, with its reports below a folder."""
+    return {
+        "debug_pod_kubeconfig": str(place.lab.state / "kubeconfig"),
+        "debug_pod_namespace": place.name,
+        "debug_pod_targets": targets,
+        "debug_pod_image": DEBUG,
+        "debug_pod_reports_dir": str(folder / "reports"),
+        **more,
+    }
