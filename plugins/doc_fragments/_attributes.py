@@ -59,3 +59,13 @@ attributes:
     membership:
       - market_intel.runbooks.k8s
 """
+
+    ACTIONGROUP_ALERTS = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/market_intel.runbooks.alerts) in C(module_defaults) to set the login options once.
+    support: full
+    membership:
+      - market_intel.runbooks.alerts
+"""

@@ -17,7 +17,8 @@ options:
       - C(cert_manager) or C(vault), one of them, says what issues it, where that is to be checked or nothing in the
         cluster tells. C(backup=false) keeps it from being rotated at all.
       - C(ports), C(server_name) and C(endpoints) (C(host:port)) say where it is served, if that is not at the ports of
-        the pods that mount the Secret. C(common_name) is that of a new certificate without a present one.
+        the pods that mount the Secret. C(common_name) is that of a new certificate, if it is to have another one than
+        the present one.
     type: list
     elements: dict
     required: true
@@ -99,7 +100,13 @@ options:
     type: int
     default: 1
   allow_names_removed:
-    description: Names that a new certificate may lack, such as V(DNS:old.example.com).
+    description:
+      - Names that a new certificate may lack, such as V(DNS:old.example.com). The plan and the gate write them so.
+    type: list
+    elements: str
+    default: []
+  allow_extensions_removed:
+    description: Extensions that a new certificate may lack, by name or OID, such as V(TLSFeature).
     type: list
     elements: str
     default: []

@@ -21,4 +21,7 @@ options:
         description: Process ids whose end stops the run.
         type: list
         elements: int
+      names:
+        description: The variables behind the options, by which sentences name them.
+        type: dict
 """

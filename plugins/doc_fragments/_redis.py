@@ -13,7 +13,8 @@ options:
   url:
     description:
       - Where the server is, as V(redis://host:port/db), V(rediss://host:port/db) for TLS, or V(unix:///path/of/the.sock?db=0).
-      - The port defaults to 6379 and the database to 0. A password in the URL is refused.
+      - The port defaults to 6379 and the database to 0. A URL with anything else, such as a
+        password, is refused and not shown.
       - Required without O(kubernetes). With it, the URL is the one that is used inside of the cluster and says the
         scheme, the database, the name that a certificate has to hold, and the port.
         V(localhost) stands for the name of the service, which is also what is used without a URL.
@@ -209,7 +210,9 @@ options:
             are escaped.
         type: str
       backup:
-        description: Whether its keys are saved before a flush touches them. Without a backup they cannot be put back.
+        description:
+          - Whether its keys are saved before a flush touches them. Without a backup they cannot be put back.
+          - A key that matches other caches or patterns of the same flush as well is saved if one of them asks for it.
         type: bool
         default: true
       environments:

@@ -14,9 +14,9 @@ options:
   directory:
     description:
       - Folder below which each run has a folder of its own, named by its run ID. It is created if it does not exist.
-      - Must be an absolute path, or one that begins with V(~).
+      - Must be an absolute path, or one that begins with V(~). Without it, nothing is written, and only shown.
     type: path
-    required: true
+    default: ""
   formats:
     description:
       - What to write beside the JSON report, which is always written because the index over the hosts is made from it.

@@ -22,7 +22,9 @@ options:
           - If it is not given, the environment variable E(VAULT_ADDR) is used.
         type: str
       token:
-        description: The token. Without it, Vault is not used.
+        description:
+          - The token. Without it, Vault is not used.
+          - If it is not given, the environment variable E(VAULT_TOKEN) is used.
         type: str
       namespace:
         description:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Guarded imports of the Vault client, apart from the others because only some certificates need it. PRIVATE."""
+"""Guarded imports of the Vault client. PRIVATE."""
 
 from __future__ import annotations
 

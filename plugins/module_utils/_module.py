@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import traceback
 import typing as t
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ._deps import Library
-from ._errors import RunbookError
+from ._errors import RunbookError, render
 
 try:
     from ansible.module_utils.secrets import register_secret as _register_secret  # type: ignore[import-not-found,unused-ignore]
@@ -69,9 +71,23 @@ def run_module(
         if library.error:
             module.fail_json(msg=missing_required_lib(library.requirement), exception=library.error)
     register_secrets(_secrets(spec.argument_spec, module.params))
+    names = (module.params.get("progress") or {}).get("names") or {}
     try:
         result = body(module)
     except RunbookError as exc:
-        module.fail_json(msg=str(exc), **{"changed": False, "state": exc.state, **exc.result})
-    module.exit_json(**result)
+        failed = {"changed": False, "state": exc.state, **exc.result, "msg": str(exc)}
+        module.fail_json(**render(failed, spec.argument_spec, names))
+    except Exception as exc:
+        # Its message may hold anything, the lines of the program do not.
+        where = traceback.extract_tb(exc.__traceback__)[-1]
+        run_id = {"run_id": module.params["run_id"]} if module.params.get("run_id") else {}
+        module.fail_json(
+            **run_id,
+            state="failed",
+            msg=f"An unexpected {type(exc).__name__} ended the module in {where.name} ({Path(where.filename).name}, "
+            f"line {where.lineno}); that is an error of the collection: report it with the output of a run with -vvv.",
+            exception="".join(traceback.format_tb(exc.__traceback__)),
+        )
+    # What was not possible for one of several targets is a sentence in the result of a run that went on.
+    module.exit_json(**render(result, spec.argument_spec, names))
     raise AssertionError("exit_json returned")

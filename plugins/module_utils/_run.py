@@ -20,10 +20,11 @@ import threading
 import time
 import typing as t
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 
 from ._errors import Interrupted, InvalidInput, Refused, RunbookError
+from ._time import compact, parse_compact, utc_now
 
 RUN_ID = re.compile(r"[0-9]{8}t[0-9]{6}z-[a-z0-9]+(?:-[a-z0-9]+)*-[0-9a-f]{4}")
 MANIFEST = "manifest.json"
@@ -31,24 +32,21 @@ JOURNAL = "journal.jsonl"
 LOCK = "lock"
 
 
-def utc_now() -> datetime:
-    return datetime.now(timezone.utc)
-
-
-def rfc3339(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def new_run_id(runbook: str) -> str:
     """Return an id such as ``20261123t101500z-flush-redis-7f3a``, which is a legal Kubernetes name as well."""
-    return f"{utc_now():%Y%m%dt%H%M%Sz}-{runbook.replace('_', '-')}-{secrets.token_hex(2)}"
+    return f"{compact(utc_now())}-{runbook.replace('_', '-')}-{secrets.token_hex(2)}"
+
+
+def run_began(run_id: str) -> datetime | None:
+    """Return when a run began, which its id tells; None where its digits are not a time."""
+    return parse_compact(run_id[:16])
 
 
 def check_run_id(run_id: str) -> str:
     if not RUN_ID.fullmatch(run_id):
         raise InvalidInput(
-            f"The run id {run_id!r} is not valid; allowed is the form 20261123t101500z-flush-redis-7f3a: "
-            "leave the option empty to have one made."
+            f"O(run_id) is {run_id!r}, which is not valid; allowed is the form 20261123t101500z-flush-redis-7f3a: "
+            "leave it empty to have one made."
         )
     return run_id
 
@@ -267,17 +265,21 @@ class RunFolder:
             raise Refused(f"Another process works on the run {run_id} at this moment; wait until it has finished.")
         return cls(path, lock, manifest)
 
+    @property
+    def is_final(self) -> bool:
+        return self.manifest.get("state") in self.FINAL_STATES
+
     def discard(self) -> None:
         """Remove the folder of a run that has not begun."""
         shutil.rmtree(self.path)
 
     @classmethod
-    def resume(cls, base: Path, fingerprint: str) -> RunFolder | None:
-        """Take over the newest unfinished run that was planned with the same fingerprint, if its process is gone.
+    def resume(cls, runs: t.Iterable[UnfinishedRun]) -> RunFolder | None:
+        """Take over the first of these runs, which do the same, if its process is gone.
 
         A run that is still held by a live process is refused: two flushes of the same keys must not run at once.
         """
-        for run in unfinished_runs(base, fingerprint):
+        for run in runs:
             lock = _try_lock(run.path / LOCK)
             if lock is None:
                 raise Refused(
@@ -329,6 +331,21 @@ def make_private_directory(path: Path) -> None:
         raise InvalidInput(
             f"The folder {path} is not writable for this user; name a folder in which this user may write."
         )
+
+
+def refuse_unwritable(path: Path) -> Path:
+    """Return the folder, or what there is of its parents, in which can be written; raise InvalidInput if in neither.
+
+    A file without a name is made there and vanishes, which tells more than permissions do: read-only disks, quotas.
+    """
+    existing = next(folder for folder in (path, *path.parents) if os.path.exists(folder))
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            return existing
+    except OSError as exc:
+        raise InvalidInput(
+            f"The folder {path} cannot be written ({exc.strerror}); name a folder in which this user may write."
+        ) from exc
 
 
 def unfinished_runs(base: Path, fingerprint: str | None = None) -> list[UnfinishedRun]:

@@ -13,12 +13,19 @@ from ._run import Progress, Stop
 
 
 def progress_argument_spec() -> ArgumentSpec:
-    """The option by which the action plugin hears of a module's progress, and the module of the plugin's end."""
+    """The option by which the action plugin hears of a module's progress, and the module of the plugin's end.
+
+    By ``names`` a module hears which variable of a role stands behind an option, for its sentences.
+    """
     return ArgumentSpec(
         {
             "progress": {
                 "type": "dict",
-                "options": {"path": {"type": "path"}, "controllers": {"type": "list", "elements": "int"}},
+                "options": {
+                    "path": {"type": "path"},
+                    "controllers": {"type": "list", "elements": "int"},
+                    "names": {"type": "dict"},
+                },
             }
         }
     )

@@ -9,10 +9,52 @@ from __future__ import annotations
 import time
 import typing as t
 
+from ._time import parse_http_date, utc_now
+
 T = t.TypeVar("T")
 
 
 _PIECE_SECONDS = 0.2
+_MOST_TRIES = 6
+_FIRST_PAUSE_SECONDS = 0.25
+_LONGEST_PAUSE_SECONDS = 30.0
+# No try begins later than that after the first one.
+_PATIENCE_SECONDS = 60.0
+# Of HTTP. A server that is too busy has done nothing; after any other of these, nobody knows.
+BUSY, PASSING = 429, (429, 500, 502, 503, 504)
+
+
+class Tries:
+    """How often a request is sent whose answer is lost, or is an error that passes by itself, and when again."""
+
+    def __init__(self) -> None:
+        self._done = 1
+        self._latest = time.monotonic() + _PATIENCE_SECONDS
+
+    @property
+    def first(self) -> bool:
+        """Whether the one that has begun is the first one."""
+        return self._done == 1
+
+    @property
+    def last(self) -> bool:
+        """Whether the one that has begun is the last one."""
+        return self._done >= _MOST_TRIES or time.monotonic() >= self._latest
+
+    def may_pass(self, status: int, *, repeatable: bool) -> bool:
+        """Whether an answer is an error that passes by itself, and what it answers may be sent again."""
+        return not self.last and status in PASSING and (repeatable or status == BUSY)
+
+    def pause(self, retry_after: str | None = None) -> None:
+        """Wait before the next one as the server says in Retry-After, or twice as long as the last time."""
+        wanted = _FIRST_PAUSE_SECONDS * 2.0 ** (self._done - 1)
+        date = parse_http_date(retry_after)
+        if retry_after and retry_after.isdigit():
+            wanted = float(retry_after)
+        elif date is not None:
+            wanted = max(0.0, (date - utc_now()).total_seconds())
+        time.sleep(min(wanted, _LONGEST_PAUSE_SECONDS))
+        self._done += 1
 
 
 def pause(seconds: float, check_stop: t.Callable[[], None]) -> None:

@@ -49,6 +49,12 @@ options:
     description: How many finished runs to keep, the current one included. V(0) keeps all.
     type: int
     default: 0
+  seen:
+    description:
+      - What the plan has seen of each certificate, as RV(market_intel.runbooks.cert_rotate#module:seen) says.
+      - What somebody else has changed since is refused. Without it, nothing is compared.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -87,6 +93,11 @@ removed_backups:
   type: list
   elements: str
   sample: []
+report:
+  description: A part of the report, for O(market_intel.runbooks.runbook_report#module:steps).
+  returned: when O(state=present)
+  type: dict
+  sample: {backup: {path: /srv/runbooks/backups/certs/20261123t101500z-rotate-certs-7f3a, bytes: 18211}}
 run_id:
   description: The id of the run. It is that of an unfinished run of the same command, if there is one.
   returned: always
@@ -101,17 +112,19 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_kubernetes import KUBERNETES
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_tls import CRYPTOGRAPHY
 from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
-from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.options import (
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotation.options import (
     certificate_run,
     request_options,
     rotate_request,
     run_options,
 )
-from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotate import back_up_all, close_run
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotation.report import backup_report
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotation.rotate import back_up_all, close_run
 
 OPTIONS = {
     "state": {"type": "str", "choices": ["present", "done", "rolled_back"], "default": "present"},
     "keep": {"type": "int", "default": 0},
+    "seen": {"type": "dict", "default": {}},
 }
 
 
@@ -119,8 +132,15 @@ def body(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     with certificate_run(params, check_mode=module.check_mode) as (context, run):
         if params["state"] != "present":
-            return close_run(context, params["state"], params["keep"])
-        return back_up_all(context, rotate_request(params), run.check, force=params["force"])
+            return {
+                "changed": False,
+                "state": params["state"],
+                "run_id": context.run_id,
+                "backup_path": str(context.base / context.run_id),
+                "removed_backups": close_run(context, params["state"], params["keep"]),
+            }
+        saved = back_up_all(context, rotate_request(params), run.check, force=params["force"], seen=params["seen"])
+    return {**saved.to_plain(), "report": backup_report(saved).to_plain()}
 
 
 def main() -> None:

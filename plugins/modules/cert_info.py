@@ -12,9 +12,12 @@ version_added: 1.0.0
 description:
   - Reads all TLS Secrets of a cluster or of some namespaces in pages of 500, and what else is asked for, and judges
     each certificate by its dates and by who renews it.
-  - Tells private keys that do not fit, weak keys and broken hashes, chains in the wrong order, authorities that end
-    before what they have signed, and servers that show something else than what is stored.
-  - What this login may not read, and what cannot be parsed, is V(unknown), never V(ok).
+  - Tells private keys that do not fit, weak keys and broken hashes, names that no client accepts, chains that are in
+    the wrong order or lead nowhere, authorities that end before what they have signed, Ingresses and Gateways whose
+    certificate is for other hosts or is missing, and servers that show something else than what is stored, or what
+    their clients refuse.
+  - What clients refuse is V(critical); what only strict ones refuse, such as Python since 3.13, is a V(warning).
+  - What this login may not read, and what cannot be parsed or verified, is V(unknown), never V(ok).
   - The whole inventory goes into files; through Ansible go the numbers and the worst entries. Of private keys nothing
     is kept but whether they fit.
   - Reads only. The files are bookkeeping, and are written in check mode as well.
@@ -25,6 +28,7 @@ extends_documentation_fragment:
   - market_intel.runbooks._attributes.info_module
   - market_intel.runbooks._attributes.actiongroup_k8s
   - market_intel.runbooks._k8s
+  - market_intel.runbooks._progress
 options:
   cluster:
     description:
@@ -40,10 +44,25 @@ options:
     default: []
   secrets:
     description:
-      - Whether Secrets of the type C(kubernetes.io/tls) are read. The right to list them is the right to read private
+      - Whether Secrets are read. The right to list them is the right to read private
         keys; without it, O(certificates) and O(endpoints) still tell most of what there is to know.
     type: bool
     default: true
+  other_secrets:
+    description:
+      - Whether certificates in PEM are looked for in Secrets of other types than C(kubernetes.io/tls), too, and in
+        other keys than C(tls.crt), whatever these are called.
+      - Releases of Helm and tokens of ServiceAccounts are never read.
+    type: bool
+    default: true
+  keystores:
+    description:
+      - Whether JKS and PKCS#12 keystores and certificates in DER are read, too, which their bytes tell; without it,
+        they are counted.
+      - For a PKCS#12, no password, the empty one, and one that is beside it are tried (the keys C(NAME.password),
+        C(NAME-password), C(password) and C(keystore-password), NAME with its ending and without).
+    type: bool
+    default: false
   certificates:
     description: Whether the Certificates of cert-manager are read, which say how the renewal goes.
     type: bool
@@ -52,6 +71,13 @@ options:
     description: Whether certificates in ConfigMaps are read, where the bundles of authorities are.
     type: bool
     default: false
+  consumers:
+    description:
+      - Whether Ingresses and Gateways are read, whose hosts have to be names of the certificate that they serve.
+      - If no O(namespaces) are named, the C(caBundle) of webhooks and APIServices as well.
+      - Needs O(secrets).
+    type: bool
+    default: true
   unused:
     description:
       - Whether to tell for each Secret if a pod or an Ingress of its namespace mentions it, which lists both.
@@ -59,12 +85,20 @@ options:
     default: false
   endpoints:
     description:
-      - TLS servers to dial from here. What they show is judged, and compared with what is stored.
+      - TLS servers to dial from here. What they show is judged, compared with what is stored, and verified as a client
+        does that expects the C(server_name).
       - Each is V(host:port), or a mapping with C(address) (V(host:port)), C(server_name) (the name that is asked for,
-        by default the host) and C(secret) (V(namespace/name) of what it should show, by default one of the same names).
+        by default the host), C(secret) (V(namespace/name) of what it should show, by default one of the same names) and
+        C(ca_cert) (a file with the authorities that its clients trust).
+      - Without C(ca_cert), the authorities are those of C(ca.crt) in its Secret, or else of O(endpoint_ca_cert), or
+        else those of this system.
     type: list
     elements: raw
     default: []
+  endpoint_ca_cert:
+    description: File with the authorities that clients of the O(endpoints) trust, if nothing closer to them says so.
+    type: path
+    default: ''
   endpoint_timeout:
     description: How long to wait for an endpoint, in seconds.
     type: float
@@ -105,7 +139,7 @@ options:
         default: certs
   warning:
     description:
-      - How much life has to be left to a certificate that nobody renews, so that it is no warning.
+      - How much life has to be left to a certificate that nobody renews, so that it is not a warning.
       - A time such as V(30d), V(12h) or V(90m), or a share of its lifetime such as V(20%). Without it, 30 days, but at
         most a third of the lifetime.
     type: str
@@ -122,8 +156,8 @@ options:
     default: ''
   authority_warning:
     description: >-
-      How much life has to be left to an authority, so that it is no warning. Without it, 180 days, but at most half of
-      its lifetime. An authority that has less left than the longest that it has signed had is a warning in any case.
+      How much life has to be left to an authority, so that it is not a warning. Without it, 180 days, but at most half
+      of its lifetime. An authority that has less left than the longest that it has signed had is a warning in any case.
     type: str
     default: ''
   overrides:
@@ -242,6 +276,11 @@ unread:
   type: list
   elements: dict
   sample: [{where: kube-system/secrets, reason: the API server does not let this login list secrets}]
+left_out:
+  description: What holds certificates and was not read because nobody asked for it, by its kind.
+  returned: success
+  type: dict
+  sample: {JKS keystore: 2, kubeconfig: 1}
 difference:
   description: What has changed since a run before, with at most 200 of each kind; without one, all is empty.
   returned: success
@@ -262,8 +301,13 @@ paths:
   returned: success
   type: dict
   sample: {json: /srv/runbooks/reports/20261123t101500z-check-certs-7f3a/eu-1.certificates.json}
+stats:
+  description: What O(market_intel.runbooks.runbook_report#module:steps) publishes of it.
+  returned: always
+  type: dict
+  sample: {severity: critical, counts: {critical: 1}, files: {}}
 report:
-  description: The fields for O(market_intel.runbooks.runbook_report#module:report), also when the run fails.
+  description: A part of the report, for O(market_intel.runbooks.runbook_report#module:steps); also on failure.
   returned: always
   type: dict
   sample: {runbook: check_certs, state: unchanged}
@@ -277,13 +321,21 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._errors impo
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.options import login_argument_spec
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.run import api_login
 from ansible_collections.market_intel.runbooks.plugins.module_utils._module import run_module
-from ansible_collections.market_intel.runbooks.plugins.module_utils._run import check_run_id, new_run_id, utc_now
-from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.inventory_options import (
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run import check_run_id, new_run_id
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run_options import progress_argument_spec
+from ansible_collections.market_intel.runbooks.plugins.module_utils._time import utc_now
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.check.options import (
     inventory_argument_spec,
     inventory_request,
 )
-from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.inventory_report import check_report
-from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.run_check import Output, Sources, run_check
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.check.report import check_report
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.check.run import (
+    CheckResult,
+    Output,
+    Sources,
+    run_check,
+)
+from ansible_collections.market_intel.runbooks.plugins.module_utils._vault.options import vault_login
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -295,29 +347,26 @@ def body(module: AnsibleModule) -> dict[str, t.Any]:
     vault = params["vault"]
     try:
         request = inventory_request(params)
+        sources = Sources(
+            cluster=lambda: api_login(params, run_id),
+            vault=(lambda: vault_login(vault, f"market_intel.runbooks/{run_id}")) if vault else None,
+            vault_place=(vault["kv_mount"], vault["kv_prefix"]) if vault else ("", ""),
+            endpoint_timeout=params["endpoint_timeout"],
+        )
+        output = Output(params["directory"], params["outputs"], params["previous"])
+        result = run_check(request, sources, output, params["cluster"], run_id, started)
     except RunbookError as exc:
-        exc.result["report"] = check_report(run_id, started, params["cluster"], None, failure=exc)
+        reached = exc.reached if isinstance(exc.reached, CheckResult) else CheckResult(run_id, params["cluster"])
+        exc.reached = reached
+        exc.report = check_report(run_id, started, reached.inventory, reached.difference, failure=exc)
         raise
-    sources = Sources(
-        cluster=lambda: api_login(params, run_id),
-        vault=(lambda: vault_login(vault, f"market_intel.runbooks/{run_id}")) if vault else None,
-        vault_place=(vault["kv_mount"], vault["kv_prefix"]) if vault else ("", ""),
-        endpoint_timeout=params["endpoint_timeout"],
-    )
-    output = Output(params["directory"], params["outputs"], params["previous"])
-    return run_check(request, sources, output, params["cluster"], run_id, started)
-
-
-def vault_login(option: t.Mapping[str, t.Any], agent: str) -> t.Any:
-    # Only here, because its library takes 0.2 s to import.
-    from ansible_collections.market_intel.runbooks.plugins.module_utils._vault.client import VaultLogin, VaultSettings
-
-    settings = {name: option[name] or "" for name in ("url", "token", "namespace", "ca_cert")}
-    return VaultLogin(VaultSettings(**settings, validate_certs=option["validate_certs"]), agent)
+    report = check_report(run_id, started, result.inventory, result.difference, result.paths)
+    return {**result.to_plain(), "report": report.to_plain()}
 
 
 def main() -> t.NoReturn:
-    run_module(login_argument_spec().merge(inventory_argument_spec()), body, [KUBERNETES, CRYPTOGRAPHY])
+    spec = login_argument_spec().merge(inventory_argument_spec()).merge(progress_argument_spec())
+    run_module(spec, body, [KUBERNETES, CRYPTOGRAPHY])
 
 
 if __name__ == "__main__":

@@ -64,13 +64,13 @@ options:
     default: {}
   only:
     description:
-      - The workloads that are meant, as in V(deployment/api-gateway). Without any, all are, and so are
+      - The workloads to probe, as in V(deployment/api-gateway). Without any, all of them, and
         O(certificates[].endpoints).
     type: list
     elements: str
     default: []
   skip:
-    description: Workloads that are not meant.
+    description: Workloads to leave out.
     type: list
     elements: str
     default: []
@@ -100,6 +100,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+report:
+  description: A part of the report with what was proven, for O(market_intel.runbooks.runbook_report#module:steps).
+  returned: always
+  type: dict
+  sample: {}
 run_id:
   description: The id of the run.
   returned: always
@@ -184,13 +189,21 @@ notices:
   sample: []
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_kubernetes import KUBERNETES
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_tls import CRYPTOGRAPHY
+from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import RunbookError
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.run import cluster_run, run_argument_spec
 from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
-from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.probe import ProbeRequest, probe, read_expected
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotation.probe import (
+    ProbeRequest,
+    ProbeResult,
+    probe,
+    read_expected,
+)
 
 OPTIONS = {
     "certificates": {
@@ -214,7 +227,7 @@ OPTIONS = {
 }
 
 
-def body(module: AnsibleModule) -> dict:
+def body(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     request = ProbeRequest(
         certificates=tuple(read_expected(each) for each in params["certificates"]),
@@ -222,8 +235,14 @@ def body(module: AnsibleModule) -> dict:
         skip=tuple(params["skip"]),
         **{name: params[name] for name in ("namespace", "overrides", "timeout", "fail_on_stale")},
     )
-    with cluster_run(params, "rotate_certs", check_mode=module.check_mode) as run:
-        return {**probe(run.login, request, run.check, run.progress), "run_id": run.run_id}
+    try:
+        with cluster_run(params, "rotate_certs", check_mode=module.check_mode) as run:
+            result = probe(run.login, request, run.check, run.progress)
+    except RunbookError as exc:
+        if isinstance(exc.reached, ProbeResult):
+            exc.report = exc.reached.to_report()
+        raise
+    return {**result.to_plain(), "run_id": run.run_id, "report": result.to_report().to_plain()}
 
 
 def main() -> None:

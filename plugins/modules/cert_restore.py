@@ -36,7 +36,7 @@ attributes:
   idempotent:
     support: full
 options:
-  what_can_be:
+  skip_unrestorable:
     description:
       - Whether a certificate that cannot come back is named and left, instead of keeping all others from it.
       - If none can, the run is given up, so that no later command continues it.
@@ -45,7 +45,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Go back
+- name: Roll back
   market_intel.runbooks.cert_restore:
     namespace: market-intel-brain
     certificates:
@@ -95,7 +95,7 @@ problems:
   elements: str
   sample: []
 report:
-  description: The fields for O(market_intel.runbooks.runbook_report#module:report), also when the run fails.
+  description: A part of the report, for O(market_intel.runbooks.runbook_report#module:steps); also on failure.
   returned: always
   type: dict
   sample: {runbook: rollback_certs, state: done}
@@ -114,28 +114,33 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_kubern
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_tls import CRYPTOGRAPHY
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import InvalidInput, RunbookError
 from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
-from ansible_collections.market_intel.runbooks.plugins.module_utils._run import utc_now
-from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.catalogue import read_catalogue
-from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.options import certificate_run, run_options
-from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.report import rollback_report
-from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotate import roll_back
+from ansible_collections.market_intel.runbooks.plugins.module_utils._time import utc_now
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotation.catalogue import read_catalogue
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotation.options import (
+    certificate_run,
+    run_options,
+)
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotation.report import Asked
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotation.rotate import roll_back
 
-OPTIONS = {"what_can_be": {"type": "bool", "default": False}}
+OPTIONS = {"skip_unrestorable": {"type": "bool", "default": False}}
 
 
 def body(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
-    started = utc_now()
+    asked = Asked(params, params["run_id"], utc_now())
     try:
         if not params["run_id"]:
-            raise InvalidInput("run_id is empty; name the run to undo, as the report of a rotation does.")
+            raise InvalidInput("O(run_id) is empty; name the run to undo, as the report of a rotation does.")
         entries = read_catalogue(params["certificates"])
         with certificate_run(params, check_mode=module.check_mode, reads=True) as (context, run):
-            result = roll_back(context, entries, run.check, run.progress, what_can_be=params["what_can_be"])
+            restored = roll_back(
+                context, entries, run.check, run.progress, skip_unrestorable=params["skip_unrestorable"]
+            )
     except RunbookError as exc:
-        exc.result["report"] = rollback_report(params, started, module.check_mode, exc.result, exc)
+        exc.report = asked.rollback_report(None, module.check_mode, exc)
         raise
-    return {**result, "report": rollback_report(params, started, module.check_mode, result)}
+    return {**restored.to_plain(), "report": asked.rollback_report(restored, module.check_mode).to_plain()}
 
 
 def main() -> None:

@@ -81,6 +81,12 @@ due:
   type: list
   elements: str
   sample: [api-gateway]
+seen:
+  description:
+    - What the plan has seen of each certificate that is due, for O(market_intel.runbooks.cert_backup#module:seen).
+  returned: in check mode
+  type: dict
+  sample: {api-gateway: {fingerprint: 5d0c, issuer: ClusterIssuer lab-ca}}
 continues:
   description: The id of the unfinished run that this one continues; empty if there is none.
   returned: in check mode
@@ -92,7 +98,7 @@ canary:
   type: str
   sample: deployment/report-api
 rolling_back:
-  description: Whether that run was about to go back.
+  description: Whether that run was interrupted during its rollback.
   returned: in check mode
   type: bool
   sample: false
@@ -119,12 +125,6 @@ expected:
   type: list
   elements: dict
   sample: [{name: api-gateway, secret_name: api-gateway-tls, fingerprint: 5d0c}]
-touched:
-  description: The names of those that have to be put back.
-  returned: on failure, unless in check mode
-  type: list
-  elements: str
-  sample: []
 timeline:
   description: What was done when, in the fields of a report's actions.
   returned: always
@@ -143,18 +143,39 @@ not_verified:
   type: list
   elements: str
   sample: []
-undo:
-  description: The command that undoes the run.
-  returned: success
+confirm:
+  description: The hash of the plan, for O(market_intel.runbooks.runbook_confirm#module:confirm).
+  returned: in check mode
   type: str
-  sample: ansible-playbook market_intel.runbooks.rollback_certs -e rotate_certs_rollback_run=...
-parts:
-  description: What a report says of the certificates that were rotated.
-  returned: unless in check mode
+  sample: 1f0c3a9b7d2e4f60-2-20261123T101500Z
+confirmation:
+  description: What O(market_intel.runbooks.runbook_confirm#module:plan) takes.
+  returned: in check mode
   type: dict
-  sample: {actions: [], figures: []}
+  contains:
+    content:
+      description: Identifies the plan. It differs where the target, the selection or an option differs.
+      type: str
+      sample: 5d0c1f0c3a9b7d2e
+    count:
+      description: How much is to be changed.
+      type: int
+      sample: 2
+    growth:
+      description: How many times as much that may be when the plan is carried out.
+      type: float
+      sample: 1.0
+    what:
+      description: The plan in a few words, for the question and the refusal.
+      type: str
+      sample: '2 certificates are due in market-intel-brain: api-gateway, core-engine'
+    lines:
+      description: The plan for people, line by line.
+      type: list
+      elements: str
+      sample: ['api-gateway is rotated by cert-manager: 2.0 days are left']
 report:
-  description: The fields for O(market_intel.runbooks.runbook_report#module:report), also when the run fails.
+  description: A part of the report, for O(market_intel.runbooks.runbook_report#module:steps); also on failure.
   returned: always
   type: dict
   sample: {runbook: rotate_certs, state: planned}
@@ -173,44 +194,54 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_kubern
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_tls import CRYPTOGRAPHY
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import RunbookError
 from ansible_collections.market_intel.runbooks.plugins.module_utils._module import run_module
-from ansible_collections.market_intel.runbooks.plugins.module_utils._run import new_run_id, utc_now
-from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.options import (
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run import new_run_id
+from ansible_collections.market_intel.runbooks.plugins.module_utils._time import utc_now
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotation.options import (
     RUNBOOK,
     certificate_run,
     request_options,
     rotate_request,
     run_options,
 )
-from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.report import (
-    rotated_parts,
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotation.plan import confirmation
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotation.report import (
+    Asked,
     rotation_diff,
-    rotation_report,
     undo_command,
 )
-from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotate import plan_rotation, rotate_all
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotation.rotate import (
+    Rotation,
+    plan_rotation,
+    rotate_all,
+)
 
 
 def body(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     params["run_id"] = params["run_id"] or new_run_id(RUNBOOK)
-    started = utc_now()
+    asked = Asked(params, params["run_id"], utc_now())
+    undo = ""
     try:
         request = rotate_request(params)
         with certificate_run(params, check_mode=module.check_mode) as (context, run):
             if module.check_mode:
-                result = plan_rotation(context, request, force=params["force"])
-            else:
-                result = rotate_all(context, request, run.check, run.progress)
-            result["undo"] = undo_command(context, params)
+                plan = plan_rotation(context, request, force=params["force"])
+                gate = confirmation(context, request, plan, force=params["force"])
+                report = asked.plan_report(plan, confirm=gate["confirm"])
+                gate["confirmation"]["lines"] += report.plan_lines
+                diff = {"diff": rotation_diff(plan)} if module._diff else {}
+                return {**plan.to_plain(), **gate, **diff, "report": report.to_plain()}
+            undo = undo_command(context, params)
+            rotation = rotate_all(context, request, run.check, run.progress)
     except RunbookError as exc:
-        exc.result["report"] = rotation_report(params, params["run_id"], started, exc.result, exc)
-        exc.result["parts"] = rotated_parts(exc.result)
+        if module.check_mode:
+            exc.report = asked.plan_report(None, exc)
+        else:
+            reached = exc.reached if isinstance(exc.reached, Rotation) else None
+            exc.report = asked.rotation_report(reached, undo, exc)
         raise
-    if module.check_mode:
-        if module._diff:
-            result["diff"] = rotation_diff(result)
-        return {**result, "report": rotation_report(params, params["run_id"], started, result)}
-    return {**result, "parts": rotated_parts(result)}
+    report = asked.rotation_report(rotation, undo)
+    return {**rotation.to_plain(), "state": report.state, "report": report.to_plain()}
 
 
 def main() -> None:

@@ -17,8 +17,9 @@ description:
     and if the kubelet cannot start it, the next one.
   - O(mode=copy) and O(mode=node) make a Job, whose end is enforced by the process, the kubelet and the
     controller of Jobs.
-  - Where no way into a pod is open, that is said in RV(sessions[].degraded), and is no failure.
-  - O(state=absent) ends and removes what has expired or lost its pod, in all namespaces or some.
+  - Where no mode is possible, RV(sessions[].degraded) says why, and the module does not fail.
+  - O(state=absent) ends and removes what has expired or lost its pod, in all namespaces or some. A Job is ours if its
+    annotation C(market-intel.runbooks/run-id) is the id of a run, whatever its labels are.
 author:
   - Market Intel Brain (@market-intel-brain)
 extends_documentation_fragment:
@@ -52,9 +53,20 @@ options:
     type: list
     elements: str
     default: []
+  runs:
+    description:
+      - The runs whose sessions are cleaned up with O(state=absent), by their ids. Without any, those of all runs.
+    type: list
+    elements: str
+    default: []
+  everybody:
+    description: With O(state=absent) and O(force), end the live sessions of everybody.
+    type: bool
+    default: false
   targets:
     description:
       - What to look at, as the option of M(market_intel.runbooks.pod_diagnosis_info). Required for O(state=present).
+      - Targets that are one pod have one container. Of V(all) and of nodes, nothing is inspected from inside.
     type: list
     elements: str
     default: []
@@ -70,7 +82,7 @@ options:
     choices: [auto, report, ephemeral, copy, node]
     default: auto
   image:
-    description: The image of the debug container. It needs a POSIX shell; what other tools it lacks is reported.
+    description: The image of the session's container. It needs a POSIX shell; what other tools it lacks is reported.
     type: str
     default: docker.io/nicolaka/netshoot:v0.13
   image_pull_policy:
@@ -100,7 +112,7 @@ options:
     type: dict
     suboptions:
       seconds:
-        description: How long, at most 600; 0 captures nothing.
+        description: How long, counted from when tcpdump listens, at most 600; 0 captures nothing.
         type: int
         default: 0
       filter:
@@ -135,11 +147,12 @@ options:
     type: int
     default: 10
   force:
-    description: Use nothing again; with O(state=absent), end also what is live.
+    description:
+      - Use nothing again; with O(state=absent), end also what is live, of O(runs) or, with O(everybody), of everybody.
     type: bool
     default: false
   timeout:
-    description: How many seconds to wait for a debug container, beyond the time of O(capture).
+    description: How many seconds to wait for the session's container, beyond the time of O(capture).
     type: float
     default: 60.0
   node_namespace:
@@ -147,7 +160,9 @@ options:
     type: str
     default: sre-debug
   copy_command:
-    description: With O(mode=copy), run this command in the container's own image instead of collecting.
+    description:
+      - With O(mode=copy), run this command in the container's own image instead of collecting. If it ends soon, its
+        last 1,000 lines and its exit code are returned.
     type: list
     elements: str
     default: []
@@ -197,6 +212,10 @@ sessions:
       description: The pod that was chosen.
       type: str
       sample: core-engine-6d5c6f5c5c-2xk8p
+    same_as:
+      description: The earlier target that is the same pod, whose session this is; empty if there is none.
+      type: str
+      sample: ''
     container:
       description: The container that is looked at.
       type: str
@@ -220,7 +239,7 @@ sessions:
       elements: dict
       sample: [{profile: netadmin, reason: violates PodSecurity "baseline:latest"}]
     name:
-      description: The debug container or the Job.
+      description: The ephemeral container or the Job.
       type: str
       sample: 20261123t101500z-debug-pod-7f3a-1
     expires_at:
@@ -228,14 +247,18 @@ sessions:
       type: str
       sample: "2026-11-23T11:15:00Z"
     commands:
-      description: The lines that bring a shell.
+      description: The lines that bring a shell, or with O(copy_command) what it prints and a shell beside it.
       type: list
       elements: str
       sample: [kubectl attach -n shop -it web-6d5c6f5c5c-2xk8p -c 20261123t101500z-debug-pod-7f3a-1]
     capture:
-      description: The file with the captured packets.
+      description: The file with the captured packets, and for how many seconds was listened.
       type: dict
-      sample: {path: /srv/runbooks/reports/x.pcap, bytes: 1234, packets: 10, sha256: 6f1e}
+      sample: {path: /srv/runbooks/reports/x.pcap, bytes: 1234, packets: 10, sha256: 6f1e, seconds: 5.0}
+    exit_code:
+      description: How the command of O(copy_command) ended, if it did; its output is in RV(sessions[].sections).
+      type: int
+      sample: 0
     sections:
       description: What was collected, line by line, without secrets.
       type: dict
@@ -245,11 +268,55 @@ sessions:
       type: list
       elements: str
       sample: []
+confirm:
+  description: The hash of the plan, for O(market_intel.runbooks.runbook_confirm#module:confirm).
+  returned: in check mode with O(state=present)
+  type: str
+  sample: 1f0c3a9b7d2e4f60-1-20261123T101500Z
+confirmation:
+  description: What O(market_intel.runbooks.runbook_confirm#module:plan) takes.
+  returned: in check mode with O(state=present)
+  type: dict
+  contains:
+    content:
+      description: Identifies the plan. It differs where the target, the selection or an option differs.
+      type: str
+      sample: 5d0c1f0c3a9b7d2e
+    count:
+      description: How much is to be changed.
+      type: int
+      sample: 1
+    growth:
+      description: How many times as much that may be when the plan is carried out.
+      type: float
+      sample: 1.0
+    what:
+      description: The plan in a few words, for the question and the refusal.
+      type: str
+      sample: '1 of 1 targets in market-intel-brain, copy'
+    lines:
+      description: The plan for people, line by line.
+      type: list
+      elements: str
+      sample: ['deployment/core-engine: copy, profile netadmin']
+unopened:
+  description: Why a shell could not be opened, of those targets of which that is so.
+  returned: O(state=present)
+  type: list
+  elements: str
+  sample: []
 report:
-  description: The fields for O(market_intel.runbooks.runbook_report#module:report).
-  returned: on failure with O(state=present)
+  description: A part of the report, for O(market_intel.runbooks.runbook_report#module:steps); also on failure.
+  returned: always
   type: dict
   sample: {runbook: debug_pod, state: refused}
+stats:
+  description:
+    - What O(market_intel.runbooks.runbook_report#module:steps) publishes of it; the lines that bring a shell, or what
+      a clean-up has counted.
+  returned: always
+  type: dict
+  sample: {found: 1, live: 0, removed: 1, leaked: 1}
 found:
   description: What there is of ours, and what became of each.
   returned: O(state=absent)
@@ -260,6 +327,7 @@ found:
       namespace: sre-debug
       name: 20261123t101500z-debug-pod-7f3a-1
       target: market-intel-brain/core-engine-6d5c6f5c5c-2xk8p
+      run_id: 20261123t101500z-debug-pod-7f3a
       state: expired
       outcome: removed
       why: it has expired
@@ -271,20 +339,29 @@ notices:
   sample: []
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.cleanup import clean_up
 from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.options import (
+    cleanup_request,
     debug_argument_spec,
     debug_request,
     read_targets,
 )
-from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.report import debug_report
-from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.target import check_name
-from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.visits import visit_all
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.report import (
+    cleanup_report,
+    failed_report,
+    sessions_report,
+)
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.sessions import confirmation, start_sessions
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_kubernetes import KUBERNETES
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import RunbookError
-from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.options import login_argument_spec
+from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.options import (
+    login_argument_spec,
+    login_options,
+)
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.run import api_login
 from ansible_collections.market_intel.runbooks.plugins.module_utils._module import run_module
 from ansible_collections.market_intel.runbooks.plugins.module_utils._run import check_run_id, new_run_id
@@ -294,33 +371,41 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._run_options
 )
 
 
-def body(module: AnsibleModule) -> dict:
+def body(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     run_id = check_run_id(params["run_id"] or new_run_id("debug_pod"))
+    names = ("namespace", "targets", "mode") if params["state"] == "present" else ("namespaces", "runs")
+    asked = {name: params[name] for name in names}
     stop, _progress = stop_and_progress(params)
     try:
-        request = debug_request(params, run_id) if params["state"] == "present" else None
-        targets = read_targets(params["targets"]) if request else []
-        for each in params["namespaces"]:
-            check_name(each, "namespaces")
+        if params["state"] == "absent":
+            wanted = cleanup_request(params)
+            login = api_login(params, run_id, dry_run=module.check_mode)
+            cleanup = clean_up(login, wanted, stop.check, dry_run=module.check_mode)
+            report = cleanup_report(run_id, wanted, cleanup, check_mode=module.check_mode)
+            return {"run_id": run_id, **cleanup.to_plain(), "report": report.to_plain()}
+        request, targets = debug_request(params, run_id), read_targets(params["targets"])
         login = api_login(params, run_id, dry_run=module.check_mode)
-        if request is None:
-            found, notices = clean_up(
-                login, params["namespaces"], stop.check, everything=params["force"], dry_run=module.check_mode
-            )
-            gone = [each for each in found if each["outcome"] not in ("stays", "failed")]
-            return {"changed": bool(gone), "run_id": run_id, "found": found, "notices": notices}
-        sessions = visit_all(login, request, targets, stop.check, dry_run=module.check_mode)
+        sessions = start_sessions(login, request, targets, stop.check, dry_run=module.check_mode)
     except RunbookError as exc:
-        exc.result["run_id"] = run_id
-        if params["state"] == "present":
-            asked = {name: params[name] for name in ("namespace", "targets", "mode")}
-            exc.result["report"] = debug_report(run_id, asked, failure=exc, check_mode=module.check_mode)
+        exc.run_id, exc.report = run_id, failed_report(run_id, asked, exc)
         raise
+    report = sessions_report(run_id, asked, sessions, check_mode=module.check_mode, login=login_options(params))
+    interactive = request.collection.interactive
+    shells = [each.commands for each in sessions if each.commands]
     return {
         "changed": any(each.changed for each in sessions),
         "run_id": run_id,
         "sessions": [each.to_plain() for each in sessions],
+        "unopened": [
+            line
+            for each in sessions
+            if interactive and not each.has_shell and not each.same_as
+            for line in each.degraded
+        ],
+        **(confirmation(login, request, targets, sessions) if module.check_mode else {}),
+        "stats": {"shells": shells} if shells else {},
+        "report": report.to_plain(),
     }
 
 

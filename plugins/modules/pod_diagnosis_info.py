@@ -10,11 +10,16 @@ module: pod_diagnosis_info
 short_description: Say what is wrong with pods, the most likely cause first
 version_added: 1.0.0
 description:
-  - Reads a pod and what it stands on (owners, events, logs, node, services, endpoints, network policies, volumes, what
-    it refers to, certificates, siblings), judges it by rules, and returns findings with their evidence and the next
-    step. A pod costs at most 25 requests, and two more for each container.
+  - Reads a pod and what it stands on (owners, autoscalers and budgets, events, logs, node, services that it has and
+    calls, endpoints, Ingresses, HTTPRoutes, network policies, volumes and their classes, what it refers to,
+    certificates, siblings), judges it by rules, and returns findings with their evidence and the next step. A pod costs
+    some 20 requests and at most 40, and two more for each container.
+  - What several targets share, such as the services of the namespace, is read once.
+  - Of a workload that has no pod, its owners and their events tell why; the same holds for a Service, an Ingress, a
+    claim and a CronJob that lead to no pod.
   - Only rights to read are needed. What the login may not read is left out and named in RV(diagnoses[].degraded).
-  - Of Secrets, only V(tls.crt) of those that the pod mounts is used, if the login may read them.
+  - Of Secrets, only V(tls.crt) of those that the pod mounts is used, if the login may read them. Of ConfigMaps, the
+    values that its containers have in variables are searched for addresses.
   - What looks like a secret in logs, events, variables and collected output is taken out and counted.
 author:
   - Market Intel Brain (@market-intel-brain)
@@ -23,6 +28,7 @@ extends_documentation_fragment:
   - market_intel.runbooks._attributes.info_module
   - market_intel.runbooks._attributes.actiongroup_k8s
   - market_intel.runbooks._k8s
+  - market_intel.runbooks._progress
 options:
   namespace:
     description: The namespace of the pods.
@@ -31,8 +37,12 @@ options:
   targets:
     description:
       - What to look at. Each is the name of a pod, V(deployment/NAME), V(statefulset/NAME), V(daemonset/NAME),
-        V(replicaset/NAME), V(job/NAME), or a label selector such as V(app=web).
-      - Of several pods, the least healthy one is taken.
+        V(replicaset/NAME), V(job/NAME), V(cronjob/NAME), V(service/NAME), V(ingress/NAME), V(pvc/NAME), V(node/NAME),
+        or a label selector such as V(app=web).
+      - Of several pods, the least healthy one is taken; of a CronJob, one of its newest Job. A node is judged by itself
+        and by the pods on it.
+      - V(all) is every workload of the namespace. The 50 least healthy ones are looked at closely, and of those only
+        the ones in trouble are returned, the worst first; the healthy ones are counted.
     type: list
     elements: str
     required: true
@@ -45,7 +55,10 @@ options:
     elements: str
     default: [network, system, kubernetes, logs]
   tail_lines:
-    description: How many lines of each log are read.
+    description:
+      - How many of the last lines of each log are shown. Up to 20,000 lines and 2 MiB of each are read, of the run
+        before too, and grouped by shape. Where few logs are read and the API server sends them in seconds, these are up
+        to 200,000 lines and, of all together, 24 MiB.
     type: int
     default: 200
   sessions:
@@ -88,8 +101,13 @@ severity:
   returned: success
   type: str
   sample: critical
+stats:
+  description: What O(market_intel.runbooks.runbook_report#module:steps) publishes of it.
+  returned: success
+  type: dict
+  sample: {severity: critical}
 diagnoses:
-  description: One for each target.
+  description: One for each target, and of V(all) for each workload in trouble.
   returned: success
   type: list
   elements: dict
@@ -99,7 +117,7 @@ diagnoses:
       type: str
       sample: deployment/core-engine
     pod:
-      description: The pod that was chosen; empty if there is none any more.
+      description: The pod that was chosen; empty if there is none.
       type: str
       sample: core-engine-6d5c6f5c5c-2xk8p
     why:
@@ -117,7 +135,7 @@ diagnoses:
       sample:
         - severity: critical
           kind: oom_killed
-          what: container service was killed because it wanted more memory than it may have
+          what: container service exceeded its memory limit and was killed
           evidence: OOMKilled 2 min ago, exit code 137, 4 restarts, limit 64Mi
           next_step: raise its memory limit, or find what takes the memory (compare the usage before the end)
     details:
@@ -138,16 +156,24 @@ diagnoses:
       description: How many secrets of each kind were taken out.
       type: dict
       sample: {bearer tokens: 2}
+    stands_for:
+      description:
+        - How many targets it is about. With V(all), the last one sums up those that are healthy, and those that are
+          scaled to 0 or suspended.
+      type: int
+      sample: 1
     session:
-      description: What M(market_intel.runbooks.debug_container) told of the look from inside.
+      description: What M(market_intel.runbooks.debug_container) found inside the pod.
       type: dict
       sample: {mode: ephemeral, profile: netadmin}
 report:
-  description: The fields for O(market_intel.runbooks.runbook_report#module:report), also when the module fails.
+  description: A part of the report, for O(market_intel.runbooks.runbook_report#module:steps); also on failure.
   returned: always
   type: dict
   sample: {runbook: debug_pod, state: unchanged}
 """
+
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -156,7 +182,8 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.diagn
     diagnose_all,
 )
 from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.options import read_collect, read_targets
-from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.report import debug_report
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.report import diagnosis_report, failed_report
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.session import Session
 from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.target import check_name
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_kubernetes import KUBERNETES
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_tls import CRYPTOGRAPHY
@@ -165,6 +192,7 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.options
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.run import api_login
 from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
 from ansible_collections.market_intel.runbooks.plugins.module_utils._run import check_run_id, new_run_id
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run_options import progress_argument_spec
 
 OPTIONS = {
     "namespace": {"type": "str", "required": True},
@@ -175,37 +203,36 @@ OPTIONS = {
     "asked": {"type": "dict", "default": {}},
     "run_id": {"type": "str", "default": ""},
 }
-SEVERITIES = ("ok", "warning", "critical")
 
 
-def body(module: AnsibleModule) -> dict:
+def body(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     run_id = check_run_id(params["run_id"] or new_run_id("debug_pod"))
     asked = {"namespace": params["namespace"], "targets": params["targets"], **params["asked"]}
-    diagnoses = []
     try:
-        check_name(params["namespace"], "namespace")
+        check_name(params["namespace"], "O(namespace)")
         if not 0 < params["tail_lines"] <= 10_000:
-            raise InvalidInput(f"tail_lines is {params['tail_lines']}; allowed are 1 to 10,000 lines.")
-        request = DiagnosisRequest(
-            params["namespace"], read_collect(params["collect"]), params["tail_lines"], params["sessions"]
-        )
-        targets = read_targets(params["targets"])
-        diagnoses = diagnose_all(api_login(params, run_id), request, targets)
+            raise InvalidInput(f"O(tail_lines) is {params['tail_lines']}; allowed are 1 to 10,000 lines.")
+        sessions = [Session.from_plain(each) for each in params["sessions"]]
+        request = DiagnosisRequest(params["namespace"], read_collect(params["collect"]), params["tail_lines"], sessions)
+        diagnoses = diagnose_all(api_login(params, run_id), request, read_targets(params["targets"]))
     except RunbookError as exc:
-        exc.result.update(run_id=run_id, report=debug_report(run_id, asked, diagnoses, exc))
+        exc.run_id, exc.report = run_id, failed_report(run_id, asked, exc)
         raise
+    report = diagnosis_report(run_id, asked, diagnoses)
     return {
         "changed": False,
         "run_id": run_id,
-        "severity": max((each.severity for each in diagnoses), key=SEVERITIES.index),
+        "severity": report.severity,
+        "stats": {"severity": report.severity},
         "diagnoses": [each.to_plain() for each in diagnoses],
-        "report": debug_report(run_id, asked, diagnoses, check_mode=module.check_mode),
+        "report": report.to_plain(),
     }
 
 
 def main() -> None:
-    run_module(ArgumentSpec(OPTIONS).merge(login_argument_spec()), body, (KUBERNETES, CRYPTOGRAPHY))
+    spec = ArgumentSpec(OPTIONS).merge(login_argument_spec()).merge(progress_argument_spec())
+    run_module(spec, body, (KUBERNETES, CRYPTOGRAPHY))
 
 
 if __name__ == "__main__":

@@ -86,7 +86,9 @@ traffic:
   type: dict
   sample: {seconds: 1.0, hits: 700, misses: 30, hit_ratio: 0.9589}
 caches:
-  description: Figures of each cache.
+  description:
+    - Figures of each cache.
+    - How many keys a cache has is its C(keys), in a template C(cache['keys']), since C(cache.keys) is a method.
   returned: always
   type: list
   elements: dict
@@ -99,10 +101,6 @@ caches:
       description: Its pattern.
       type: str
       sample: market:data:*
-    keys:
-      description: Number of keys, exactly.
-      type: int
-      sample: 200000
     sampled:
       description: Number of keys that the other figures come from.
       type: int
@@ -125,11 +123,13 @@ caches:
       elements: dict
       sample: [{name: 'market:data:17', bytes: 320}]
 report:
-  description: The fields for O(market_intel.runbooks.runbook_report#module:report), also when the run fails.
+  description: A part of the report, for O(market_intel.runbooks.runbook_report#module:steps); also on failure.
   returned: always
   type: dict
   sample: {runbook: redis_stats, state: done}
 """
+
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -144,11 +144,12 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.optio
 )
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.report import stats_report
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.stats import run_stats
-from ansible_collections.market_intel.runbooks.plugins.module_utils._run import check_run_id, new_run_id, utc_now
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run import check_run_id, new_run_id
 from ansible_collections.market_intel.runbooks.plugins.module_utils._run_options import (
     progress_argument_spec,
     stop_and_progress,
 )
+from ansible_collections.market_intel.runbooks.plugins.module_utils._time import utc_now
 
 FIGURES = {
     "interval": {"type": "float", "default": 1.0},
@@ -159,7 +160,7 @@ FIGURES = {
 }
 
 
-def body(module: AnsibleModule) -> dict:
+def body(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     settings = redis_settings(params)
     stop, progress = stop_and_progress(params)
@@ -168,9 +169,9 @@ def body(module: AnsibleModule) -> dict:
     try:
         result = run_stats(settings, caches, stop, progress, **{name: params[name] for name in FIGURES})
     except RunbookError as exc:
-        exc.result["report"] = stats_report(settings, run_id, started, {}, exc)
+        exc.report = stats_report(settings, run_id, started, None, exc)
         raise
-    return {**result, "report": stats_report(settings, run_id, started, result)}
+    return {**result.to_plain(), "report": stats_report(settings, run_id, started, result).to_plain()}
 
 
 def main() -> None:

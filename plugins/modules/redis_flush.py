@@ -80,6 +80,13 @@ options:
     type: str
     choices: [primary, replica]
     default: primary
+  plan:
+    description:
+      - The plan (RV(plan)) that the same run has made in check mode at most 30 minutes ago, whose keys are not counted
+        again. A plan of other options, or of another server process, is not used.
+      - O(max_keys), O(max_share) and, in production, 1.2 times the planned number of keys hold while keys are
+        flushed. The flush stops before a key that is beyond them.
+    type: dict
   batch_size:
     description:
       - How many keys are under way at once, and how many keys the server looks at in one SCAN step (1000 at most).
@@ -146,6 +153,8 @@ options:
     description:
       - How long to watch the cache fill again after the flush, in seconds; V(0) does not watch. A
         timeout is reported, not failed.
+      - Without any reads, with few, or where no key of the cache is written again, nothing is known, and the watch
+        ends.
     type: float
     default: 0.0
   run_id:
@@ -212,7 +221,10 @@ plan:
       type: str
       sample: delete
     patterns:
-      description: For each pattern the number of keys that match, and of those that are to be changed.
+      description:
+        - For each pattern the number of keys that match, and of those that are to be changed.
+        - A key that matches several patterns counts once, for the first of them that asks for a backup or, without
+          such a one, for the first.
       type: list
       elements: dict
       sample: [{pattern: 'market:data:*', name: market-data, backup: true, matched: 200000, to_change: 200000}]
@@ -258,6 +270,11 @@ plan:
       type: list
       elements: str
       sample: []
+    missing_commands:
+      description: Commands that the server lacks and that the flush can do without; its notices say what that means.
+      type: list
+      elements: str
+      sample: [RESTORE]
     notices:
       description: What an operator should know before.
       type: list
@@ -365,12 +382,41 @@ phases:
   returned: always
   type: dict
   sample: {flush: 1.6, verify: 0.7}
+confirmation:
+  description: What O(market_intel.runbooks.runbook_confirm#module:plan) takes.
+  returned: always
+  type: dict
+  contains:
+    content:
+      description: Identifies the plan. It differs where the target, the selection or an option differs.
+      type: str
+      sample: 5d0c1f0c3a9b7d2e
+    count:
+      description: How much is to be changed.
+      type: int
+      sample: 200000
+    growth:
+      description: How many times as much that may be when the plan is carried out.
+      type: float
+      sample: 1.2
+    what:
+      description: The plan in a few words, for the question and the refusal.
+      type: str
+      sample: '200000 keys match'
+    lines:
+      description: The plan for people, line by line.
+      type: list
+      elements: str
+      sample: ['redis://cache.example.com:6379/0 (redis 7.0.15)']
 report:
-  description: The fields for O(market_intel.runbooks.runbook_report#module:report), also when the run fails.
+  description: A part of the report, for O(market_intel.runbooks.runbook_report#module:steps); also on failure.
   returned: always
   type: dict
   sample: {runbook: flush_redis, state: done}
 """
+
+import functools
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -384,18 +430,23 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.optio
     redis_argument_spec,
     redis_settings,
 )
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.plan import confirmation
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.report import flush_diff, flush_report
-from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.run_flush import FlushOptions, run_flush
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.run_flush import (
+    FlushOptions,
+    FlushResult,
+    run_flush,
+)
 from ansible_collections.market_intel.runbooks.plugins.module_utils._run import (
     absolute_directory,
     check_run_id,
     new_run_id,
-    utc_now,
 )
 from ansible_collections.market_intel.runbooks.plugins.module_utils._run_options import (
     progress_argument_spec,
     stop_and_progress,
 )
+from ansible_collections.market_intel.runbooks.plugins.module_utils._time import utc_now
 
 OPTIONS = {
     "backup": {"type": "bool", "default": True},
@@ -403,35 +454,38 @@ OPTIONS = {
     "backup_keep": {"type": "int", "default": 0},
     "accept_ephemeral_storage": {"type": "bool", "default": False},
     "read_from": {"type": "str", "choices": ["primary", "replica"], "default": "primary"},
+    "plan": {"type": "dict"},
     "run_id": {"type": "str", "default": ""},
 }
 
 
-def body(module: AnsibleModule) -> dict:
+def body(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     settings = redis_settings(params)
     stop, progress = stop_and_progress(params)
     request = flush_request(params)
     options = FlushOptions(
         settings=settings,
-        backup_dir=absolute_directory(params["backup_dir"], "backup_dir"),
+        backup_dir=absolute_directory(params["backup_dir"], "O(backup_dir)"),
         backup_keep=params["backup_keep"],
         accept_ephemeral_storage=params["accept_ephemeral_storage"],
         read_from=params["read_from"],
         run_id=check_run_id(params["run_id"] or new_run_id("flush_redis")),
         check_mode=module.check_mode,
+        plan=params["plan"],
     )
-    started = utc_now()
+    report = functools.partial(flush_report, settings, request, options.run_id, utc_now(), module.check_mode)
     try:
-        result = run_flush(options, request, stop, progress)
+        flushed = run_flush(options, request, stop, progress)
     except RunbookError as exc:
-        exc.result["report"] = flush_report(
-            settings, request, options.run_id, started, module.check_mode, exc.result, exc
-        )
+        exc.report = report(exc.reached if isinstance(exc.reached, FlushResult) else None, exc)
         raise
-    result["report"] = flush_report(settings, request, options.run_id, started, module.check_mode, result)
+    told = report(flushed)
+    gate = confirmation(request, flushed.plan)
+    gate["lines"] += told.plan_lines
+    result = {**flushed.to_plain(), "confirmation": gate, "report": told.to_plain()}
     if module._diff:
-        result["diff"] = flush_diff(result["plan"])
+        result["diff"] = flush_diff(flushed.plan)
     return result
 
 

@@ -13,6 +13,10 @@ description:
   - Restores the keys of a backup that M(market_intel.runbooks.redis_flush) has made, with their values and expiries.
   - A key that exists is newer than the backup and is left alone, unless O(overwrite) says otherwise.
     Keys whose expiry has passed are counted and not restored.
+  - All of the backup is read and its checksums are compared before anything is written, also in check mode.
+  - What the keys took in memory is compared with what the server has left below C(maxmemory). Where it would evict
+    other keys, or refuse some of these, the restore is refused unless O(allow_eviction=true).
+  - At the end all keys are looked for again, and the module fails if some are missing.
 author:
   - Market Intel Brain (@market-intel-brain)
 extends_documentation_fragment:
@@ -56,6 +60,12 @@ options:
     type: str
     choices: [absolute, remaining, persist]
     default: absolute
+  allow_eviction:
+    description:
+      - Restore although the server has not the memory for all keys, and go on although it evicts keys for them.
+      - Keys of other applications are lost then, and keys that were restored may be evicted again.
+    type: bool
+    default: false
   run_id:
     description: The id of this run, such as V(20261123t101500z-restore-redis-7f3a). Without it, one is made.
     type: str
@@ -113,6 +123,22 @@ plan:
       description: Size of the values that have not expired, as they are stored, in bytes.
       type: int
       sample: 45000000
+    memory_bytes:
+      description: About how much memory the restore takes, by what its keys took when they were saved, in bytes.
+      type: int
+      sample: 72000000
+    memory_left:
+      description: How much memory is left below C(maxmemory), in bytes; null without a limit.
+      type: int
+      sample: 900000000
+    leftovers:
+      description: Number of parts of big keys that a restore has left which was killed. They are removed.
+      type: int
+      sample: 0
+    elsewhere:
+      description: Which database and server the backup is of, if it is not that of this restore.
+      type: str
+      sample: 'the backup is of another database: database 3 of redis 7.0.15 (redis://redis.example.com:6379/3)'
     sample:
       description: A few of the names.
       type: list
@@ -123,11 +149,26 @@ plan:
       type: list
       elements: str
       sample: []
+    notices:
+      description: What an operator should know beforehand.
+      type: list
+      elements: str
+      sample: []
 restored:
   description: Number of keys that were restored.
   returned: always
   type: int
   sample: 199000
+missing:
+  description: Number of keys of the backup that are not there at the end; null where nobody has looked.
+  returned: always
+  type: int
+  sample: 0
+evicted:
+  description: Number of keys that the server has evicted during the restore, whosever they were.
+  returned: always
+  type: int
+  sample: 0
 notices:
   description: What an operator should know, such as replicas that have not confirmed what was restored.
   returned: always
@@ -138,13 +179,16 @@ phases:
   description: How long each phase took, in seconds.
   returned: always
   type: dict
-  sample: {plan: 0.4, restore: 0.6}
+  sample: {plan: 0.4, restore: 0.6, verify: 0.3}
 report:
-  description: The fields for O(market_intel.runbooks.runbook_report#module:report), also when the run fails.
+  description: A part of the report, for O(market_intel.runbooks.runbook_report#module:steps); also on failure.
   returned: always
   type: dict
   sample: {runbook: restore_redis, state: done}
 """
+
+import functools
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -156,49 +200,57 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.optio
     redis_settings,
 )
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.report import restore_report
-from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.restore import RestoreRequest, run_restore
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.restore import (
+    RestoreRequest,
+    RestoreResult,
+    run_restore,
+)
 from ansible_collections.market_intel.runbooks.plugins.module_utils._run import (
     absolute_directory,
     check_run_id,
     new_run_id,
-    utc_now,
 )
 from ansible_collections.market_intel.runbooks.plugins.module_utils._run_options import (
     progress_argument_spec,
     stop_and_progress,
 )
+from ansible_collections.market_intel.runbooks.plugins.module_utils._time import utc_now
 
 OPTIONS = {
     "path": {"type": "path", "required": True},
     "patterns": {"type": "list", "elements": "str", "default": []},
     "overwrite": {"type": "bool", "default": False},
     "expiry": {"type": "str", "choices": ["absolute", "remaining", "persist"], "default": "absolute"},
+    "allow_eviction": {"type": "bool", "default": False},
     "run_id": {"type": "str", "default": ""},
 }
 
 
-def body(module: AnsibleModule) -> dict:
+def body(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     settings = redis_settings(params)
     stop, progress = stop_and_progress(params)
     request = RestoreRequest(
-        path=absolute_directory(params["path"], "path"),
+        path=absolute_directory(params["path"], "O(path)"),
         patterns=tuple(params["patterns"]),
         overwrite=params["overwrite"],
         expiry=params["expiry"],
+        allow_eviction=params["allow_eviction"],
         check_mode=module.check_mode,
     )
-    run_id, started = check_run_id(params["run_id"] or new_run_id("restore_redis")), utc_now()
+    report = functools.partial(
+        restore_report, request, check_run_id(params["run_id"] or new_run_id("restore_redis")), utc_now()
+    )
     try:
-        result = run_restore(settings, request, stop, progress)
+        restored = run_restore(settings, request, stop, progress)
     except RunbookError as exc:
-        exc.result["report"] = restore_report(request, run_id, started, exc.result, exc)
+        exc.report = report(exc.reached if isinstance(exc.reached, RestoreResult) else RestoreResult(), exc)
         raise
-    result["report"] = restore_report(request, run_id, started, result)
-    if module._diff:
-        plan = result["plan"]
-        names = plan["sample"] if plan["to_restore"] else []
-        more = ["..."] if plan["to_restore"] > len(names) else []
+    result = {**restored.to_plain(), "report": report(restored).to_plain()}
+    plan = restored.plan
+    if module._diff and plan:
+        names = plan.sample if plan.to_restore else []
+        more = ["..."] if plan.to_restore > len(names) else []
         result["diff"] = {"before": "", "after": "".join(f"{name}\n" for name in [*names, *more])}
     return result
 

@@ -13,6 +13,8 @@ description:
   - Finds who uses the Secrets of a namespace, and restarts those that would not see their new content by themselves.
   - A workload is restarted once for all of its Secrets, by an annotation of its pods that names the certificates.
     A run that is repeated or continued therefore does not restart it again.
+  - Nothing is restarted if a Secret holds another certificate than O(secrets[].fingerprint), as far as this login may
+    read it.
   - Each rollout is waited for by the rules of C(kubectl rollout status). One that fails or does not end in time is
     the last one.
   - What mounts a whole Secret is restarted as well, unless the annotation C(market-intel.runbooks/reload) of the
@@ -67,12 +69,12 @@ options:
     type: int
     default: 1
   only:
-    description: The workloads that are meant, as in V(deployment/api-gateway). Without any, all are.
+    description: The workloads to restart, as in V(deployment/api-gateway). Without any, all of them.
     type: list
     elements: str
     default: []
   skip:
-    description: Workloads that are not meant.
+    description: Workloads to leave out.
     type: list
     elements: str
     default: []
@@ -81,6 +83,12 @@ options:
       - Restart only workloads that were restarted for another certificate of these Secrets before, as a rollback does.
     type: bool
     default: false
+  allow_downtime:
+    description:
+      - Whether a workload may be restarted that cannot be restarted without a moment in which nothing serves.
+      - Otherwise nothing is restarted, and the module says why.
+    type: bool
+    default: true
   timeout:
     description: How long a rollout may take, in seconds.
     type: float
@@ -109,6 +117,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+report:
+  description: A part of the report with what was restarted, for O(market_intel.runbooks.runbook_report#module:steps).
+  returned: always
+  type: dict
+  sample: {}
 run_id:
   description: The id of the run.
   returned: always
@@ -164,7 +177,7 @@ workloads:
       type: str
       sample: ""
     problems:
-      description: What an operator should mend.
+      description: What an operator should fix.
       type: list
       elements: str
       sample: []
@@ -182,11 +195,18 @@ notices:
   sample: []
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_kubernetes import KUBERNETES
-from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import InvalidInput
-from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.rollout import MODES, RestartRequest, restart
+from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import InvalidInput, RunbookError
+from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.rollout import (
+    MODES,
+    RestartRequest,
+    Restarts,
+    restart,
+)
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.run import cluster_run, run_argument_spec
 from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.fingerprint import read_fingerprint
@@ -208,11 +228,12 @@ OPTIONS = {
     "only": {"type": "list", "elements": "str", "default": []},
     "skip": {"type": "list", "elements": "str", "default": []},
     "only_restarted": {"type": "bool", "default": False},
+    "allow_downtime": {"type": "bool", "default": True},
     "timeout": {"type": "float", "default": 600.0},
 }
 
 
-def body(module: AnsibleModule) -> dict:
+def body(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     if params["serial"] < 1:
         raise InvalidInput(f"serial is {params['serial']}; allowed is 1 or more: so many workloads at once.")
@@ -220,10 +241,18 @@ def body(module: AnsibleModule) -> dict:
         fingerprints={each["name"]: read_fingerprint(each["fingerprint"], each["name"]) for each in params["secrets"]},
         only=tuple(params["only"]),
         skip=tuple(params["skip"]),
-        **{name: params[name] for name in ("namespace", "overrides", "mode", "serial", "timeout", "only_restarted")},
+        **{name: params[name] for name in ("namespace", "overrides", "mode", "serial", "timeout")},
+        **{name: params[name] for name in ("only_restarted", "allow_downtime")},
     )
-    with cluster_run(params, "rotate_certs", check_mode=module.check_mode) as run:
-        return {**restart(run.login, request, run.check, run.progress), "run_id": run.run_id}
+    try:
+        with cluster_run(params, "rotate_certs", check_mode=module.check_mode) as run:
+            result = restart(run.login, request, run.check, run.progress)
+    except RunbookError as exc:
+        if isinstance(exc.reached, Restarts):
+            exc.report = exc.reached.to_report()
+        raise
+    state = ("planned" if module.check_mode else "done") if result.changed else "unchanged"
+    return {**result.to_plain(), "state": state, "run_id": run.run_id, "report": result.to_report().to_plain()}
 
 
 def main() -> None:

@@ -97,7 +97,7 @@ OPTIONS = {
 def body(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     if not params["lease"] or params["duration"] < 1:
-        raise InvalidInput("lease is empty or duration below 1 s; give the Lease a name and at least a second.")
+        raise InvalidInput("O(lease) is empty or O(duration) below 1 s; give the Lease a name and at least a second.")
     lease = LeaseName(params["namespace"], params["lease"])
     # The step itself neither takes nor keeps it.
     with cluster_run({**params, "lease": ""}, "run_lease", check_mode=module.check_mode) as run:

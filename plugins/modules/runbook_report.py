@@ -11,8 +11,8 @@ module: runbook_report
 short_description: Write the report of a runbook and the index of its run
 version_added: 1.0.0
 description:
-  - Writes what a runbook was asked, planned, did and proved, how to undo it and where the backup is, as JSON, as
-    Markdown and as one HTML page that needs nothing else.
+  - Joins the reports of the modules of a run, and writes what was requested, planned, did and proved, how to undo it
+    and where the backup is, as JSON, as Markdown and as one HTML page that needs nothing else.
   - The files are C(DIRECTORY/RUN_ID/HOST.json), C(.md) and C(.html), with C(index.json), C(.md) and C(.html) over all
     hosts of the run beside them. C(DIRECTORY/latest-RUNBOOK) is a symbolic link to the run that was written last. Hosts
     of a play can write at the same time.
@@ -36,53 +36,77 @@ attributes:
     details:
       - Writing a report never counts as a change.
 options:
-  report:
+  runbook:
     description:
-      - The report, with the fields of C(docs/report.schema.json) in this collection.
-      - Needed are C(run_id), C(runbook), C(host) and C(state) (one of V(planned), V(unchanged), V(done),
-        V(interrupted), V(refused), V(rolled_back), V(failed)).
-      - Optional are C(schema_version), C(title), C(mode) (V(check) or V(run), by default that of the task), C(started)
-        (by default the time in the run ID), C(finished) (by default now), C(operator), C(asked), C(plan), C(actions),
-        C(proofs), C(degraded), C(undo), C(backup), C(figures), C(series), C(timeline), C(details) and C(summary).
-      - Unknown fields are refused.
-    type: dict
+      - What the report is of, such as V(flush_redis), V(redis_stats), V(restore_redis), V(rotate_certs),
+        V(rollback_certs), V(check_certs), V(debug_pod), V(list_debug_pods) or V(cleanup_debug_pods).
+    type: str
     required: true
+  steps:
+    description:
+      - The registered results of the modules of the run, in the order in which they ran. What was skipped, or has no
+        C(report), is passed over, so that V(default({})) is good for a task that was not reached.
+      - Each C(report) has some of the fields of C(docs/report.schema.json). Lists are joined in this order; a figure, a
+        curve or a proof of the same name takes the place of the earlier one, C(details) are updated, C(plan) and
+        C(asked) are taken from the first that has them, and C(summary), C(state), C(undo) and C(backup) from the last.
+      - Each C(stats) becomes a part of RV(stats).
+    type: list
+    elements: raw
+    required: true
+  run_id:
+    description: The id of the run, by default that of the first step that has one.
+    type: str
+    default: ""
+  failure:
+    description:
+      - C(ansible_failed_result) of a run that failed. Its C(state) says how it ended, V(refused), V(interrupted) or
+        V(failed); without one, a module that was killed counts as V(interrupted).
+    type: dict
+    default: {}
+  state:
+    description:
+      - How the run ended, where the role knows better than its last step. V(rolled_back) becomes V(failed) where a
+        proof has failed.
+      - A run that is not a check and ends with V(planned) has not done what it was to do, and is reported as V(failed).
+    type: str
+    choices: ['', unchanged, planned, done, refused, interrupted, rolled_back, failed]
+    default: ''
+  cluster:
+    description: The Kubernetes cluster, empty without one.
+    type: dict
+    default: {}
+    suboptions:
+      context:
+        description: The context of the kubeconfig, if one was used.
+        type: str
+      server:
+        description: The URL of the API server.
+        type: str
+      uid:
+        description: The uid of the namespace C(kube-system).
+        type: str
   show:
-    description: Print the summary on the screen, each line as it is. Callbacks would fold or escape the long ones.
+    description:
+      - Print the summary, each line as it is, on stderr. Callbacks would fold or escape the long ones, and stdout may
+        be JSON.
     type: bool
     default: false
 """
 
 EXAMPLES = r"""
-- name: Write the report of a flush
+- name: Flush
+  market_intel.runbooks.redis_flush:
+    url: redis://redis.example.com:6379/0
+    patterns: ['market:data:*']
+    backup_dir: /var/backups/runbooks
+  register: flushed
+
+- name: Write the report of the flush
   market_intel.runbooks.runbook_report:
+    runbook: flush_redis
+    steps: ["{{ flushed }}"]
     directory: /srv/reports
     keep: 50
-    report:
-      run_id: 20261123t101500z-flush-redis-7f3a
-      runbook: flush_redis
-      host: cache-eu-1
-      state: done
-      asked:
-        names:
-          - market-data
-        mode: delete
-      actions:
-        - what: Delete the keys of market-data
-          changed: true
-          detail: 200,000 keys in 1.6 s
-      proofs:
-        - claim: No key matches market:data:*
-          result: proven
-          evidence: A full pass over 800,000 keys found none.
-      undo:
-        command: >-
-          ansible-playbook market_intel.runbooks.restore_redis -e flush_redis_run=20261123t101500z-flush-redis-7f3a
-      figures:
-        - name: Keys in the database
-          before: 1000000
-          after: 800000
-          unit: keys
     show: true
 """
 
@@ -127,6 +151,23 @@ summary:
     - 'Keys in the database: 1,000,000 keys -> 800,000 keys'
     - 'proofs: 1 of 1 proven'
     - 'report: /srv/reports/20261123t101500z-flush-redis-7f3a/cache-eu-1.html'
+unfulfilled:
+  description: >-
+    A sentence that says that the run has not done what it had planned although no step has failed, else empty. Fail
+    with it.
+  returned: success
+  type: str
+  sample: ''
+stats:
+  description:
+    - A small summary for M(ansible.builtin.set_stats), with what the steps give to it.
+    - That of a check has C(confirm), the hash of the plan, for the node of a workflow that runs it after an approval.
+  returned: success
+  type: dict
+  sample:
+    state: done
+    run_id: 20261123t101500z-flush-redis-7f3a
+    report: /srv/reports/20261123t101500z-flush-redis-7f3a/cache-eu-1.json
 removed:
   description: The run IDs of older runs whose reports were removed because of O(keep).
   returned: success
@@ -135,42 +176,4 @@ removed:
   sample: []
 """
 
-import typing as t
-
-from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
-from ansible_collections.market_intel.runbooks.plugins.module_utils._report.model import read_report
-from ansible_collections.market_intel.runbooks.plugins.module_utils._report.store import FORMATS, write
-from ansible_collections.market_intel.runbooks.plugins.module_utils._report.wording import summary_lines
-
-if t.TYPE_CHECKING:
-    from ansible.module_utils.basic import AnsibleModule
-
-
-def write_report(module: AnsibleModule) -> dict[str, t.Any]:
-    mode = "check" if module.check_mode else "run"
-    report = read_report({"mode": mode, **module.params["report"]})
-    written = write(report, module.params["directory"], module.params["formats"], module.params["keep"])
-    return {
-        "changed": False,
-        "state": report.state,
-        "paths": {kind: getattr(written, kind) for kind in (*FORMATS, "index")},
-        "summary": summary_lines(report, written.best),
-        "removed": list(written.removed),
-    }
-
-
-def main() -> t.NoReturn:
-    spec = ArgumentSpec(
-        {
-            "report": {"type": "dict", "required": True},
-            "show": {"type": "bool", "default": False},
-            "directory": {"type": "path", "required": True},
-            "formats": {"type": "list", "elements": "str", "choices": list(FORMATS), "default": list(FORMATS)},
-            "keep": {"type": "int", "default": 0},
-        }
-    )
-    run_module(spec, write_report)
-
-
-if __name__ == "__main__":
-    main()
+# The action plugin of the same name does all of it, in the process of ansible-playbook.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The command of a debug container: it looks around, prints what it sees, and ends. PRIVATE to the collection.
+"""The command of a session's container: it looks around, prints what it sees, and ends. PRIVATE to the collection.
 
 It needs a POSIX shell, awk and ``timeout``; what else is missing in the image is missing in the report. Values from
 outside reach it as variables of its environment, never as a part of the script.
@@ -19,15 +19,13 @@ from dataclasses import dataclass
 
 from .._addresses import is_address
 from .._errors import InvalidInput
+from .dependencies import Dependency
 
 PARTS = ("network", "system", "kubernetes", "logs")
 REQUEST = "RUNBOOKS_REQUEST"
 SESSION = "RUNBOOKS_SESSION"
 EXPIRES = "RUNBOOKS_EXPIRES_AT"
-_TLS_PORTS = (443, 636, 853, 5671, 6443, 8443, 8883, 9443)
-_MOST_DEPENDENCIES = 12
 _MOST_CAPTURE = 4 << 20
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\.?")
 _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,30}")
 # The words of pcap-filter(7) need no more.
 _FILTER = re.compile(r"[A-Za-z0-9(!][A-Za-z0-9 .:/()\[\]&|!=<>+*-]{0,500}")
@@ -44,16 +42,17 @@ if [ -n "$CONTAINER_ID" ]; then
   q=$(grep -l "$CONTAINER_ID" /proc/[0-9]*/cgroup 2>/dev/null | cut -d/ -f3 | sort -n | head -n 1)
   [ -z "$q" ] || P=$q
 fi
+g() {{
+  for f in memory.current memory/memory.usage_in_bytes; do
+    read -r v 2>/dev/null <"/proc/$P/root/sys/fs/cgroup/$f" && echo "$(date +%s) $v" | p growth && return
+  done
+}}
+case " $COLLECT " in *" system "*) g 2>/dev/null ;; esac
 DIG="dig +search +noall +comments +answer +stats +time=2 +tries=1"
 # From a node, the network of the pod has to be entered.
 N=
 [ -z "$ENTER" ] || N="nsenter -t $P -n"
-echo "$$ $P" | p begin
-if [ -n "$CAPTURE_SECONDS" ]; then
-  {{ {{ timeout "$CAPTURE_SECONDS" $N tcpdump -Z root -i "$CAPTURE_INTERFACE" -U -s 128 -w - -- "$CAPTURE_FILTER" |
-    head -c "$CAPTURE_BYTES" | base64 >&4; }} 2>&1 | p capture; }} 4>&1 | p pcap &
-  sleep 0.5
-fi
+look() {{
 case " $COLLECT " in *" network "*)
   n addresses 5 ip -s addr
   n routes 5 ip route show table all
@@ -84,15 +83,49 @@ case " $COLLECT " in *" system "*)
   t limits 2 cat "/proc/$P/limits"
   t files 4 ls -l "/proc/$P/fd"
   t mounts 2 cat "/proc/$P/mounts"
-  t disk 4 df -Pk "/proc/$P/root"
+  t disk 4 df -Pk "/proc/$P/root" $(awk -v p="/proc/$P/root" '$1 ~ "^/dev/" && $2 !~ "^/(etc|dev)/" {{ print p $2 }}' \
+    "/proc/$P/mounts" 2>/dev/null | head -n 20)
   t memory 2 head -n 5 /proc/meminfo
   t load 2 cat /proc/loadavg
   t cgroup 4 sh -c 'cd "/proc/$1/root/sys/fs/cgroup" && shift && grep -Hs "" "$@"' - "$P" \
     memory.max memory.current memory.events memory.pressure cpu.max cpu.stat cpu.pressure io.pressure \
-    pids.max pids.current memory/memory.limit_in_bytes memory/memory.usage_in_bytes memory/memory.failcnt \
+    pids.max pids.current memory/memory.limit_in_bytes memory/memory.usage_in_bytes memory/memory.oom_control \
     cpu/cpu.stat cpu/cpu.cfs_quota_us pids/pids.max pids/pids.current
 esac
 wait
+}}
+# How long the capture lasts is told by the kernel's clock, which nobody sets.
+u() {{ read -r up _ </proc/uptime && echo "$1 $up" | p capture_time; }}
+stop() {{
+  trap 'kill "$nap"; exit' TERM
+  sleep "$CAPTURE_SECONDS" & nap=$!
+  wait "$nap"
+  case $(cat "/proc/$1/comm") in timeout | nsenter | tcpdump) kill "$1" ;; esac
+}}
+# Time counts, and probes begin, when tcpdump listens, or when it turns out that it will not.
+attend() {{
+  while read -r line; do
+    case $line in
+      "pid "*) child=${{line#pid }}; continue ;;
+      *"listening on "*) u from; stop "$child" >/dev/null 2>&1 4>&- 5>&- & timer=$!; look & ;;
+      *" packets captured"*) u to; to=yes ;;
+    esac
+    echo "$line"
+  done
+  [ -n "$to" ] || u to
+  # It may have ended before its time, with as many bytes as there may be.
+  if [ -n "$timer" ]; then kill "$timer" 2>/dev/null; else look; fi
+  wait
+}}
+echo "$$ $P" | p begin
+if [ -n "$CAPTURE_SECONDS" ]; then
+  {{ {{ sh -c 'echo "pid $$" >&2; exec "$@"' - timeout "$((CAPTURE_SECONDS + 30))" $N \
+    tcpdump -Z root -i "$CAPTURE_INTERFACE" -U -s 128 -w - -- "$CAPTURE_FILTER" |
+    head -c "$CAPTURE_BYTES" | base64 >&4; }} 2>&1 | attend | p capture; }} 4>&1 | p pcap
+else
+  look
+fi
+case " $COLLECT " in *" system "*) g 2>/dev/null ;; esac
 echo done | p end
 """
 
@@ -115,18 +148,6 @@ exit $?
 
 
 @dataclass(frozen=True)
-class Dependency:
-    """A host and TCP port that the pod talks to; ``tls`` asks it for its certificate."""
-
-    host: str
-    port: int
-    tls: bool
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}{':tls' if self.tls else ''}"
-
-
-@dataclass(frozen=True)
 class Capture:
     """How packets are captured; ``filter`` is in the language of pcap-filter(7)."""
 
@@ -138,7 +159,7 @@ class Capture:
 
 @dataclass(frozen=True)
 class Collection:
-    """What a debug container is to do."""
+    """What the container of a session is to do."""
 
     collect: Sequence[str] = ("network", "system")
     dependencies: Sequence[Dependency] = ()
@@ -178,15 +199,6 @@ def _quoted(script: str) -> str:
     return script.replace("$", "$$")
 
 
-def read_dependency(text: str) -> Dependency:
-    """Return what ``host:port`` or ``host:port:tls`` means; raise InvalidInput."""
-    host, _colon, rest = text.partition(":")
-    port, _colon, tls = rest.partition(":")
-    if not _HOST.fullmatch(host) or not port.isdigit() or not 0 < int(port) < 65536 or tls not in ("", "tls"):
-        raise InvalidInput(f"The dependency {text[:80]!r} is none; allowed is HOST:PORT or HOST:PORT:tls.")
-    return Dependency(host, int(port), bool(tls) or int(port) in _TLS_PORTS)
-
-
 def read_capture(option: Mapping[str, t.Any] | None) -> Capture | None:
     """Return how packets are captured, None if they are not; raise InvalidInput."""
     if not option or not option.get("seconds"):
@@ -198,73 +210,21 @@ def read_capture(option: Mapping[str, t.Any] | None) -> Capture | None:
         option.get("max_bytes") or 1 << 20,
     )
     if not 0 < capture.seconds <= 600:
-        raise InvalidInput(f"capture.seconds is {capture.seconds}; allowed are 1 to 600.")
+        raise InvalidInput(f"O(capture.seconds) is {capture.seconds}; allowed are 1 to 600.")
     if not 0 < capture.max_bytes <= _MOST_CAPTURE:
         raise InvalidInput(
-            f"capture.max_bytes is {capture.max_bytes}; allowed are 1 to {_MOST_CAPTURE} (a log holds no more)."
+            f"O(capture.max_bytes) is {capture.max_bytes}; allowed are 1 to {_MOST_CAPTURE} (a log holds no more)."
         )
     if capture.filter and not _FILTER.fullmatch(capture.filter):
         raise InvalidInput(
-            f"capture.filter is {capture.filter[:80]!r}; allowed is an expression of pcap-filter(7), as in tcp port 80."
+            f"O(capture.filter) is {capture.filter[:80]!r}; allowed is an expression of pcap-filter(7), as in tcp "
+            "port 80."
         )
     if not _INTERFACE.fullmatch(capture.interface):
         raise InvalidInput(
-            f"capture.interface is {capture.interface[:80]!r}; allowed is the name of one, such as any or eth0."
+            f"O(capture.interface) is {capture.interface[:80]!r}; allowed is the name of one, such as any or eth0."
         )
     return capture
-
-
-_URL = re.compile(r"\b([a-z][a-z0-9+.-]*)://(?:[^\s/@]*@)?([A-Za-z0-9][A-Za-z0-9._-]*)(?::(\d{1,5}))?", re.IGNORECASE)
-_PAIR = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]):(\d{2,5})")
-_SCHEMES = {
-    "http": 80,
-    "https": 443,
-    "redis": 6379,
-    "rediss": 6379,
-    "postgres": 5432,
-    "postgresql": 5432,
-    "mysql": 3306,
-    "mongodb": 27017,
-    "amqp": 5672,
-    "amqps": 5671,
-    "nats": 4222,
-    "kafka": 9092,
-}
-_TLS_SCHEMES = ("https", "rediss", "amqps", "ldaps", "wss")
-# What kubelet puts into every container, and nobody has to be asked for.
-_OWN = ("localhost", "127.0.0.1", "0.0.0.0")
-
-
-def dependencies_of(container: Mapping[str, t.Any]) -> list[Dependency]:
-    """Return what the variables and arguments of a container name: URLs, HOST:PORT, and pairs of _HOST and _PORT."""
-    plain = {each["name"]: each["value"] for each in container.get("env") or [] if each.get("value")}
-    found: list[Dependency] = []
-
-    def add(host: str, port: str | int, tls: bool) -> None:
-        if host.lower() not in _OWN and 0 < int(port) < 65536 and (re.search("[A-Za-z]", host) or is_address(host)):
-            found.append(Dependency(host, int(port), tls or int(port) in _TLS_PORTS))
-
-    for text in [*plain.values(), *(container.get("command") or []), *(container.get("args") or [])]:
-        urls = list(_URL.finditer(text))
-        for scheme, host, port in (each.groups() for each in urls):
-            if port or scheme.lower() in _SCHEMES:
-                add(host, port or _SCHEMES[scheme.lower()], scheme.lower() in _TLS_SCHEMES)
-        if not urls and (pair := _PAIR.fullmatch(text.rpartition("=")[2])):
-            add(pair[1], pair[2], False)
-    for name, value in plain.items():
-        port = plain.get(f"{name[:-5]}_PORT", "") if name.endswith("_HOST") else ""
-        if port.isdigit() and _HOST.fullmatch(value):
-            add(value, port, False)
-    return list(dict.fromkeys(found))[:_MOST_DEPENDENCIES]
-
-
-def tls_ports_of(container: Mapping[str, t.Any]) -> list[int]:
-    """Return the ports of a container that say of themselves that they speak TLS."""
-    return [
-        port["containerPort"]
-        for port in container.get("ports") or []
-        if port["containerPort"] in _TLS_PORTS or port.get("name", "").startswith(("https", "tls", "grpcs"))
-    ]
 
 
 def parse(text: str) -> dict[str, list[str]]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-CRITICAL, WARNING, INFO = SEVERITIES = ("critical", "warning", "info")
-
 
 @dataclass(frozen=True)
 class Finding:

@@ -13,14 +13,15 @@ from __future__ import annotations
 import copy
 import typing as t
 
-from .._errors import phrase
-from .._k8s.client import ApiLogin, ApiRefused, Object, Right
+from .._errors import as_clause
+from .._k8s.client import ApiError, ApiLogin, Object, Right
 from .._k8s.objects import KINDS, collection, container_named, containers
-from .._run import rfc3339
+from .._run import RUN_ID
+from .._time import parse_time, rfc3339
 from .._wait import wait_until
 from .security import Profile, profiles
-from .session import COPY, NODE, NotPossible, Visit, refusal
-from .statuses import CANNOT_START, ENDED_PHASES, waiting
+from .session import COPY, MOST_LINES, NODE, NotPossible, SessionContext, refusal
+from .statuses import CANNOT_START, ENDED_PHASES, NOT_STARTED, container_statuses, waiting
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 OURS = "market-intel.runbooks"
@@ -31,26 +32,30 @@ EXPIRES_AT = "market-intel.runbooks/expires-at"
 _DIGEST = "market-intel.runbooks/request"
 _MODE = "market-intel.runbooks/mode"
 _KEPT_SECONDS = 60
+# A command that runs for so long is not waited for any more.
+_SHORT_SECONDS = 3.0
 _LATER = 30
 # Of a pod that runs: what its copy gets from the API server anew.
 _ASSIGNED = ("nodeName", "ephemeralContainers", "priority", "preemptionPolicy", "hostname", "subdomain")
 _OF_LIFE = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
 
 
-def visit_copy(visit: Visit) -> None:
+def start_copy(context: SessionContext) -> None:
     """Look around in a copy of the pod: its volumes and rights, but none of its traffic."""
-    where = visit.request.namespace
-    _need(visit, where)
-    if _is_privileged(visit.pod) and not visit.request.privileged:
-        raise NotPossible("the pod is privileged or in the host's namespaces; allow a copy of it with privileged")
-    ladder = profiles(visit.pod, visit.session.container, privileged=visit.request.privileged)
-    own = container_named(visit.pod, visit.session.container).get("securityContext") or {}
-    ladder.insert(1 if visit.request.privileged else 0, Profile("as the container", own))
-    _run(visit, COPY, where, ladder, _copied)
+    where = context.request.namespace
+    _need(context, where)
+    if _is_privileged(context.pod) and not context.request.privileged:
+        raise NotPossible(
+            "the pod is privileged or in the host's namespaces; allow a copy of it with O(privileged)=true"
+        )
+    ladder = profiles(context.pod, context.session.container, privileged=context.request.privileged)
+    own = container_named(context.pod, context.session.container).get("securityContext") or {}
+    ladder.insert(1 if context.request.privileged else 0, Profile("as the container", own))
+    _run(context, COPY, where, ladder, _copied)
 
 
-def _need(visit: Visit, where: str) -> None:
-    visit.need(
+def _need(context: SessionContext, where: str) -> None:
+    context.need(
         Right("create", "jobs", where, group="batch"),
         Right("delete", "jobs", where, group="batch"),
         Right("create", "pods", where),
@@ -66,45 +71,49 @@ def _is_privileged(pod: Object) -> bool:
     )
 
 
-def visit_node(visit: Visit) -> None:
+def start_node(context: SessionContext) -> None:
     """Look at the pod from its node; a namespace of its own keeps that apart from everything else."""
-    where = visit.request.node_namespace
-    if not visit.pod["spec"].get("nodeName"):
-        raise NotPossible("the pod is on no node yet")
-    _need(visit, where)
+    where = context.request.node_namespace
+    context.need_node()
+    _need(context, where)
     root = {"runAsUser": 0, "runAsNonRoot": False}
     capabilities = {"add": ["NET_ADMIN", "NET_RAW", "SYS_PTRACE", "DAC_READ_SEARCH"]}
     ladder = [Profile("host", {**root, "capabilities": capabilities}, "the pod's own network cannot be entered")]
-    if visit.request.privileged:
+    if context.request.privileged:
         ladder.insert(0, Profile("privileged", {**root, "privileged": True}))
-    _run(visit, NODE, where, ladder, _on_node)
+    _run(context, NODE, where, ladder, _on_node)
 
 
 def _run(
-    visit: Visit, mode: str, where: str, ladder: list[Profile], template: t.Callable[[Visit, str, Profile], Object]
+    context: SessionContext,
+    mode: str,
+    where: str,
+    ladder: list[Profile],
+    template: t.Callable[[SessionContext, str, Profile], Object],
 ) -> None:
-    session, request, login = visit.session, visit.request, visit.login
-    if not request.force and _reuse(visit, mode, where):
+    session, request, login = context.session, context.request, context.login
+    session.own_command = bool(request.copy_command)
+    if not request.force and _reuse(context, mode, where):
         return
-    name = f"{request.run_id}-{visit.number}"
+    name = f"{request.run_id}-{context.number}"
 
     def attempt(profile: Profile) -> None:
-        pod = {"apiVersion": "v1", "kind": "Pod", **template(visit, name, profile)}
+        pod = {"apiVersion": "v1", "kind": "Pod", **template(context, name, profile)}
         pod["metadata"] = {**pod["metadata"], "name": name}
         login.request("try a pod", "POST", collection(KINDS["Pod"], where), query={"dryRun": "All"}, body=pod)
 
     try:
-        profile = visit.first_accepted(ladder, attempt)[0]
-    except ApiRefused as exc:
+        profile = context.first_accepted(ladder, attempt)[0]
+    except ApiError as exc:
         if exc.status == 404:
             raise NotPossible(f"there is no namespace {where}; make it first, as the guide to debugging says") from exc
         raise
     session.mode, session.place, session.profile, session.limits = mode, where, profile.name, profile.limits
     session.changed = True
-    if visit.dry_run:
+    if context.dry_run:
         session.state = "planned"
         return
-    about = _about(visit, mode)
+    about = _about(context, mode)
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -113,34 +122,34 @@ def _run(
             "backoffLimit": 0,
             "activeDeadlineSeconds": request.ttl + _LATER,
             "ttlSecondsAfterFinished": _KEPT_SECONDS,
-            "template": template(visit, name, profile),
+            "template": template(context, name, profile),
         },
     }
     login.request("create a debug job", "POST", collection(KINDS["Job"], where), body=job)
     session.kind, session.name, session.expires_at = "debug job", name, about["annotations"][EXPIRES_AT]
-    _follow(visit, name, where)
+    _follow(context, name, where)
 
 
-def _about(visit: Visit, mode: str) -> dict[str, dict[str, str]]:
+def _about(context: SessionContext, mode: str) -> dict[str, dict[str, str]]:
     return {
         "labels": {
             MANAGED_BY: OURS,
-            RUN: visit.request.run_id,
-            TARGET_UID: visit.session.uid,
-            _DIGEST: visit.digest,
+            TARGET_UID: context.session.uid,
+            _DIGEST: context.digest,
             _MODE: mode,
         },
         "annotations": {
-            EXPIRES_AT: rfc3339(visit.expires),
-            TARGET: f"{visit.request.namespace}/{visit.chosen.name}",
+            RUN: context.request.run_id,
+            EXPIRES_AT: rfc3339(context.expires),
+            TARGET: f"{context.request.namespace}/{context.chosen.name}",
         },
     }
 
 
-def _common(visit: Visit, name: str, container: Object) -> None:
-    request = visit.request
+def _common(context: SessionContext, name: str, container: Object) -> None:
+    request = context.request
     command = list(request.copy_command) or request.collection.command(request.ttl)
-    container.update(command=command, env=[*(container.get("env") or []), *visit.variables(name)])
+    container.update(command=command, env=[*(container.get("env") or []), *context.variables(name)])
     container.pop("args", None)
     if request.collection.interactive:
         container.update(stdin=True, tty=True)
@@ -149,30 +158,30 @@ def _common(visit: Visit, name: str, container: Object) -> None:
         container["securityContext"]["readOnlyRootFilesystem"] = True
 
 
-def _copied(visit: Visit, name: str, profile: Profile) -> Object:
-    request = visit.request
-    spec = {key: value for key, value in copy.deepcopy(visit.pod["spec"]).items() if key not in _ASSIGNED}
+def _copied(context: SessionContext, name: str, profile: Profile) -> Object:
+    request = context.request
+    spec = {key: value for key, value in copy.deepcopy(context.pod["spec"]).items() if key not in _ASSIGNED}
     for container in containers({"spec": spec}):
         for key in _OF_LIFE:
             container.pop(key, None)
         for port in container.get("ports") or []:
             port.pop("hostPort", None)
-        if container["name"] == visit.session.container:
+        if container["name"] == context.session.container:
             if not request.copy_command:
                 container.update(image=request.image, imagePullPolicy=request.image_pull_policy)
             container["securityContext"] = dict(profile.context)
-            _common(visit, name, container)
+            _common(context, name, container)
     spec.update(
         restartPolicy="Never",
         activeDeadlineSeconds=request.ttl,
         terminationGracePeriodSeconds=1,
         shareProcessNamespace=not spec.get("hostPID", False),
     )
-    return {"metadata": _about(visit, COPY), "spec": spec}
+    return {"metadata": _about(context, COPY), "spec": spec}
 
 
-def _on_node(visit: Visit, name: str, profile: Profile) -> Object:
-    request = visit.request
+def _on_node(context: SessionContext, name: str, profile: Profile) -> Object:
+    request = context.request
     container: Object = {
         "name": "debug",
         "image": request.image,
@@ -184,16 +193,16 @@ def _on_node(visit: Visit, name: str, profile: Profile) -> Object:
             "limits": {"cpu": "500m", "memory": "256Mi"},
         },
     }
-    _common(visit, name, container)
+    _common(context, name, container)
     if profile.name == "privileged":
         container["env"].append({"name": "ENTER", "value": "yes"})
     return {
-        "metadata": _about(visit, NODE),
+        "metadata": _about(context, NODE),
         "spec": {
             "restartPolicy": "Never",
             "activeDeadlineSeconds": request.ttl,
             "terminationGracePeriodSeconds": 1,
-            "nodeName": visit.pod["spec"]["nodeName"],
+            "nodeName": context.pod["spec"]["nodeName"],
             "tolerations": [{"operator": "Exists"}],
             "hostPID": True,
             "hostNetwork": True,
@@ -205,33 +214,35 @@ def _on_node(visit: Visit, name: str, profile: Profile) -> Object:
     }
 
 
-def _reuse(visit: Visit, mode: str, where: str) -> bool:
+def _reuse(context: SessionContext, mode: str, where: str) -> bool:
     """Take a Job of the same request for the same pod that is still running."""
-    session = visit.session
-    selector = f"{MANAGED_BY}={OURS},{TARGET_UID}={session.uid},{_DIGEST}={visit.digest},{_MODE}={mode}"
+    session = context.session
+    selector = f"{MANAGED_BY}={OURS},{TARGET_UID}={session.uid},{_DIGEST}={context.digest},{_MODE}={mode}"
     try:
-        found = visit.login.items("list jobs", collection(KINDS["Job"], where), labelSelector=selector)
-    except ApiRefused:
+        found = context.login.items("list jobs", collection(KINDS["Job"], where), labelSelector=selector)
+    except ApiError:
         return False
-    live = [each for each in found if (each.get("status") or {}).get("active")]
+    live = [each for each in found if (each.get("status") or {}).get("active") and run_of_job(each)]
     if not live:
         return False
     session.mode, session.place, session.reused = mode, where, True
     session.kind, session.name = "debug job", live[0]["metadata"]["name"]
-    session.expires_at = live[0]["metadata"]["annotations"][EXPIRES_AT]
-    if visit.dry_run:
+    session.expires_at = live[0]["metadata"]["annotations"].get(EXPIRES_AT, "")
+    if context.dry_run:
         session.state = "live"
     else:
-        _follow(visit, session.name, where)
+        _follow(context, session.name, where)
     return True
 
 
-def _follow(visit: Visit, name: str, where: str) -> None:
-    session, request, login = visit.session, visit.request, visit.login
+def _follow(context: SessionContext, name: str, where: str) -> None:
+    session, request, login = context.session, context.request, context.login
     container = "debug" if session.mode == NODE else session.container
-    stays = request.collection.interactive or bool(request.copy_command)
+    stays = request.collection.interactive or session.own_command
+    pod: Object = {}
 
-    def look() -> tuple[str, str, str] | None:
+    def look() -> tuple[str, str, str, Object] | None:
+        nonlocal pod
         pods = login.items("find the debug pod", collection(KINDS["Pod"], where), labelSelector=f"job-name={name}")
         if not pods:
             return None
@@ -239,36 +250,63 @@ def _follow(visit: Visit, name: str, where: str) -> None:
         status = pod.get("status") or {}
         one: Object = next((each for each in status.get("containerStatuses") or [] if each["name"] == container), {})
         state, of_pod = one.get("state") or {}, pod["metadata"]["name"]
-        waits = waiting(one)
-        if waits.get("reason") in CANNOT_START:
-            return "wrong", of_pod, f"{waits['reason']}: {phrase(waits.get('message', ''))}"
-        if "terminated" in state:
-            return "ended", of_pod, ""
+        waits, ended = waiting(one), state.get("terminated") or {}
+        wrong = waits if waits.get("reason") in CANNOT_START else ended if ended.get("reason") in NOT_STARTED else {}
+        if wrong:
+            return "wrong", of_pod, f"{wrong['reason']}: {as_clause(wrong.get('message', ''))}", {}
+        if ended:
+            return "ended", of_pod, "", ended
         if status.get("phase") in ENDED_PHASES:
-            return "wrong", of_pod, phrase(f"{status.get('reason', '')}: {status.get('message', '')}")
-        return ("live", of_pod, "") if stays and "running" in state else None
+            return "wrong", of_pod, as_clause(f"{status.get('reason', '')}: {status.get('message', '')}"), {}
+        running = state.get("running")
+        if running is None or not stays:
+            return None
+        started = parse_time(running.get("startedAt")) or login.now()
+        # What ends at once has an exit code, which is worth more than a line that leads to it.
+        young = (login.now() - started).total_seconds() < _SHORT_SECONDS and not request.collection.interactive
+        return None if young else ("live", of_pod, "", {})
 
     try:
-        found = wait_until(look, visit.patience, interval=0.2, max_interval=0.3, before_sleep=visit.check)
-        outcome, pod, words = found or ("late", "", "")
+        found = wait_until(look, context.patience, interval=0.2, max_interval=0.3, before_sleep=context.check)
+        outcome, of_pod, words, ended = found or ("late", "", "", {})
         if outcome == "live":
             session.state = "live"
-            session.commands = visit.shell_lines(where, pod, container)
+            session.commands = context.shell_lines(where, of_pod, container)
             return
-        if outcome == "ended":
-            visit.take_in(
-                login.text(
-                    "read what was collected", f"{collection(KINDS['Pod'], where)}/{pod}/log", container=container
-                )
-            )
+        path = f"{collection(KINDS['Pod'], where)}/{of_pod}/log"
+        if outcome == "ended" and session.own_command:
+            text = login.text("read its output", path, container=container, tailLines=str(MOST_LINES))
+            context.take_output(text, ended.get("exitCode", 0))
+        elif outcome == "ended":
+            context.take_in(login.text("read what was collected", path, container=container))
         elif outcome == "late":
-            session.degraded.append(f"the debug pod was not done after {visit.patience:.0f} s")
+            session.degraded.append(f"the debug pod was not done after {context.patience:.0f} s ({_waits_for(pod)})")
         else:
             session.degraded.append(f"the debug pod did not start ({words})")
-    except ApiRefused as exc:
+    except ApiError as exc:
         session.degraded.append(f"what was collected cannot be read: {refusal(exc)}")
     if not session.reused:
-        delete_job(visit.login, where, name)
+        delete_job(context.login, where, name)
+
+
+def run_of_job(job: Object) -> str:
+    """Return the id of the run that a Job is of, empty if it is not ours: anybody may have set our label."""
+    run_id = (job["metadata"].get("annotations") or {}).get(RUN, "")
+    return run_id if RUN_ID.fullmatch(run_id) else ""
+
+
+def _waits_for(pod: Object) -> str:
+    """Return what a pod that has not ended waits for."""
+    if not pod:
+        return "no pod was made for its Job"
+    status = pod.get("status") or {}
+    told = [waiting(each) for each in container_statuses(pod)]
+    told += [each for each in status.get("conditions") or [] if each["status"] == "False"]
+    words = [
+        ": ".join(filter(None, (each.get("reason"), as_clause(" ".join(str(each.get("message") or "").split())[:200]))))
+        for each in told
+    ]
+    return next(filter(None, words), f"it is {str(status.get('phase') or 'not known to its node').lower()}")
 
 
 def delete_job(login: ApiLogin, where: str, name: str) -> None:
@@ -280,6 +318,6 @@ def delete_job(login: ApiLogin, where: str, name: str) -> None:
             f"{collection(KINDS['Job'], where)}/{name}",
             body={"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"},
         )
-    except ApiRefused as exc:
+    except ApiError as exc:
         if exc.status != 404:
             raise

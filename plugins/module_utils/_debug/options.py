@@ -11,12 +11,13 @@ import typing as t
 
 from .._errors import InvalidInput
 from .._module import ArgumentSpec
-from .._run import absolute_directory
-from .collector import PARTS, Collection, read_capture, read_dependency
-from .session import MODES, DebugRequest
+from .._run import RUN_ID, absolute_directory
+from .collector import PARTS, Collection, read_capture
+from .dependencies import read_dependency
+from .session import MODES, CleanupRequest, DebugRequest
 from .target import Target, check_name, read_target
 
-_MOST_TARGETS = 50
+_MOST_TARGETS = 200
 _IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._:/@-]{0,500}")
 
 
@@ -27,6 +28,8 @@ def debug_argument_spec() -> ArgumentSpec:
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "namespace": {"type": "str", "default": ""},
             "namespaces": {"type": "list", "elements": "str", "default": []},
+            "runs": {"type": "list", "elements": "str", "default": []},
+            "everybody": {"type": "bool", "default": False},
             "targets": {"type": "list", "elements": "str", "default": []},
             "container": {"type": "str", "default": ""},
             "mode": {"type": "str", "choices": list(MODES), "default": "auto"},
@@ -65,13 +68,13 @@ def debug_argument_spec() -> ArgumentSpec:
 
 def debug_request(params: t.Mapping[str, t.Any], run_id: str) -> DebugRequest:
     """Return what is asked of each target; raise InvalidInput."""
-    check_name(params["namespace"], "namespace")
-    check_name(params["node_namespace"], "node_namespace")
+    check_name(params["namespace"], "O(namespace)")
+    check_name(params["node_namespace"], "O(node_namespace)")
     read_seconds("ttl", params["ttl"], 86_400)
     read_seconds("timeout", params["timeout"], 3_600)
     capture = read_capture(params["capture"])
     if capture:
-        absolute_directory(params["directory"] or "", "directory")
+        absolute_directory(params["directory"] or "", "O(directory)")
     collection = Collection(
         collect=read_collect(params["collect"]),
         dependencies=[read_dependency(each) for each in params["dependencies"]],
@@ -88,32 +91,57 @@ def debug_request(params: t.Mapping[str, t.Any], run_id: str) -> DebugRequest:
     )
 
 
+def cleanup_request(params: t.Mapping[str, t.Any]) -> CleanupRequest:
+    """Return what is to be cleaned up; raise InvalidInput."""
+    for each in params["namespaces"]:
+        check_name(each, "O(namespaces)")
+    for each in params["runs"]:
+        if not RUN_ID.fullmatch(each):
+            raise InvalidInput(
+                f"O(runs) has {each[:80]!r}; allowed are ids of runs such as 20261123t101500z-debug-pod-7f3a, with "
+                "which the names of their sessions begin."
+            )
+    if params["everybody"] and params["runs"]:
+        raise InvalidInput("O(runs) and O(everybody) are both given; give one of them.")
+    if params["force"] and not params["runs"] and not params["everybody"]:
+        raise InvalidInput(
+            "O(force) would end the live sessions of everybody; name the runs whose sessions are meant in O(runs), or "
+            "set O(everybody)=true."
+        )
+    return CleanupRequest(params["namespaces"], params["runs"], params["force"])
+
+
 def read_targets(texts: t.Sequence[str]) -> list[Target]:
-    """Return what is meant by each, once; raise InvalidInput."""
+    """Return what is meant by each, once, however it is written; raise InvalidInput."""
     if not texts:
-        raise InvalidInput("targets is empty; name a pod, deployment/NAME, statefulset/NAME or a label selector.")
+        raise InvalidInput("O(targets) is empty; name a pod, deployment/NAME, statefulset/NAME or a label selector.")
     if len(texts) > _MOST_TARGETS:
-        raise InvalidInput(f"There are {len(texts)} targets; allowed are at most {_MOST_TARGETS}: name fewer.")
-    return [read_target(text) for text in dict.fromkeys(texts)]
+        raise InvalidInput(f"O(targets) has {len(texts)} entries; allowed are at most {_MOST_TARGETS}: name fewer.")
+    found: dict[tuple[str, str, str], Target] = {}
+    for target in map(read_target, texts):
+        found.setdefault((target.kind, target.name, target.selector), target)
+    return list(found.values())
 
 
 def read_collect(parts: t.Sequence[str]) -> list[str]:
     unknown = [each for each in parts if each not in PARTS]
     if unknown:
-        raise InvalidInput(f"collect has {unknown[0][:80]!r}; allowed are {', '.join(PARTS)}.")
+        raise InvalidInput(f"O(collect) has {unknown[0][:80]!r}; allowed are {', '.join(PARTS)}.")
     return list(parts)
 
 
 def read_image(image: str) -> str:
     """Return an image that is pinned: the newest of a name is another one each day."""
     if not _IMAGE.fullmatch(image):
-        raise InvalidInput(f"image is {image[:80]!r}; allowed is NAME:TAG or NAME@DIGEST, with its registry in front.")
+        raise InvalidInput(
+            f"O(image) is {image[:80]!r}; allowed is NAME:TAG or NAME@DIGEST, with its registry in front."
+        )
     tag = image.rpartition("/")[2].partition(":")[2]
     if tag in ("", "latest"):
-        raise InvalidInput(f"image is {image!r}; allowed is one with a tag other than latest, or a digest: pin it.")
+        raise InvalidInput(f"O(image) is {image!r}; allowed is one with a tag other than latest, or a digest: pin it.")
     return image
 
 
 def read_seconds(name: str, value: float, most: float) -> None:
     if not 0 < value <= most:
-        raise InvalidInput(f"{name} is {value:g}; allowed is more than 0 and at most {most:g} seconds.")
+        raise InvalidInput(f"O({name}) is {value:g}; allowed is more than 0 and at most {most:g} seconds.")

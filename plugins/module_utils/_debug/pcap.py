@@ -40,6 +40,12 @@ def decode(lines: Sequence[str]) -> tuple[bytes, int]:
     return content[:end], number
 
 
+def seconds(lines: Sequence[str]) -> float | None:
+    """Return for how long was listened, by what the collector's clock told of its begin and its end."""
+    times = {name: float(value) for name, _blank, value in (line.partition(" ") for line in lines)}
+    return round(times["to"] - times["from"], 1) if times.keys() >= {"from", "to"} else None
+
+
 def save(folder: Path, name: str, lines: Sequence[str]) -> dict[str, t.Any]:
     """Write the packets into a file of its owner's only; return its path, size, SHA-256 and number of packets."""
     content, packets = decode(lines)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which rights a debug container is given, from the most to the least useful. PRIVATE to the collection.
+"""Which rights an ephemeral container is given, from the most to the least useful. PRIVATE to the collection.
 
 The profiles of ``kubectl debug`` leave the user to the pod, so that they fail in pods with ``runAsNonRoot`` and cannot
 capture as another user; here the user is part of each.
@@ -30,7 +30,7 @@ class Profile:
 
 
 def profiles(pod: Object, container: str, *, privileged: bool) -> list[Profile]:
-    """Return the profiles for a debug container beside a container of a pod, the most useful first."""
+    """Return the profiles for an ephemeral container beside a container of a pod, the most useful first."""
     root = {"runAsUser": 0, "runAsNonRoot": False}
     ladder = [Profile("privileged", {"privileged": True, **root})] if privileged else []
     ladder.append(

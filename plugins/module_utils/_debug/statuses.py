@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .._k8s.client import Object
 
-# Why a container waits: what another image mends, what another specification mends.
+# Why a container waits: what another image fixes, what another specification fixes.
 WRONG_IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 WRONG_CONFIG = ("CreateContainerConfigError", "CreateContainerError")
 CANNOT_START = (*WRONG_IMAGE, *WRONG_CONFIG, "RunContainerError")
@@ -32,6 +32,19 @@ def last_end(status: Object) -> Object:
     """Return how a container has ended, or its run before; nothing if it never did."""
     state = status.get("state") or {}
     return state.get("terminated") or (status.get("lastState") or {}).get("terminated") or {}
+
+
+def has_sandbox(pod: Object) -> bool:
+    """Tell whether a pod has its network and its volumes, without which the kubelet starts nothing in it."""
+    status = pod.get("status") or {}
+    for each in status.get("conditions") or []:
+        if each["type"] == "PodReadyToStartContainers":
+            return bool(each["status"] == "True")
+    # Kubernetes before 1.29 does not tell. A pod in the host's network has its address from the beginning.
+    if status.get("podIP") and not pod["spec"].get("hostNetwork"):
+        return True
+    states = [(waiting(each).get("reason"), each.get("state") or {}) for each in container_statuses(pod)]
+    return any(state and reason not in ("ContainerCreating", "PodInitializing") for reason, state in states)
 
 
 def is_running(status: Object) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from .._errors import InvalidInput
 from .client import ApiLogin, Object, Right
 from .objects import KINDS, collection, is_ready, selector_text, selects
+from .references import SECRET, Reference, ingress_secrets, references
 from .rollout_status import ON_DELETE, kept_pods, rollout_status, update_type, wanted_pods
 
 RELOAD_ANNOTATION = "market-intel.runbooks/reload"
@@ -139,19 +140,19 @@ def check_overrides(overrides: t.Mapping[str, t.Any]) -> dict[str, str]:
         kind, slash, name = str(key).partition("/")
         if not slash or not name or kind.lower() not in {kind.lower() for kind in KINDS} or value not in CHOICES:
             raise InvalidInput(
-                f"The override {key}: {value} is not valid; allowed is a kind and a name, as in "
+                f"O(overrides) has {key}: {value}, which is not valid; allowed is a kind and a name, as in "
                 f"deployment/api-gateway, with one of {', '.join(CHOICES)}."
             )
     return {str(key).lower(): str(value) for key, value in overrides.items()}
 
 
-def meant(consumers: t.Sequence[Consumer], only: t.Collection[str], skip: t.Collection[str]) -> set[str]:
+def select_consumers(consumers: t.Sequence[Consumer], only: t.Collection[str], skip: t.Collection[str]) -> set[str]:
     """Return the keys of the consumers that are meant; raise InvalidInput if ``only`` names another."""
     known = {consumer.key for consumer in consumers}
     others = sorted({name.lower() for name in only} - known)
     if others:
         raise InvalidInput(
-            f"{', '.join(others)} in only is no workload that uses these Secrets; allowed are "
+            f"{', '.join(others)} in O(only) is not a workload that uses these Secrets; allowed are "
             f"{', '.join(sorted(known)) or 'none, as nothing uses them'}."
         )
     chosen = {name.lower() for name in only} or known
@@ -205,8 +206,6 @@ def downtime_reasons(consumer: Consumer, budgets: t.Sequence[Object]) -> list[st
 
 def _reasons(kind: str, found: Object, consumer: Consumer, budgets: t.Sequence[Object]) -> t.Iterator[str]:
     wanted = wanted_pods(kind, found)
-    if found["spec"].get("paused"):
-        yield "is paused, so that a restart would not begin: resume its rollout first"
     if update_type(kind, found) == "Recreate":
         yield "has the strategy Recreate, which ends all pods before new ones start"
     elif wanted and kept_pods(kind, found) < 1:
@@ -221,7 +220,7 @@ def _reasons(kind: str, found: Object, consumer: Consumer, budgets: t.Sequence[O
     status = rollout_status(kind, found)
     if not status.done and not found["spec"].get("paused"):
         yield f"has a rollout under way ({status.says})"
-    labels = (_template(kind, found).get("metadata") or {}).get("labels") or {}
+    labels = (template_of(kind, found).get("metadata") or {}).get("labels") or {}
     for budget in budgets:
         health = budget.get("status") or {}
         healthy, needed = health.get("currentHealthy", 0), health.get("desiredHealthy", 0)
@@ -237,7 +236,7 @@ def _is_counted(budget: Object, labels: t.Mapping[str, str]) -> bool:
 
 
 def _without_readiness(consumer: Consumer) -> list[str]:
-    containers = _lasting_containers(_template(consumer.kind, consumer.found)["spec"])
+    containers = _lasting_containers(template_of(consumer.kind, consumer.found)["spec"])
     users = {name for secret in consumer.served for name in consumer.containers(secret)}
     serving = [each for each in containers if each["name"] in users] or containers
     return [each["name"] for each in serving if not each.get("readinessProbe")]
@@ -246,63 +245,36 @@ def _without_readiness(consumer: Consumer) -> list[str]:
 # -- what an object uses ---------------------------------------------------------------------------------------------
 
 
-class _Source(t.NamedTuple):
-    """What a volume holds of a Secret: its keys by their paths, or None for all of them."""
-
-    secret: str
-    way: str
-    keys: dict[str, str] | None
-
-
 def _uses(kind: str, found: Object, secrets: t.Collection[str]) -> tuple[Use, ...]:
     if kind == "Ingress":
-        names = dict.fromkeys(entry.get("secretName", "") for entry in found["spec"].get("tls") or [])
-        return tuple(Use(name, "ingress", ()) for name in names if name in secrets)
-    return _pod_uses(_template(kind, found).get("spec") or {}, secrets)
+        return tuple(Use(name, "ingress", ()) for name in ingress_secrets(found) if name in secrets)
+    return _pod_uses(template_of(kind, found).get("spec") or {}, secrets)
 
 
 def _pod_uses(spec: Object, secrets: t.Collection[str]) -> tuple[Use, ...]:
     """Return how the containers of a pod's spec use some Secrets."""
-    volumes = {volume["name"]: _sources(volume) for volume in spec.get("volumes") or []}
+    named = [each for each in references(spec) if each.kind == SECRET and each.name in secrets]
     found: dict[tuple[str, str], dict[str, None]] = {}
     for group in ("initContainers", "containers", "ephemeralContainers"):
         for container in spec.get(group) or []:
-            for secret, way in _container_uses(container, volumes):
-                if secret in secrets:
-                    found.setdefault((secret, way), {})[container["name"]] = None
+            for secret, way in _container_uses(container, named):
+                found.setdefault((secret, way), {})[container["name"]] = None
     return tuple(Use(secret, way, tuple(names)) for (secret, way), names in found.items())
 
 
-def _sources(volume: Object) -> list[_Source]:
-    if volume.get("secret"):
-        return [_source(volume["secret"], "secretName", "volume")]
-    projected = (volume.get("projected") or {}).get("sources") or []
-    found = [_source(each["secret"], "name", "projected") for each in projected if each.get("secret")]
-    login = (volume.get("csi") or {}).get("nodePublishSecretRef")
-    return [*found, _Source(login["name"], "csi", None)] if login else found
-
-
-def _source(entry: Object, name: str, way: str) -> _Source:
-    items = entry.get("items")
-    return _Source(entry.get(name, ""), way, {item["path"]: item["key"] for item in items} if items else None)
-
-
-def _container_uses(container: Object, volumes: t.Mapping[str, list[_Source]]) -> t.Iterator[tuple[str, str]]:
+def _container_uses(container: Object, named: t.Sequence[Reference]) -> t.Iterator[tuple[str, str]]:
     for mount in container.get("volumeMounts") or []:
-        for source in volumes.get(mount["name"], []):
-            way = _mounted(source, mount.get("subPath", ""), bool(mount.get("subPathExpr")))
-            if way:
-                yield source.secret, way
-    for variable in container.get("env") or []:
-        reference = (variable.get("valueFrom") or {}).get("secretKeyRef")
-        if reference:
-            yield reference.get("name", ""), TRUST if reference.get("key") == TRUST_KEY else "env"
-    for entry in container.get("envFrom") or []:
-        if entry.get("secretRef"):
-            yield entry["secretRef"].get("name", ""), "envfrom"
+        for each in named:
+            if each.volume == mount["name"]:
+                way = _mounted(each, mount.get("subPath", ""), bool(mount.get("subPathExpr")))
+                if way:
+                    yield each.name, way
+    for each in named:
+        if each.container == container["name"]:
+            yield each.name, TRUST if set((each.keys or {}).values()) == {TRUST_KEY} else each.way
 
 
-def _mounted(source: _Source, sub_path: str, computed: bool) -> str:
+def _mounted(source: Reference, sub_path: str, computed: bool) -> str:
     """Return the way in which a mount takes a part of a volume; empty if it takes nothing of this Secret."""
     keys = source.keys
     if sub_path:
@@ -326,22 +298,36 @@ def _judge(
 ) -> Consumer:
     """Return the consumer that an object is."""
     name, owner, problems = found["metadata"]["name"], _owner(found), []
-    wanted, said_by = _wanted(kind, found, overrides or {})
+    wanted, declared_by = _wanted(kind, found, overrides or {})
     if wanted and wanted not in CHOICES:
         problems.append(
             f"The annotation {RELOAD_ANNOTATION} of {kind} {name} is {wanted!r}; allowed are {', '.join(CHOICES)}."
         )
         wanted = ""
     fixed = sorted({use.way for use in uses if use.way in _FIXED_WAYS})
+    copying = _copying(template_of(kind, found).get("spec") or {}, uses) if wanted == HOT else {}
+    for secret, (names, alone) in copying.items():
+        init = f"the init container {names[0]} of {kind} {name} takes the Secret {secret} once, when a pod starts"
+        if alone:
+            wanted = ""
+            problems.append(
+                f"{kind} {name} cannot be hot, as {declared_by} says: {init}, and no other container takes it; mount "
+                "the volume where it is served, or have it restarted."
+            )
+        else:
+            problems.append(
+                f"{kind} {name} is hot, as {declared_by} says, but {init}: what that copies stays as it was; have it "
+                "restarted if the copy is served."
+            )
     if wanted == HOT and fixed:
         problems.append(
-            f"{kind} {name} cannot be hot, as {said_by} says: {' and '.join(_FIXED_WAYS[way] for way in fixed)} of a "
-            "running container never changes; mount the whole volume, or have it restarted."
+            f"{kind} {name} cannot be hot, as {declared_by} says: {' and '.join(_FIXED_WAYS[way] for way in fixed)} of "
+            "a running container never changes; mount the whole volume, or have it restarted."
         )
         wanted = ""
-    reload, why = _reload(kind, found, uses, wanted, said_by)
-    partition = ((found["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}).get("partition")
-    if reload == RESTART and kind == "StatefulSet" and partition:
+    reload, why = _reload(kind, found, uses, wanted, declared_by)
+    partition = partition_of(kind, found)
+    if reload == RESTART and partition:
         problems.append(
             f"StatefulSet {name} has the partition {partition}, so that a restart leaves the pods below that number as "
             "they are; set it to 0."
@@ -349,24 +335,42 @@ def _judge(
     return Consumer(kind, namespace, name, uses, reload, why, owner, tuple(problems), found)
 
 
+def partition_of(kind: str, found: Object) -> int:
+    """Return the number of the first pod of a StatefulSet that a rollout changes."""
+    rolling = (found["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}
+    return int(rolling.get("partition") or 0) if kind == "StatefulSet" else 0
+
+
+def _copying(spec: Object, uses: tuple[Use, ...]) -> dict[str, tuple[list[str], bool]]:
+    """Return the init containers that take a Secret and end, by its name, and whether nobody else takes it."""
+    lasting = {each["name"] for each in _lasting_containers(spec)}
+    found = {}
+    for secret in dict.fromkeys(use.secret for use in uses if use.way != TRUST):
+        taking = [name for use in uses if use.secret == secret and use.way != TRUST for name in use.containers]
+        ending = [name for name in taking if name not in lasting]
+        if ending:
+            found[secret] = (ending, len(ending) == len(taking))
+    return found
+
+
 def _wanted(kind: str, found: Object, overrides: t.Mapping[str, str]) -> tuple[str, str]:
     override = overrides.get(f"{kind}/{found['metadata']['name']}".lower(), "")
     if override:
         return override, "an override"
-    for place in (found, _template(kind, found)):
-        said = ((place.get("metadata") or {}).get("annotations") or {}).get(RELOAD_ANNOTATION, "")
-        if said:
-            return str(said), "its annotation"
+    for place in (found, template_of(kind, found)):
+        declared = ((place.get("metadata") or {}).get("annotations") or {}).get(RELOAD_ANNOTATION, "")
+        if declared:
+            return str(declared), "its annotation"
     return "", ""
 
 
-def _reload(kind: str, found: Object, uses: tuple[Use, ...], wanted: str, said_by: str) -> tuple[str, str]:
+def _reload(kind: str, found: Object, uses: tuple[Use, ...], wanted: str, declared_by: str) -> tuple[str, str]:
     if kind == "Ingress":
         return NONE, "its controller reads the Secret by itself"
     if kind in ("Job", "CronJob"):
         return NONE, "its next run reads the Secret anew"
     if wanted in (HOT, EXTERNAL, NONE):
-        return wanted, f"{said_by} says so"
+        return wanted, f"{declared_by} says so"
     if not wanted and all(use.way == TRUST for use in uses):
         return TRUST, f"it takes only {TRUST_KEY}"
     if kind == "Pod" and not _owner(found):
@@ -376,7 +380,7 @@ def _reload(kind: str, found: Object, uses: tuple[Use, ...], wanted: str, said_b
     if update_type(kind, found) == ON_DELETE:
         return OPERATOR, "its strategy is OnDelete: delete its pods one by one"
     if wanted:
-        return wanted, f"{said_by} says so"
+        return wanted, f"{declared_by} says so"
     if _owner(found):
         return OPERATOR, f"it belongs to {_owner(found)}, which could undo a restart: restart it as is done there"
     annotations = _annotations(kind, found)
@@ -389,7 +393,7 @@ def _reload(kind: str, found: Object, uses: tuple[Use, ...], wanted: str, said_b
 
 
 def _annotations(kind: str, found: Object) -> dict[str, str]:
-    template = (_template(kind, found).get("metadata") or {}).get("annotations") or {}
+    template = (template_of(kind, found).get("metadata") or {}).get("annotations") or {}
     return {**template, **(found["metadata"].get("annotations") or {})}
 
 
@@ -420,7 +424,8 @@ def _group(path: str) -> str:
     return path.split("/")[2] if path.startswith("/apis/") else ""
 
 
-def _template(kind: str, found: Object) -> Object:
+def template_of(kind: str, found: Object) -> Object:
+    """Return what the pods of an object are made from."""
     if kind in ("Pod", "Ingress"):
         return found
     spec = found["spec"]

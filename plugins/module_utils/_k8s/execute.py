@@ -15,7 +15,7 @@ import typing as t
 from urllib.parse import urlencode
 
 from .._deps_kubernetes import websocket
-from .._errors import RunbookError, phrase
+from .._errors import RunbookError, as_clause
 from .client import ApiLogin
 from .websockets import CLOSE, open_websocket
 
@@ -38,7 +38,7 @@ def execute(login: ApiLogin, namespace: str, pod: str, container: str, command: 
             raise ExecuteFailed(
                 f"{what} is refused; grant the right to create and get pods/exec in that namespace."
             ) from exc
-        raise ExecuteFailed(f"{what} failed ({phrase(exc)}); look whether the pod is still running.") from exc
+        raise ExecuteFailed(f"{what} failed ({as_clause(exc)}); look whether the pod is still running.") from exc
 
 
 def _read(link: t.Any, what: str, deadline: float) -> str:
@@ -53,8 +53,8 @@ def _read(link: t.Any, what: str, deadline: float) -> str:
             elif frame[0] == _STATUS:
                 status = json.loads(frame[1:])
                 if status.get("status") != "Success":
-                    raise ExecuteFailed(f"{what} failed ({phrase(status.get('message', ''))}).")
+                    raise ExecuteFailed(f"{what} failed ({as_clause(status.get('message', ''))}).")
                 return output.decode(errors="replace")
     finally:
         link.close()
-    raise ExecuteFailed(f"{what} took too long; look what keeps it.")
+    raise ExecuteFailed(f"{what} took too long; find out what delays it.")

@@ -15,18 +15,20 @@ import os
 import threading
 import typing as t
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from .._errors import Refused, RunbookError
 from .._run import is_alive, start_time
-from .client import ApiLogin, ApiRefused, Object, Right
+from .._time import clock, parse_time, rfc3339_micro
+from .client import ApiError, ApiLogin, Object, Right
 
 GROUP = "coordination.k8s.io"
 DEFAULT_SECONDS = 120
 # Which process stands behind the holder, so that nobody on its machine waits for one that is dead.
 _PROCESS = "market-intel.runbooks/process"
 _CONFLICT = 409
+_NEVER = datetime.fromtimestamp(0, timezone.utc)
 _MOST_CONFLICTS = 5
 
 
@@ -85,11 +87,11 @@ def acquire(
         if before and before.run_id != run_id and not before.expired:
             raise Refused(
                 f"The run {before.run_id} is at work in the namespace {lease.namespace} (it holds the lease "
-                f"{lease.name} until {before.until:%H:%M:%S} UTC); wait until it has finished, or until then."
+                f"{lease.name} until {clock(before.until)}); wait until it has finished, or until then."
             )
         try:
             _write(login, lease, found, run_id, seconds, process)
-        except ApiRefused as exc:
+        except ApiError as exc:
             if exc.status != _CONFLICT:
                 raise
             continue
@@ -106,7 +108,7 @@ def release(login: ApiLogin, lease: LeaseName, run_id: str) -> bool:
             return False
         try:
             _write(login, lease, found, "", 1)
-        except ApiRefused as exc:
+        except ApiError as exc:
             if exc.status != _CONFLICT:
                 raise
             continue
@@ -115,7 +117,7 @@ def release(login: ApiLogin, lease: LeaseName, run_id: str) -> bool:
 
 
 @contextlib.contextmanager
-def kept(
+def held_lease(
     login: ApiLogin, lease: LeaseName | None, run_id: str, seconds: int = DEFAULT_SECONDS, process: str = ""
 ) -> t.Iterator[Keeper]:
     """Hold a Lease while the block works, renewed by a thread; it stays held afterwards, for the run's next step.
@@ -170,7 +172,8 @@ def _holder(login: ApiLogin, found: Object | None) -> Holder | None:
     spec = (found or {}).get("spec") or {}
     if not spec.get("holderIdentity"):
         return None
-    renewed = datetime.fromisoformat(spec["renewTime"].replace("Z", "+00:00"))
+    # One that was never renewed has expired, as for every client of a Lease.
+    renewed = parse_time(spec.get("renewTime")) or _NEVER
     until = renewed + timedelta(seconds=spec.get("leaseDurationSeconds") or 0)
     process = (t.cast(Object, found)["metadata"].get("annotations") or {}).get(_PROCESS, "")
     return Holder(spec["holderIdentity"], until, login.now() > until or _is_dead(process))
@@ -194,7 +197,7 @@ def _machine() -> str:
 def _write(
     login: ApiLogin, lease: LeaseName, found: Object | None, run_id: str, seconds: int, process: str = ""
 ) -> None:
-    now = login.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    now = rfc3339_micro(login.now())
     before = (found or {}).get("spec") or {}
     spec: Object = {"holderIdentity": run_id, "leaseDurationSeconds": seconds, "renewTime": now}
     same = before.get("holderIdentity") == run_id
@@ -205,4 +208,5 @@ def _write(
         metadata["resourceVersion"] = found["metadata"]["resourceVersion"]
     body = {"apiVersion": f"{GROUP}/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
     method, path = ("PUT", lease.path) if found else ("POST", lease.collection)
-    login.request(f"write the lease {lease}", method, path, body=body)
+    # Created twice, it is a conflict.
+    login.request(f"write the lease {lease}", method, path, body=body, repeatable=True)

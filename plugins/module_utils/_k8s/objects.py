@@ -6,10 +6,16 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import difflib
+import hashlib
+import re
+import ssl
 import typing as t
 
 from .._errors import InvalidInput
-from .client import ApiLogin, ApiRefused, Object
+from .client import METADATA_LIST, ApiError, ApiLogin, Object
 
 _APPS, _BATCH = "/apis/apps/v1", "/apis/batch/v1"
 
@@ -26,6 +32,18 @@ KINDS = {
 }
 
 
+_FIRST_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+
+
+def leaf_fingerprint(content: str) -> str:
+    """Return the SHA-256 of the first certificate in the data of a Secret; empty if there is none."""
+    try:
+        first = _FIRST_CERTIFICATE.search(base64.b64decode(content).decode("ascii", "replace"))
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(first[0])).hexdigest() if first else ""
+    except (ValueError, binascii.Error):
+        return ""
+
+
 def collection(place: tuple[str, str], namespace: str) -> str:
     """Return the path of all objects of a kind in a namespace."""
     return f"{place[0]}/namespaces/{namespace}/{place[1]}"
@@ -35,10 +53,23 @@ def require_namespace(login: ApiLogin, namespace: str) -> None:
     """Raise InvalidInput if there is no such namespace, as far as this login may know."""
     try:
         found = login.find(f"get the namespace {namespace}", f"/api/v1/namespaces/{namespace}")
-    except ApiRefused:
+    except ApiError:
         return
     if found is None:
-        raise InvalidInput(f"There is no namespace {namespace} at {login.name}; name another (kubectl get namespaces).")
+        close = difflib.get_close_matches(namespace, _namespaces(login), 3, 0.6)
+        where = f"the closest: {', '.join(close)}" if close else "kubectl get namespaces"
+        raise InvalidInput(
+            f"There is no namespace {namespace} at {login.name}; name another in O(namespace) ({where})."
+        )
+
+
+def _namespaces(login: ApiLogin) -> list[str]:
+    """Return the names of the namespaces, as far as this login may know them."""
+    try:
+        found = login.items("list namespaces", "/api/v1/namespaces", accept=METADATA_LIST)
+    except ApiError:
+        return []
+    return [each["metadata"]["name"] for each in found]
 
 
 def selector_text(selector: Object) -> str:

@@ -56,7 +56,7 @@ def running_pods(login: ApiLogin, selection: PodSelection) -> list[RunningPod]:
     found = login.items(f"list pods in {where}", _pods(where), labelSelector=selector)
     if not found:
         raise NoPod(
-            f"No pod matches {selector} in the namespace {where} at {login.name}; look which labels there are "
+            f"No pod matches {selector} in the namespace {where} at {login.name}; list the labels in use "
             f"(kubectl get pods -n {where} --show-labels) and name others."
         )
     alive = [pod for pod in found if _state(pod) == "Running"]

@@ -21,7 +21,7 @@ import typing as t
 from collections import deque
 
 from .._deps_kubernetes import websocket
-from .._errors import RunbookError, phrase
+from .._errors import RunbookError, as_clause
 from .websockets import BINARY, CLOSE, CONTINUATION, PING, PONG, open_websocket
 
 # The protocol knows no window: what one side does not take is held here up to so many bytes, and then not read.
@@ -66,8 +66,8 @@ def _reason(cause: BaseException, namespace: str, pod: str, port: int) -> str:
             "grant the right to create and get pods/portforward in that namespace, or use another login."
         )
     if status == 404:
-        return f"{what}: there is no such pod; look which pods there are, then run the same command again."
-    return f"{what} ({phrase(cause)}); check the API server's address and the network."
+        return f"{what}: there is no such pod; list the pods that exist, then run the same command again."
+    return f"{what} ({as_clause(cause)}); check the API server's address and the network."
 
 
 class _Pump:

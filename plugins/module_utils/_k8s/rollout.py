@@ -17,11 +17,22 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import Refused, RunbookError
-from .._run import Progress, rfc3339, utc_now
+from .._report.model import Action, Figure, StepReport
+from .._run import Progress
+from .._time import utc_now
 from .._wait import wait_until
-from .client import MERGE_PATCH, ApiLogin, ApiRefused, ApiUnavailable, Object, Right
-from .consumers import HOT, RESTART, ROLLING_KINDS, Consumer, find_consumers, meant
-from .objects import selector_text
+from .client import MERGE_PATCH, ApiError, ApiLogin, ApiUnavailable, Object, Right
+from .consumers import (
+    HOT,
+    RESTART,
+    ROLLING_KINDS,
+    Consumer,
+    disruption_budgets,
+    downtime_reasons,
+    find_consumers,
+    select_consumers,
+)
+from .objects import leaf_fingerprint, selector_text
 from .rollout_status import ON_DELETE, failure_time, rollout_status, update_type
 
 FIELD_MANAGER = "market-intel-runbooks"
@@ -39,6 +50,7 @@ class RestartRequest:
     """What is to be restarted; ``fingerprints`` are those of the leaves in the Secrets, by the Secrets' names.
 
     ``only`` and ``skip`` name workloads as ``deployment/api-gateway``; ``timeout`` is in seconds, for one rollout.
+    Without ``allow_downtime``, what would leave a moment in which nothing serves is refused before the first restart.
     """
 
     namespace: str
@@ -50,11 +62,12 @@ class RestartRequest:
     skip: tuple[str, ...] = ()
     timeout: float = 600.0
     only_restarted: bool = False
+    allow_downtime: bool = True
 
 
 @dataclass
 class Workload:
-    """A consumer and what became of it; ``why`` is a part of a sentence."""
+    """A consumer and what became of it; ``why`` is a part of a sentence. ``is_meant`` tells that it was selected."""
 
     consumer: Consumer
     state: str
@@ -64,6 +77,7 @@ class Workload:
     known_failure: str = ""
     started: float = 0.0
     seconds: float = 0.0
+    is_meant: bool = True
 
     @property
     def is_open(self) -> bool:
@@ -75,6 +89,52 @@ class Workload:
 
     def to_plain(self) -> dict[str, t.Any]:
         return {**self.consumer.to_plain(), "state": self.state, "why": self.why, "seconds": self.seconds}
+
+
+@dataclass
+class Restarts:
+    """What became of each workload, and what was done when; with ``dry_run``, what would be.
+
+    ``selected`` tells that only some were named, as those that are restarted before the others.
+    """
+
+    workloads: list[Workload]
+    timeline: list[Action]
+    dry_run: bool = False
+    selected: bool = False
+
+    @property
+    def changed(self) -> bool:
+        return any(each.patched for each in self.workloads)
+
+    def to_plain(self) -> dict[str, t.Any]:
+        return {
+            "changed": self.changed,
+            "workloads": [each.to_plain() for each in self.workloads],
+            "timeline": [each.to_plain() for each in self.timeline],
+            "notices": [problem for each in self.workloads for problem in each.consumer.problems],
+        }
+
+    def to_report(self) -> StepReport:
+        """Return what a report says of the restarts; a dry run did nothing."""
+        rows = [
+            {
+                "kind": each.consumer.kind,
+                "name": each.consumer.name,
+                "state": each.state,
+                "why": each.why,
+                "seconds": each.seconds,
+            }
+            for each in self.workloads
+            if each.is_meant
+        ]
+        ready = sum(each.state in (RESTARTED, CURRENT) for each in self.workloads)
+        done = not self.dry_run and bool(rows)
+        return StepReport(
+            actions=() if self.dry_run else tuple(self.timeline),
+            figures=(Figure("workloads restarted", after=ready, unit="workloads"),) if done else (),
+            details={"selected_workloads" if self.selected else "workloads": rows} if rows else {},
+        )
 
 
 def rights(namespace: str) -> list[Right]:
@@ -91,42 +151,63 @@ def annotation_of(secret: str) -> str:
     return f"{_ANNOTATIONS}/{name}"
 
 
-def restart(
-    login: ApiLogin, request: RestartRequest, check: t.Callable[[], None], progress: Progress
-) -> dict[str, t.Any]:
+def restart(login: ApiLogin, request: RestartRequest, check: t.Callable[[], None], progress: Progress) -> Restarts:
     """Restart the consumers of some Secrets, and return what became of each.
 
-    ``check`` may raise to leave at a safe point. A RunbookError carries what was reached. Where the login only tries,
-    the changes are sent all the same, and nothing is waited for.
+    ``check`` may raise to leave at a safe point. A RunbookError carries the Restarts as far as they came. Where the
+    login only tries, the changes are sent all the same, and nothing is waited for.
     """
+    if not login.dry_run:
+        _refuse_replaced(login, request)
     consumers = find_consumers(login, request.namespace, tuple(request.fingerprints), request.overrides)
-    workloads = plan(consumers, request)
-    timeline: list[dict[str, t.Any]] = []
+    restarts = Restarts(plan(consumers, request), [], login.dry_run, bool(request.only))
     try:
-        restart_in_batches(login, workloads, request, check, progress, timeline)
+        if not request.allow_downtime:
+            _refuse_downtime(login, request, restarts.workloads)
+        restart_in_batches(login, restarts.workloads, request, check, progress, restarts.timeline)
     except RunbookError as exc:
-        for each in workloads:
+        for each in restarts.workloads:
             if each.is_open and not each.patched:
                 each.end(SKIPPED, "the run ended before")
-        exc.result.update(_result(workloads, timeline))
+        exc.reached = restarts
         raise
-    changed = any(each.patched for each in workloads)
-    state = ("planned" if login.dry_run else "done") if changed else "unchanged"
-    return {**_result(workloads, timeline), "state": state}
+    return restarts
 
 
-def _result(workloads: list[Workload], timeline: list[dict[str, t.Any]]) -> dict[str, t.Any]:
-    return {
-        "changed": any(each.patched for each in workloads),
-        "workloads": [each.to_plain() for each in workloads],
-        "timeline": timeline,
-        "notices": [problem for each in workloads for problem in each.consumer.problems],
-    }
+def _refuse_replaced(login: ApiLogin, request: RestartRequest) -> None:
+    """Raise Refused where a Secret holds another certificate than pods are to be restarted for, as far as is known."""
+    for name, fingerprint in request.fingerprints.items():
+        where = request.namespace
+        try:
+            found = login.find(f"get the secret {name}", f"/api/v1/namespaces/{where}/secrets/{name}")
+        except ApiError as exc:
+            if exc.status != 403:
+                raise
+            continue
+        held = leaf_fingerprint(((found or {}).get("data") or {}).get("tls.crt", ""))
+        if held and held != fingerprint:
+            raise Refused(
+                f"The secret {name} in the namespace {where} holds the certificate {held[:16]}, and its users were to "
+                f"be restarted for {fingerprint[:16]}; find out who has changed it."
+            )
+
+
+def _refuse_downtime(login: ApiLogin, request: RestartRequest, workloads: t.Sequence[Workload]) -> None:
+    """Raise Refused for what has changed since a plan, such as the number of replicas."""
+    new = [each.consumer for each in workloads if each.is_open and each.wanted]
+    budgets = disruption_budgets(login, request.namespace) if new else []
+    reasons = [reason for consumer in new for reason in downtime_reasons(consumer, budgets)]
+    if reasons:
+        more = f" ({len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        raise Refused(
+            f"A restart would not be without downtime: {reasons[0].rstrip('.')}{more}; repair that, or accept it with "
+            "O(allow_downtime)=true.",
+        )
 
 
 def plan(consumers: t.Sequence[Consumer], request: RestartRequest) -> list[Workload]:
     """Return what is to become of each consumer; raise InvalidInput or Refused before anything is restarted."""
-    chosen = meant(consumers, request.only, request.skip)
+    chosen = select_consumers(consumers, request.only, request.skip)
     workloads = [_planned(consumer, request, consumer.key in chosen) for consumer in consumers]
     paused = [each.consumer.key for each in workloads if each.is_open and each.consumer.found["spec"].get("paused")]
     if paused:
@@ -140,19 +221,20 @@ def plan(consumers: t.Sequence[Consumer], request: RestartRequest) -> list[Workl
 def _planned(consumer: Consumer, request: RestartRequest, is_meant: bool) -> Workload:
     if not (consumer.reload == RESTART or (consumer.reload == HOT and request.mode == "always" and _rolls(consumer))):
         return Workload(consumer, consumer.reload, consumer.why)
-    if not is_meant:
-        return Workload(consumer, SKIPPED, "it is not among those that are meant")
-    if request.mode == "never":
-        return Workload(consumer, SKIPPED, "restarts are switched off")
     wanted = {annotation_of(name): f"sha256:{request.fingerprints[name]}" for name in consumer.served}
     present = _pod_annotations(consumer.found)
-    if any(present.get(name) != value for name, value in wanted.items()):
-        if request.only_restarted and not any(name in present for name in wanted):
-            return Workload(consumer, SKIPPED, "no run has restarted it")
-        return Workload(consumer, PENDING, consumer.why, wanted, known_failure=failure_time(consumer.found))
-    if rollout_status(consumer.kind, consumer.found).done:
-        return Workload(consumer, CURRENT, "its pods were started for this certificate")
-    return Workload(consumer, PENDING, "its restart for this certificate is under way")
+    begun = all(present.get(name) == value for name, value in wanted.items())
+    if begun and request.mode != "never" and rollout_status(consumer.kind, consumer.found).done:
+        return Workload(consumer, CURRENT, "its pods were started for this certificate", is_meant=is_meant)
+    if not is_meant:
+        return Workload(consumer, SKIPPED, "it is not selected", is_meant=False)
+    if request.mode == "never":
+        return Workload(consumer, SKIPPED, "restarts are switched off")
+    if begun:
+        return Workload(consumer, PENDING, "its restart for this certificate is under way")
+    if request.only_restarted and not any(name in present for name in wanted):
+        return Workload(consumer, SKIPPED, "no run has restarted it")
+    return Workload(consumer, PENDING, consumer.why, wanted, known_failure=failure_time(consumer.found))
 
 
 def _rolls(consumer: Consumer) -> bool:
@@ -165,7 +247,7 @@ def restart_in_batches(
     request: RestartRequest,
     check: t.Callable[[], None],
     progress: Progress,
-    timeline: list[dict[str, t.Any]],
+    timeline: list[Action],
 ) -> None:
     """Restart those workloads that are pending, so many at once; a rollout that fails is the last one.
 
@@ -189,7 +271,7 @@ def restart_in_batches(
     progress.report("restarting", len(todo), len(todo), "workloads", force=True)
 
 
-def _begin(login: ApiLogin, workload: Workload, timeline: list[dict[str, t.Any]]) -> None:
+def _begin(login: ApiLogin, workload: Workload, timeline: list[Action]) -> None:
     consumer = workload.consumer
     workload.started = time.monotonic()
     if not workload.wanted:
@@ -203,7 +285,7 @@ def _begin(login: ApiLogin, workload: Workload, timeline: list[dict[str, t.Any]]
             body={"spec": {"template": {"metadata": {"annotations": workload.wanted}}}},
             content_type=MERGE_PATCH,
         )
-    except ApiRefused as exc:
+    except ApiError as exc:
         workload.end(FAILED, str(exc).rstrip("."))
         return
     workload.patched = True
@@ -215,12 +297,12 @@ def _wait(
     batch: t.Sequence[Workload],
     timeout: float,
     check: t.Callable[[], None],
-    timeline: list[dict[str, t.Any]],
+    timeline: list[Action],
 ) -> None:
     def poll() -> bool | None:
         for each in batch:
             if each.is_open:
-                _look(login, each)
+                _read_status(login, each)
                 if not each.is_open:
                     timeline.append(_entry(f"restart of {each.consumer.key} {_ENDINGS[each.state]}", detail=each.why))
         return None if any(each.is_open for each in batch) else True
@@ -235,7 +317,7 @@ def _wait(
 _ENDINGS = {RESTARTED: "finished", CURRENT: "was finished already", FAILED: "failed"}
 
 
-def _look(login: ApiLogin, workload: Workload) -> None:
+def _read_status(login: ApiLogin, workload: Workload) -> None:
     consumer = workload.consumer
     try:
         found = login.get(f"get {consumer.key}", consumer.path)
@@ -243,7 +325,7 @@ def _look(login: ApiLogin, workload: Workload) -> None:
         # It may be back before the time is over.
         workload.why = str(exc).rstrip(".")
         return
-    except ApiRefused as exc:
+    except ApiError as exc:
         workload.end(FAILED, str(exc).rstrip("."))
         return
     present = _pod_annotations(found)
@@ -278,19 +360,19 @@ def _troubles(login: ApiLogin, consumer: Consumer) -> list[str]:
             f"/api/v1/namespaces/{consumer.namespace}/pods",
             labelSelector=selector_text(consumer.found["spec"]["selector"]),
         )
-    said = []
+    messages = []
     for pod in pods:
         for container in (pod.get("status") or {}).get("containerStatuses") or []:
             waiting = (container.get("state") or {}).get("waiting") or {}
             if not container.get("ready") and not pod["metadata"].get("deletionTimestamp"):
                 reason = waiting.get("reason") or "not ready"
-                said.append(f"pod {pod['metadata']['name']}, container {container['name']}: {reason}")
-    return said[:_SHOWN_PODS]
+                messages.append(f"pod {pod['metadata']['name']}, container {container['name']}: {reason}")
+    return messages[:_SHOWN_PODS]
 
 
 def _pod_annotations(found: Object) -> dict[str, str]:
     return (found["spec"]["template"].get("metadata") or {}).get("annotations") or {}
 
 
-def _entry(what: str, *, changed: bool = False, detail: str = "") -> dict[str, t.Any]:
-    return {"what": what, "changed": changed, "detail": detail, "at": rfc3339(utc_now())}
+def _entry(what: str, *, changed: bool = False, detail: str = "") -> Action:
+    return Action(what, changed, detail, utc_now())

@@ -91,8 +91,8 @@ def scaled(value: int | str, total: int, *, up: bool) -> int:
 def _deployment(spec: Object, status: Object, known_failure: str) -> RolloutStatus:
     progressing = _progressing(status)
     if progressing.get("reason") == DEADLINE_EXCEEDED and progressing.get("lastUpdateTime", "") != known_failure:
-        said = progressing.get("message") or "it makes no progress"
-        return RolloutStatus(False, f"{DEADLINE_EXCEEDED}: {said}", failed=True)
+        message = progressing.get("message") or "it makes no progress"
+        return RolloutStatus(False, f"{DEADLINE_EXCEEDED}: {message}", failed=True)
     wanted, all_pods = spec.get("replicas"), status.get("replicas", 0)
     updated, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
     if wanted is not None and updated < wanted:

@@ -15,7 +15,7 @@ from .._module import ArgumentSpec
 from .._run import Progress, check_run_id, new_run_id
 from .._run_options import controller, progress_argument_spec, stop_and_progress
 from .client import ApiLogin, ApiSettings
-from .lease import LeaseName, kept, process_of
+from .lease import LeaseName, held_lease, process_of
 from .options import login_argument_spec, login_options
 
 
@@ -54,7 +54,7 @@ def cluster_run(params: t.Mapping[str, t.Any], runbook: str, *, check_mode: bool
     login = api_login(params, run_id, dry_run=check_mode)
     lease = LeaseName(params["namespace"], params["lease"]) if params["lease"] else None
     try:
-        with kept(login, lease, run_id, process=process_of(controller(params))) as keeper:
+        with held_lease(login, lease, run_id, process=process_of(controller(params))) as keeper:
 
             def check() -> None:
                 stop.check()
@@ -62,5 +62,5 @@ def cluster_run(params: t.Mapping[str, t.Any], runbook: str, *, check_mode: bool
 
             yield ClusterRun(run_id, login, check, progress)
     except RunbookError as exc:
-        exc.result["run_id"] = run_id
+        exc.run_id = run_id
         raise

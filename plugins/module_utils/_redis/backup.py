@@ -5,8 +5,8 @@
 """The backup's files: gzip members of RESP commands that ``zcat | redis-cli --pipe`` reads. PRIVATE to the collection.
 
 A part is a file of one attempt of a run. Each batch is one complete gzip member, so that what is on disk can be read
-however the run ended; its length, number of keys and flags stand in the member's extra field (RFC 1952, 2.3.1.1), so
-that a part can be walked, cut behind its last whole member, and read from its end.
+however the run ended; its length, number of keys, flags and the memory that its keys took stand in the member's extra
+field (RFC 1952, 2.3.1.1), so that a part can be walked, cut behind its last whole member, and read from its end.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._deps import hiredis
+from .._deps_redis import hiredis
 from .._errors import RunbookError
 from .._run import sync_directory
 
-_HEADER = struct.Struct("<4sIBBHBBHIIB")
+_HEADER = struct.Struct("<4sIBBHBBHIIBQ")
 _MAGIC = b"\x1f\x8b\x08\x04"
-_EXTRA_LENGTH = 13
+_EXTRA_LENGTH = 21
+_EXTRA_LENGTH_WITHOUT_MEMORY = 13
 _TRAILER = struct.Struct("<II")
 _UNIX = 3
 
@@ -53,12 +54,17 @@ class Record(t.NamedTuple):
 
 @dataclass(frozen=True)
 class Member:
-    """One gzip member. ``flags``: BIG for a part of one big key, with FIRST and LAST around its parts."""
+    """One gzip member. ``flags``: BIG for a part of one big key, with FIRST and LAST around its parts.
+
+    ``memory`` is about how many bytes of the server's memory its keys took; for a big key it stands in its last
+    member. 0 is unknown, as in parts of older versions.
+    """
 
     offset: int
     length: int
     keys: int
     flags: int
+    memory: int
 
 
 def restore_command(record: Record) -> bytes:
@@ -86,9 +92,13 @@ class PartWriter:
         self.bytes = 0
         self.keys = 0
         self.members = 0
+        self.memory = 0
 
-    def append(self, body: bytes, keys: int, flags: int = 0, *, sync: bool = True) -> int:
-        """Write a member and, if ``sync``, wait until the disk has it; return its number in this part."""
+    def append(self, body: bytes, keys: int, flags: int = 0, *, memory: int = 0, sync: bool = True) -> int:
+        """Write a member and, if ``sync``, wait until the disk has it; return its number in this part.
+
+        ``memory`` is about how many bytes the keys take in the server, 0 if nobody knows.
+        """
         # Long strings are compressed inside their DUMP: where no half can be gained, storing is ten times as fast.
         level = 1 if self.members % 64 == 0 else self._level
         deflate = zlib.compressobj(level, zlib.DEFLATED, -15)
@@ -96,12 +106,14 @@ class PartWriter:
         self._level = 1 if level and 2 * len(data) < len(body) else 0
         length = _HEADER.size + len(data) + _TRAILER.size
         header = _HEADER.pack(
-            _MAGIC, 0, 0, _UNIX, _EXTRA_LENGTH, ord("M"), ord("I"), _EXTRA_LENGTH - 4, length, keys, flags
+            *(_MAGIC, 0, 0, _UNIX, _EXTRA_LENGTH, ord("M"), ord("I"), _EXTRA_LENGTH - 4),
+            *(length, keys, flags, memory),
         )
         mark = self.mark()
         self._write(header + data + _TRAILER.pack(zlib.crc32(body), len(body) & 0xFFFFFFFF))
         self.keys += keys
         self.members += 1
+        self.memory += memory
         if sync:
             try:
                 self.sync()
@@ -116,13 +128,13 @@ class PartWriter:
         except OSError as exc:
             raise self._failed(exc) from exc
 
-    def mark(self) -> tuple[int, int, int, t.Any]:
+    def mark(self) -> tuple[int, int, int, int, t.Any]:
         """Return a position for ``rewind``."""
-        return self.bytes, self.keys, self.members, self._sha256.copy()
+        return self.bytes, self.keys, self.members, self.memory, self._sha256.copy()
 
-    def rewind(self, mark: tuple[int, int, int, t.Any]) -> None:
+    def rewind(self, mark: tuple[int, int, int, int, t.Any]) -> None:
         """Remove what was appended since ``mark``."""
-        self.bytes, self.keys, self.members, self._sha256 = mark
+        self.bytes, self.keys, self.members, self.memory, self._sha256 = mark
         os.ftruncate(self._file, self.bytes)
         os.lseek(self._file, self.bytes, os.SEEK_SET)
 
@@ -136,6 +148,7 @@ class PartWriter:
             "sha256": self._sha256.hexdigest(),
             "members": self.members,
             "records": self.keys,
+            "memory_bytes": self.memory,
         }
 
     def _write(self, data: bytes) -> None:
@@ -163,20 +176,20 @@ def members(path: Path) -> t.Iterator[Member]:
         offset = 0
         while offset + _HEADER.size <= size:
             file.seek(offset)
-            magic, _mtime, _xfl, _os, extra, si1, si2, field, length, keys, flags = _HEADER.unpack(
+            # Without the field for memory, a header is shorter than this one, but not with its data and trailer.
+            magic, _mtime, _xfl, _os, extra, si1, si2, field, length, keys, flags, memory = _HEADER.unpack(
                 file.read(_HEADER.size)
             )
-            if magic != _MAGIC or (extra, si1, si2, field) != (_EXTRA_LENGTH, ord("M"), ord("I"), _EXTRA_LENGTH - 4):
-                raise BackupDamaged(
-                    f"The backup {path} is damaged at byte {offset}; use another backup, or a copy of this one."
-                )
-            if length < _HEADER.size + _TRAILER.size:
-                raise BackupDamaged(
-                    f"The backup {path} is damaged at byte {offset}; use another backup, or a copy of this one."
-                )
+            if (
+                magic != _MAGIC
+                or extra not in (_EXTRA_LENGTH, _EXTRA_LENGTH_WITHOUT_MEMORY)
+                or (si1, si2, field) != (ord("M"), ord("I"), extra - 4)
+                or length < _HEADER.size
+            ):
+                raise _damaged(path, f"at byte {offset}")
             if offset + length > size:
                 return
-            yield Member(offset, length, keys, flags)
+            yield Member(offset, length, keys, flags, memory if extra == _EXTRA_LENGTH else 0)
             offset += length
 
 
@@ -188,9 +201,19 @@ def read_member(path: Path, member: Member) -> bytes:
     try:
         return zlib.decompress(data, wbits=31)
     except zlib.error as exc:
-        raise BackupDamaged(
-            f"The backup {path} is damaged at byte {member.offset} ({exc}); use another backup, or a copy of this one."
-        ) from exc
+        raise _damaged(path, f"at byte {member.offset} ({exc})") from exc
+
+
+def _damaged(path: Path, where: str) -> BackupDamaged:
+    return BackupDamaged(f"The backup {path} is damaged {where}; use another backup, or a copy of this one.")
+
+
+def check_part(path: Path, sha256: str) -> None:
+    """Raise BackupDamaged, with the place where it can be told, if a part is not what was put on record."""
+    if describe_part(path)["sha256"] != sha256:
+        for member in members(path):
+            read_member(path, member)
+        raise _damaged(path, "(its checksum is not the one in manifest.json)")
 
 
 def parse_commands(body: bytes) -> list[list[bytes]]:
@@ -220,9 +243,12 @@ def cut_torn_tail(path: Path) -> None:
 
 
 def _has_member(path: Path, start: int) -> bool:
-    beginning = _HEADER.pack(_MAGIC, 0, 0, _UNIX, _EXTRA_LENGTH, ord("M"), ord("I"), _EXTRA_LENGTH - 4, 0, 0, 0)[:16]
+    beginnings = [
+        _HEADER.pack(_MAGIC, 0, 0, _UNIX, extra, ord("M"), ord("I"), extra - 4, 0, 0, 0, 0)[:16]
+        for extra in (_EXTRA_LENGTH, _EXTRA_LENGTH_WITHOUT_MEMORY)
+    ]
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.find(beginning, start) >= 0
+        return any(content.find(beginning, start) >= 0 for beginning in beginnings)
 
 
 def number_of(path: Path) -> int:
@@ -243,6 +269,7 @@ def describe_part(path: Path) -> dict[str, t.Any]:
         "sha256": sha256.hexdigest(),
         "members": len(whole),
         "records": sum(member.keys for member in whole),
+        "memory_bytes": sum(member.memory for member in whole),
     }
 
 

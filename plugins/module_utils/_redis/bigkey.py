@@ -25,9 +25,6 @@ _CHUNK_ITEMS = 500
 
 Commands = list[bytes]
 
-# In a command whose rights are asked for: the key's own name in quarantine.
-QUARANTINED = b"\x00quarantined"
-
 
 def quarantine_name(key: bytes, run_id: str) -> bytes:
     """Return the name for a key while it is read: it begins with the key, so that the same rights hold for it, and

@@ -11,7 +11,9 @@ as redis-py's pipeline, and nothing is retried or decoded behind our back.
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import socket
 import ssl
 import time
@@ -19,8 +21,8 @@ import typing as t
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote, urlsplit
 
-from .._deps import hiredis, redis_backoff, redis_connection, redis_exceptions, redis_retry
-from .._errors import InvalidInput, RunbookError, phrase
+from .._deps_redis import hiredis, redis_backoff, redis_connection, redis_exceptions, redis_retry
+from .._errors import InvalidInput, RunbookError, as_clause
 
 Reply = t.Any
 RECEIVE_BYTES = 1 << 18
@@ -38,18 +40,20 @@ class ConnectionLost(RedisUnavailable):
     """An established connection broke; commands without a reply have an unknown outcome."""
 
 
-class CommandRefused(RunbookError):
+class CommandError(RunbookError):
     """The server answered a command with an error reply."""
 
-    def __init__(self, message: str, code: str, **result: t.Any) -> None:
-        super().__init__(message, **result)
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
         self.code = code
 
 
+# What an operator can do about an error, by its code. A server's own words may repeat what a command was given, which
+# are keys, values and passwords: none of them is ever shown.
 _ADVICE = {
     "NOPERM": "grant the command and the keys in the user's ACL (docs/guide_redis_acl.md has the complete line), "
     "or use another user",
-    "NOAUTH": "check username and password (options username and password, or the environment variable REDISCLI_AUTH)",
+    "NOAUTH": "check O(username) and O(password), or the environment variable REDISCLI_AUTH",
     "READONLY": "this server is a replica: use the URL of its primary",
     "NOREPLICAS": "the primary has fewer replicas in sync than min-replicas-to-write: wait for "
     "them, then run the command again",
@@ -58,21 +62,46 @@ _ADVICE = {
     "MASTERDOWN": "the replica has no link to its primary: use the URL of the primary",
     "OOM": "the server is at maxmemory: raise maxmemory or free memory first",
     "BUSY": "a script blocks the server: wait for it, or end it with SCRIPT KILL",
+    "BUSYKEY": "the key exists",
+    "WRONGTYPE": "the key is of another type by now: run the same command again",
     "CLUSTERDOWN": "the cluster is not in state ok: repair it first",
+    "CROSSSLOT": "the keys of one command are in several slots of the cluster",
     "MOVED": "the server is a node of a cluster that does not own this key",
     "ASK": "the key is being moved to another node of the cluster",
     "TRYAGAIN": "the key is being moved to another node of the cluster",
+    "NOSCRIPT": "somebody has flushed the server's scripts: run the same command again",
+    "EXECABORT": "a command of the transaction was refused",
+    "UNKNOWN": "the server has no such command: it is renamed or disabled there, or the server is too old "
+    "(docs/guide_redis_acl.md says what is needed)",
+    "NODB": "the server has no such database",
+    "FORMAT": "the payload is damaged, or comes from a newer server",
+    "TOO_LONG": "the value is longer than the server's proto-max-bulk-len",
+    "DENIED": "the server is in protected mode: it wants a password, or clients on its own machine only",
+    "MAXCLIENTS": "the server has as many clients as maxclients allows: wait, or raise it",
 }
+_NO_ADVICE = "run it by hand with redis-cli to see what the server says"
+# Errors that have no code of their own, by a part of their words.
+_CODES = {
+    "user executing the script can't": "NOPERM",
+    "unknown command": "UNKNOWN",
+    "unknown subcommand": "UNKNOWN",
+    "unknown redis command": "UNKNOWN",
+    "select is not allowed in cluster mode": "NODB",
+    "db index is out of range": "NODB",
+    "invalid db index": "NODB",
+    "payload version or checksum": "FORMAT",
+    "bad data format": "FORMAT",
+    "invalid bulk length": "TOO_LONG",
+    "max number of clients": "MAXCLIENTS",
+}
+# Before Redis 7.0 the error of a script holds that of its command.
+_IN_SCRIPT = re.compile(r"^ERR Error running script .*?: -([A-Z]+) ")
 
 # What a server answers while its cluster or its replication changes hands; it passes.
 PASSING = frozenset({"READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN"})
 REDIRECTS = ("MOVED", "ASK", "TRYAGAIN")
 ASKING = b"*1\r\n$6\r\nASKING\r\n"
 Address = tuple[str, int]
-
-
-# What a command inside a script is refused with has no code of its own.
-_SCRIPT_MAY_NOT = "user executing the script can't"
 
 
 class Network(t.Protocol):
@@ -129,44 +158,16 @@ class RedisSettings:
 
     def endpoint(self) -> tuple[str, dict[str, t.Any], int]:
         """Return scheme, connection arguments and database number, or raise InvalidInput."""
-        if "@" in self.url:
-            raise InvalidInput(
-                "The URL holds a user name or password; credentials are not allowed in a URL, which ends up in logs: "
-                "use the options username and password, or the environment variable REDISCLI_AUTH."
-            )
         for name in ("connect_timeout", "timeout"):
             if getattr(self, name) <= 0:
-                raise InvalidInput(f"flush_redis_{name} is {getattr(self, name):g}; allowed are seconds above 0.")
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("redis", "rediss", "unix"):
+                raise InvalidInput(f"O({name}) is {getattr(self, name):g}; allowed are seconds above 0.")
+        scheme, address, database = parse_url(self.url)
+        if scheme == "unix" and self.network:
             raise InvalidInput(
-                f"The URL {self.display_url!r} has no scheme that is known; allowed are redis://, rediss:// and unix://."
+                "O(url) is that of a socket, which is not reached through a Kubernetes; "
+                "allowed are redis:// and rediss://."
             )
-        database = parts.path.strip("/") if parts.scheme != "unix" else ""
-        for name, value in (pair.partition("=")[::2] for pair in parts.query.split("&") if pair):
-            if name != "db":
-                raise InvalidInput(f"The URL {self.display_url!r} has the parameter {name!r}; only db is allowed.")
-            database = value
-        if not (database or "0").isdigit():
-            raise InvalidInput(
-                f"The URL {self.display_url!r} names the database {database!r}; allowed is a number from 0."
-            )
-        if parts.scheme == "unix":
-            if self.network:
-                raise InvalidInput(
-                    f"The URL {self.display_url!r} is that of a socket, which is not reached through a Kubernetes; "
-                    "allowed are redis:// and rediss://."
-                )
-            if not parts.path:
-                raise InvalidInput(
-                    "A unix:// URL needs the path of the socket, as in unix:///run/redis/redis.sock?db=0."
-                )
-            return parts.scheme, {"path": unquote(parts.path)}, int(database or 0)
-        try:
-            port = parts.port or 6379
-        except ValueError:
-            raise InvalidInput(f"The URL {self.display_url!r} has no valid port; allowed is 1 to 65535.") from None
-        return parts.scheme, {"host": parts.hostname or "localhost", "port": port}, int(database or 0)
+        return scheme, address, database
 
     def seeds(self) -> list[Address]:
         """Return the addresses to begin with: that of the URL, and ``nodes``; raise InvalidInput if one is none."""
@@ -175,7 +176,7 @@ class RedisSettings:
             first = self.network.addresses()
         else:
             first = [(address["host"], address["port"])] if "host" in address else []
-        return first + [parse_address(node, "flush_redis_nodes") for node in self.nodes]
+        return first + [parse_address(node, "O(nodes)") for node in self.nodes]
 
     def at(self, address: Address, *, database: int | None = None) -> RedisSettings:
         """Return the settings for one server that was found."""
@@ -189,9 +190,10 @@ class RedisSettings:
             sentinel_service="",
         )
 
-    def impatient(self) -> RedisSettings:
+    def impatient(self, seconds: float = math.inf) -> RedisSettings:
         """Return the settings for a server that may be none: a reply has to come as soon as a connection."""
-        return replace(self, timeout=min(self.timeout, self.connect_timeout))
+        soon = min(self.connect_timeout, seconds)
+        return replace(self, connect_timeout=soon, timeout=min(self.timeout, soon))
 
     def sentinel_at(self, address: Address) -> RedisSettings:
         """Return the settings for one Sentinel, which has users and passwords of its own."""
@@ -202,7 +204,7 @@ class RedisSettings:
         host, port = address
         for name, result in ((f"{host}:{port}", None), (host, port)):
             if name in self.address_map:
-                return parse_address(self.address_map[name], "flush_redis_address_map", default_port=result)
+                return parse_address(self.address_map[name], "O(address_map)", default_port=result)
         return address
 
     @property
@@ -215,9 +217,57 @@ class RedisSettings:
 
     @property
     def display_url(self) -> str:
-        """The URL without credentials."""
-        scheme, separator, rest = self.url.partition("://")
-        return scheme + separator + rest.rpartition("@")[2]
+        """The URL, or what stands for one that is not allowed: that may hold a password anywhere."""
+        try:
+            parse_url(self.url)
+        except InvalidInput:
+            return "(not shown: not allowed)"
+        return self.url
+
+
+def parse_url(url: str) -> tuple[str, dict[str, t.Any], int]:
+    """Return scheme, connection arguments and database number of a URL; raise InvalidInput, which does not repeat it.
+
+    Whatever is no documented part of a URL may be a password, in its parameters as in a place where nobody expects it.
+    """
+    if "@" in url:
+        raise InvalidInput(
+            "O(url) holds a user name or password; credentials are not allowed in a URL, which ends up in logs: "
+            "use O(username) and O(password), or the environment variable REDISCLI_AUTH."
+        )
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise _not_allowed("no valid host and port (1 to 65535)") from None
+    if parts.scheme not in ("redis", "rediss", "unix"):
+        raise _not_allowed("no scheme that is known")
+    over_tcp = parts.scheme != "unix"
+    name, _equals, value = parts.query.partition("=")
+    if parts.fragment or (parts.query and name != "db") or "&" in value:
+        raise _not_allowed("other parameters than db, or a fragment")
+    database = value or (parts.path.strip("/") if over_tcp else "") or "0"
+    if not _NUMBER.fullmatch(database):
+        raise _not_allowed("no number as its database")
+    if not over_tcp:
+        if parts.netloc or not parts.path:
+            raise InvalidInput("A unix:// URL needs the path of the socket, as in unix:///run/redis/redis.sock?db=0.")
+        return parts.scheme, {"path": unquote(parts.path)}, int(database)
+    if not _HOST.fullmatch(parts.hostname or ""):
+        raise _not_allowed("no valid host")
+    return parts.scheme, {"host": parts.hostname or "localhost", "port": port or 6379}, int(database)
+
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_HOST = re.compile(r"[\w.:%-]*")
+
+
+def _not_allowed(what: str) -> InvalidInput:
+    return InvalidInput(
+        f"O(url), which is not shown because it may hold a password, has {what}; allowed are redis://HOST:PORT/DB, "
+        "rediss://HOST:PORT/DB and unix:///PATH?db=DB, with passwords in O(password) or the environment variable "
+        "REDISCLI_AUTH."
+    )
 
 
 def parse_address(text: str, option: str, *, default_port: int | None = None) -> Address:
@@ -226,13 +276,15 @@ def parse_address(text: str, option: str, *, default_port: int | None = None) ->
         raise InvalidInput(
             f"{option} has an address with an @; allowed is host:port, and credentials only in the options for them."
         )
-    parts = urlsplit(f"//{text}")
     try:
+        parts = urlsplit(f"//{text}")
         port = parts.port or default_port
     except ValueError:
-        port = None
-    if not parts.hostname or not port or parts.path:
-        raise InvalidInput(f"{option} has the address {text!r}; allowed is host:port, as in redis-1.example.com:6379.")
+        parts, port = urlsplit(""), None
+    if not parts.hostname or not port or not _HOST.fullmatch(parts.hostname) or parts.netloc != text:
+        # What is no address may hold a password.
+        shown = f"the address {text!r}" if _HOST.fullmatch(text) else "an address with more than host and port"
+        raise InvalidInput(f"{option} has {shown}; allowed is host:port, as in redis-1.example.com:6379.")
     return parts.hostname, port
 
 
@@ -243,7 +295,11 @@ def url_of(scheme: str, address: Address, database: int) -> str:
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """What a server says of itself when we connect. ``primary`` is the address of a replica's primary."""
+    """What a server says of itself when we connect. ``primary`` is the address of a replica's primary.
+
+    ``members`` name the nodes of a cluster, or the Sentinels of a service, as they do for ever: whoever of them was
+    asked first.
+    """
 
     name: str
     version: str
@@ -254,6 +310,17 @@ class ServerInfo:
     database: int
     url: str
     primary: str = ""
+    members: tuple[str, ...] = ()
+
+    def is_server_of(self, saved: t.Mapping[str, t.Any]) -> bool:
+        """Tell whether a server on record (its fields) is known to be this one: by a process or a member."""
+        processes = set(str(saved.get("run_id") or "").split("+")) & set(self.run_id.split("+")) - {""}
+        return bool(processes or set(saved.get("members") or ()) & set(self.members))
+
+    def is_database_of(self, saved: t.Mapping[str, t.Any]) -> bool:
+        """Tell whether this is the database on record: at the same URL, or of the same server."""
+        same_place = saved.get("url") == self.url or self.is_server_of(saved)
+        return saved.get("database") == self.database and same_place
 
     @property
     def identity(self) -> str:
@@ -303,27 +370,41 @@ def first_error(replies: t.Sequence[Reply]) -> Reply | None:
     return next(filter(is_error, replies))
 
 
-def refused(command: str, reply: Reply) -> CommandRefused:
-    """Turn an error reply into the one sentence that an operator needs."""
-    # Some replies go on for several sentences.
-    text = str(reply).split(". ", 1)[0]
-    code = "NOPERM" if _SCRIPT_MAY_NOT in text else text.split(" ", 1)[0].rstrip(",")
-    advice = _ADVICE.get(code, "see the server's log")
-    return CommandRefused(f"Redis refused {command}: {text.rstrip('.')}; {advice}.", code)
+_CONTAINERS = (b"ACL", b"CLIENT", b"CLUSTER", b"COMMAND", b"MEMORY", b"SCRIPT", b"SENTINEL", b"XGROUP", b"XINFO")
+
+
+def error_code(reply: Reply) -> str:
+    """Return the code of an error reply: the server's own, one of ours for what has none, or ERR."""
+    text = str(reply)
+    own = text.split(" ", 1)[0].rstrip(",")
+    if own in _ADVICE:
+        return own
+    lower = text.lower()
+    found = next((code for part, code in _CODES.items() if part in lower), "")
+    in_script = _IN_SCRIPT.match(text)
+    return found or (in_script[1] if in_script and in_script[1] in _ADVICE else "ERR")
+
+
+def refused(command: str, reply: Reply) -> CommandError:
+    """Turn an error reply into the one sentence that an operator needs, without a word of the server's."""
+    code = error_code(reply)
+    return CommandError(f"Redis refused {command} ({code}); {_ADVICE.get(code, _NO_ADVICE)}.", code)
 
 
 def checked(words: t.Sequence[bytes], reply: Reply, *, optional: bool = False) -> Reply:
-    """Return the reply to a command; raise CommandRefused if it is an error, or return None for it if ``optional``."""
+    """Return the reply to a command; raise CommandError if it is an error, or return None for it if ``optional``."""
     if not is_error(reply):
         return reply
     if optional:
         return None
-    raise refused(words[0].decode(), reply)
+    # Only of these is the second word no key or value.
+    name = words[:2] if words[0] in _CONTAINERS else words[:1]
+    raise refused(b" ".join(name).decode(), reply)
 
 
 def connection_lost(url: str, cause: str) -> ConnectionLost:
     return ConnectionLost(
-        f"The connection to {url} broke ({phrase(cause)}); "
+        f"The connection to {url} broke ({as_clause(cause)}); "
         "check the network and the server, then run the same command again: it continues where it stopped."
     )
 
@@ -340,12 +421,30 @@ class Connection:
         self.execute(b"CLIENT", b"SETNAME", name.encode(), optional=True)
         try:
             self.server = self._introduce()
-        except CommandRefused as exc:
+            self._select(self.server)
+        except RunbookError as exc:
             self.close()
-            if exc.code != "NOAUTH":
+            if not isinstance(exc, CommandError) or exc.code != "NOAUTH":
                 raise
-            raise _login_refused(settings, exc) from None
+            raise _login_refused(settings, "it demands one") from None
         self._established = True
+
+    def _select(self, server: ServerInfo) -> None:
+        """Choose the database; a Sentinel has none."""
+        if not server.database or server.mode == "sentinel":
+            return
+        reply = self.pipeline([pack(b"SELECT", b"%d" % server.database)])[0]
+        if is_error(reply) and error_code(reply) == "NODB":
+            in_cluster = (
+                "; a cluster has only database 0, unless it is one of Valkey 9 with cluster-databases"
+                if server.mode == "cluster"
+                else ""
+            )
+            raise InvalidInput(
+                f"O(url) names the database {server.database}, which {self._settings.display_url} does not "
+                f"have{in_cluster}: name one that it has."
+            )
+        checked((b"SELECT",), reply)
 
     def _introduce(self) -> ServerInfo:
         info = self.info("server")
@@ -402,7 +501,7 @@ class Connection:
         return self.receive(len(commands))
 
     def execute(self, *args: bytes, optional: bool = False) -> Reply:
-        """Run one command; raise CommandRefused on an error reply, or return None for it if ``optional``."""
+        """Run one command; raise CommandError on an error reply, or return None for it if ``optional``."""
         return checked(args, self.pipeline([pack(*args)])[0], optional=optional)
 
     def info(self, section: str) -> dict[str, str]:
@@ -439,17 +538,17 @@ def _check_files(settings: RedisSettings) -> None:
 _TLS_ALERTS = (
     (
         "certificate required",
-        "demands a client certificate; name it in flush_redis_client_cert and flush_redis_client_key",
+        "demands a client certificate; name it in O(client_cert) and O(client_key)",
     ),
     ("alert certificate expired", "refused the client certificate, which has expired; name a newer one"),
     ("alert unknown ca", "refused the client certificate, whose authority it does not know; name one that it trusts"),
     ("alert bad certificate", "refused the client certificate; name one that it trusts"),
     (
         "key values mismatch",
-        "was not asked, because flush_redis_client_key is not the key of flush_redis_client_cert; name the right one",
+        "was not asked, because O(client_key) is not the key of O(client_cert); name the right one",
     ),
-    ("alert protocol version", "speaks no version of TLS that is allowed here; lower flush_redis_tls_min_version"),
-    ("unsupported protocol", "speaks no version of TLS that is allowed here; lower flush_redis_tls_min_version"),
+    ("alert protocol version", "speaks no version of TLS that is allowed here; lower O(tls_min_version)"),
+    ("unsupported protocol", "speaks no version of TLS that is allowed here; lower O(tls_min_version)"),
     (
         "wrong version number",
         "does not speak TLS on this port; name its TLS port, or use redis:// instead of rediss://",
@@ -465,10 +564,13 @@ def _tls_refusal(url: str, cause: BaseException | None) -> str:
         return ""
     if isinstance(cause, ssl.SSLCertVerificationError):
         if "mismatch" in cause.verify_message or "not valid for" in cause.verify_message:
-            advice = "use a URL with a name that it has, or set flush_redis_check_hostname=false"
+            advice = (
+                "use a URL with a name that it has; for a server that a cluster or Sentinels name by another address, "
+                "map that to a name that it has in O(address_map); or set O(check_hostname)=false"
+            )
         else:
-            advice = "name the authority that issued it in flush_redis_ca_cert"
-        return f"The certificate of {url} is not accepted ({phrase(cause.verify_message)}); {advice}."
+            advice = "name the authority that issued it in O(ca_cert)"
+        return f"The certificate of {url} is not accepted ({as_clause(cause.verify_message)}); {advice}."
     text = str(cause).lower().replace("_", " ")
     for words, meaning in _TLS_ALERTS:
         if words in text:
@@ -476,17 +578,16 @@ def _tls_refusal(url: str, cause: BaseException | None) -> str:
     if isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return (
             f"Redis at {url} ended the TLS connection without a word; as a rule it demands a client certificate or "
-            "does not accept this one: check flush_redis_client_cert and flush_redis_client_key."
+            "does not accept this one: check O(client_cert) and O(client_key)."
         )
     return f"TLS with {url} failed ({cause.reason or cause}); check the TLS options."
 
 
-def _login_refused(settings: RedisSettings, cause: BaseException) -> LoginRefused:
-    reason = str(cause).partition("; ")[0]
+def _login_refused(settings: RedisSettings, reason: str) -> LoginRefused:
     return LoginRefused(
         f"Redis at {settings.display_url} refused the login ({reason}); check username and password "
-        "(options username and password, or the environment variable REDISCLI_AUTH), or those of the Sentinels "
-        "(flush_redis_sentinel_username, flush_redis_sentinel_password) if it is one."
+        "(O(username) and O(password), or the environment variable REDISCLI_AUTH), or those of the Sentinels "
+        "(O(sentinel_username), O(sentinel_password)) if it is one."
     )
 
 
@@ -507,10 +608,9 @@ def _tunnelled(kind: type, network: Network, address: Address, timeout: float, r
 
 
 def _open(settings: RedisSettings) -> t.Any:
-    scheme, address, database = settings.endpoint()
+    scheme, address, _database = settings.endpoint()
     arguments: dict[str, t.Any] = {
         **address,
-        "db": database,
         "username": settings.username or None,
         "password": settings.password or None,
         "protocol": 2,
@@ -541,18 +641,19 @@ def _open(settings: RedisSettings) -> t.Any:
     try:
         connection.connect()
     except redis_exceptions.AuthenticationError as exc:
-        raise _login_refused(settings, exc) from exc
+        no_password = "without any password" in str(exc)
+        reason = "it has no password for the user default" if no_password else "user and password do not match"
+        raise _login_refused(settings, reason) from None
     except (redis_exceptions.ConnectionError, redis_exceptions.TimeoutError, OSError) as exc:
         if refusal := _tls_refusal(settings.display_url, exc):
             raise RedisUnavailable(refusal) from exc
         raise RedisUnavailable(
-            f"Redis at {settings.display_url} cannot be reached ({phrase(exc)}); check the URL"
-            f"{' (is it the TLS port?)' if scheme == 'rediss' else ''}, the network and the TLS options."
+            f"Redis at {settings.display_url} cannot be reached ({as_clause(exc)}); check the URL"
+            # With TLS 1.3, a server may close the connection before its refusal of a client certificate is read.
+            f"{' (is it the TLS port? does it want a client certificate?)' if scheme == 'rediss' else ''}, the network "
+            "and the TLS options."
         ) from exc
     except redis_exceptions.RedisError as exc:
-        if "AUTH" in str(exc) or "WRONGPASS" in str(exc):
-            raise _login_refused(settings, exc) from exc
-        raise RedisUnavailable(
-            f"Redis at {settings.display_url} refused the connection ({exc}); check the URL."
-        ) from exc
+        # What the server says may repeat the password.
+        raise _login_refused(settings, _ADVICE.get(error_code(exc), "for a reason of its own")) from None
     return connection

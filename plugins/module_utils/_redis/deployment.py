@@ -17,7 +17,7 @@ from .._wait import pause, wait_until
 from .connection import (
     ASKING,
     PASSING,
-    CommandRefused,
+    CommandError,
     Connection,
     LoginRefused,
     RedisSettings,
@@ -42,7 +42,6 @@ from .topology import (
     Endpoint,
     FixedServer,
     SentinelPrimary,
-    check_cluster_database,
     importing_slots,
     no_owner,
     pattern_slot,
@@ -84,7 +83,6 @@ class Deployment:
         if self.topology == "auto":
             self.topology = SENTINEL if settings.sentinel_service else self._ask_for_topology()
         if self.topology == CLUSTER:
-            check_cluster_database(settings)
             self._map = ClusterMap(settings, name)
             self.sessions = self._clustered_sessions(self._map)
         else:
@@ -93,12 +91,16 @@ class Deployment:
         if self.topology == STANDALONE:
             self._refuse_other_modes(first)
         url = settings.normal_url
+        members: set[str] = set()
         if isinstance(found := self.sessions[0].endpoint, SentinelPrimary):
             url += f" (Sentinel service {found.service})"
+            members = found.members
+        elif self.clustered:
+            members = {node for session in self.sessions for node in _clustered(session).shard.members}
         if settings.network:
             url += f" ({settings.network})"
         run_id = "+".join(sorted(session.server.run_id for session in self.sessions))
-        self.server: ServerInfo = replace(first, url=url, run_id=run_id)
+        self.server: ServerInfo = replace(first, url=url, run_id=run_id, members=tuple(sorted(members)))
 
     @property
     def clustered(self) -> bool:
@@ -168,11 +170,13 @@ class Deployment:
         """Return the slots that a node owned when the cluster was last looked at; None without a cluster."""
         return _clustered(session).shard.slots if self.clustered else None
 
-    def serves(self, session: Session, pattern: bytes) -> bool:
-        """Tell whether a node may hold keys that match: all may, unless the pattern's hash tag names one slot."""
-        if self._map is None or (slot := pattern_slot(pattern)) is None:
+    def serves(self, session: Session, *patterns: bytes) -> bool:
+        """Tell whether a node may hold keys that match a pattern: all may, unless hash tags name the slots."""
+        if self._map is None:
             return True
-        return slot in _clustered(session).shard.slots or slot in importing_slots(session.data)
+        slots = set(map(pattern_slot, patterns))
+        own = _clustered(session).shard.slots
+        return None in slots or bool(slots & own) or not slots.isdisjoint(importing_slots(session.data))
 
     def session_of(self, key: bytes) -> Session:
         """Return the session of the primary that owns a key."""
@@ -271,7 +275,7 @@ class Deployment:
                 try:
                     sessions.append(Session(endpoint, self._name, self.check))
                     break
-                except (RedisUnavailable, CommandRefused) as exc:
+                except (RedisUnavailable, CommandError) as exc:
                     notices.append(f"A replica could not be read: {exc}")
             else:
                 notices.append(f"{session.server.url} has no replica that could be read: it was counted itself.")
@@ -298,7 +302,7 @@ class Deployment:
         except LoginRefused:
             # Sentinels have users and passwords of their own.
             own = replace(place, username=self.settings.sentinel_username, password=self.settings.sentinel_password)
-            with contextlib.suppress(RedisUnavailable, CommandRefused):
+            with contextlib.suppress(RedisUnavailable, CommandError):
                 if self._topology_of(own) == SENTINEL:
                     return SENTINEL
             raise
@@ -313,7 +317,7 @@ class Deployment:
             self.close()
             raise InvalidInput(
                 f"{server.url} is a {'Sentinel' if server.mode == SENTINEL else 'node of a cluster'}, "
-                f"flush_redis_topology says standalone; set it to {server.mode} or auto."
+                f"O(topology) says standalone; set it to {server.mode} or auto."
             )
 
     def _clustered_sessions(self, cluster: ClusterMap) -> list[Session]:

@@ -5,7 +5,7 @@
 """Emptying caches: copy, save, compare, delete. PRIVATE to the collection.
 
 A key is deleted only after the disk has it, and only if it is still exactly what the disk has. While the server
-copies one flight of keys, the flight before is written to disk and its deletion is sent behind the copies.
+copies one batch of keys, the batch before is written to disk and its deletion is sent behind the copies.
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ from .._errors import RunbookError
 from .._run import RunFolder
 from . import backup, bigkey
 from .backup import PartWriter, Record
-from .catalogue import CachePattern
-from .commands import CHANGED, GONE, REMOVED, KeyCommands, expiry_by_ttl
+from .commands import CHANGED, GONE, REMOVED, KeyCommands, ScriptCalls, expiry_by_ttl
 from .connection import (
     ASKING,
     REDIRECTS,
-    CommandRefused,
+    CommandError,
     Connection,
     first_error,
     is_error,
@@ -35,12 +34,12 @@ from .connection import (
     refused,
 )
 from .plan import FlushRequest, pending_keys
-from .scan import START, memory_usage, scan
+from .scan import START, scan, sizes_of
 from .session import DATA, Session
 from .throttle import Pace
 from .topology import slot_of
 
-# A flight's copies are made in one turn of the server's event loop: half a MiB takes it two to three ms.
+# A batch's copies are made in one turn of the server's event loop: half a MiB takes it two to three ms.
 _FLIGHT_BYTES = 512 * 1024
 _ATTEMPTS = 3
 _SIZED_AT_ONCE = 500
@@ -58,14 +57,23 @@ class FlushCounts:
 
 
 @dataclass
-class _Flight:
-    """Keys on their way: copied, then saved (as ``member`` of the backup's part), then removed."""
+class _Batch:
+    """Keys on their way: copied, then saved (as ``member`` of the backup's part), then removed by ``calls``."""
 
     keys: list[bytes]
     sizes: list[int]
+    calls: ScriptCalls | None = None
     records: list[Record] = field(default_factory=list)
     expiries: list[int] = field(default_factory=list)
     member: int = -1
+
+
+class _FoundKey(t.NamedTuple):
+    """A key that matches, the index of its pattern, and its size in memory (bytes)."""
+
+    key: bytes
+    pattern: int
+    size: int = 0
 
 
 class Flush:
@@ -85,8 +93,13 @@ class Flush:
         *,
         between: t.Callable[[], None],
         on_progress: t.Callable[[int], None],
+        allow: t.Callable[[int], None],
     ) -> None:
-        """``between`` runs between two flights and may raise to stop; ``on_progress`` gets the keys removed."""
+        """``between`` runs between two batches and may raise to stop; ``on_progress`` gets the keys removed.
+
+        ``allow`` gets the number of keys that this pass touches in all, before it does, and raises where that is more
+        than the plan's guards allow.
+        """
         self._session = session
         self._request = request
         self._pace = pace
@@ -94,20 +107,23 @@ class Flush:
         self._part_numbers = part_numbers
         self._between = between
         self._on_progress = on_progress
+        self._allow = allow
+        self._touched = 0
         self._commands = KeyCommands(session.data)
         self._part: PartWriter | None = None
         self._part_number = 0
         self._cursor: bytes | None = START
         self._queue: deque[tuple[bytes, int]] = deque()
+        self._unwanted: deque[bytes] = deque()
         self.slots: frozenset[int] | None = None
-        self._arriving: dict[CachePattern, list[bytes]] = {}
+        self._arriving: list[_FoundKey] = []
         self._held: set[bytes] = set()
         self._lead = b""
         self._attempts: dict[bytes, int] = {}
-        self._copying: _Flight | None = None
-        self._copied: _Flight | None = None
-        self._removing: _Flight | None = None
-        self._unsaved: _Flight | None = None
+        self._copying: _Batch | None = None
+        self._copied: _Batch | None = None
+        self._removing: _Batch | None = None
+        self._unsaved: list[bytes] = []
         self._quarantined: bytes | None = None
         self._quarantined_saved = False
         self._failovers = session.failovers
@@ -125,6 +141,7 @@ class Flush:
         only if each part holds the keys of slots that no other node has at that time.
         """
         self.close()
+        self._restart_count()
         self.unsettled = False
         self.stray = 0
         self.slots = slots
@@ -136,6 +153,14 @@ class Flush:
             self._recover_quarantined(bigkey.pending_quarantines)
         self._note_held()
 
+    def _restart_count(self) -> None:
+        """Count anew what a pass touches: what another one has touched may be there again."""
+        self._touched = 0
+
+    def _touch(self, number: int) -> None:
+        self._allow(self._touched + number)
+        self._touched += number
+
     @property
     def has_failed_over(self) -> bool:
         """Whether another primary has taken over of which no notice was taken yet."""
@@ -145,10 +170,10 @@ class Flush:
         """Note which keys have an older value in quarantine, somewhere on its way: that has to be saved first."""
         self._held = set(bigkey.pending_quarantines(self._folder.path).values())
 
-    def run(self, entry: CachePattern) -> None:
-        """Flush one pattern; connections that drop are opened again, and what was under way is finished."""
+    def run(self) -> None:
+        """Flush all patterns; connections that drop are opened again, and what was under way is finished."""
         self._cursor = START
-        self._repeat(entry)
+        self._repeat()
 
     @property
     def has_arriving(self) -> bool:
@@ -162,33 +187,28 @@ class Flush:
         """
         self.close()
         self._note_held()
-        arriving, self._arriving = self._arriving, {}
+        arriving, self._arriving = self._arriving, []
         self._lead = ASKING
+        self._cursor = None
         try:
-            for entry, keys in arriving.items():
-                self._cursor = None
-                self._queue.extend(self._leave_held([(key, 0) for key in keys]))
-                self._session.retrying(self._size_queue)
-                self._repeat(entry)
+            self._session.retrying(lambda: self._enqueue(self._sized(self._leave_held(arriving))))
+            self._repeat()
         finally:
             self._lead = b""
 
-    def _size_queue(self) -> None:
-        keys = [key for key, _size in self._queue]
-        monitor = self._session.monitor()
-        for start in range(0, len(keys), _SIZED_AT_ONCE):
-            some = keys[start : start + _SIZED_AT_ONCE]
-            monitor.send(*(self._lead + command for command in memory_usage(some)))
-            sizes = self._receive(monitor, len(some))
-            for index, size in enumerate(sizes, start):
-                self._queue[index] = keys[index], 0 if is_error(size) else size or 0
+    def _sized(self, found: list[_FoundKey]) -> list[_FoundKey]:
+        sizes: list[int] = []
+        for start in range(0, len(found), _SIZED_AT_ONCE):
+            keys = [each.key for each in found[start : start + _SIZED_AT_ONCE]]
+            sizes += sizes_of(self._session.monitor(), keys, self._lead)
+        return [each._replace(size=size) for each, size in zip(found, sizes)]
 
-    def _repeat(self, entry: CachePattern) -> None:
+    def _repeat(self) -> None:
         try:
             while True:
                 try:
                     self._finish_interrupted()
-                    self._walk(entry)
+                    self._walk()
                     return
                 except RunbookError as exc:
                     if not self._session.is_passing(exc):
@@ -196,7 +216,7 @@ class Flush:
                     self._session.reconnect(exc)
                     self._session.retrying(lambda: self._commands.load(self._session.data))
                     # Keys that were refused have left the queue.
-                    if isinstance(exc, CommandRefused) or self.has_failed_over:
+                    if isinstance(exc, CommandError) or self.has_failed_over:
                         self._begin_again()
         except (RunbookError, OSError):
             self._settle_and_leave()
@@ -225,6 +245,8 @@ class Flush:
         self.unsettled = True
         self._cursor = START
         self._queue.clear()
+        self._unwanted.clear()
+        self._restart_count()
         self._heed_failover()
 
     def _heed_failover(self) -> None:
@@ -240,105 +262,131 @@ class Flush:
 
     # -- the walk ----------------------------------------------------------------------------------------------------
 
-    def _walk(self, entry: CachePattern) -> None:
+    def _walk(self) -> None:
         if self._cursor is not None:
-            sizes = None if entry.backup else 0
-            for page in scan(
-                self._session.scan, entry.pattern, self._pace.scan_count, cursor=self._cursor, sizes_per_page=sizes
-            ):
-                pairs = self._leave_held(list(zip(page.keys, page.sizes or [0] * len(page.keys))))
-                pairs = self._leave_arriving(entry, pairs)
+            sized = any(entry.backup for entry in self._request.patterns)
+            pages = scan(
+                self._session.scan, self._request.matcher, self._pace.scan_count, cursor=self._cursor, sized=sized
+            )
+            for page in pages:
+                sizes = page.sizes or [0] * len(page.keys)
+                found = self._leave_held(list(map(_FoundKey, page.keys, page.patterns, sizes)))
+                found = self._leave_arriving(found)
                 if self._request.mode == "expire":
-                    keys = [key for key, _size in pairs]
+                    keys = [each.key for each in found]
                     pending = set(pending_keys(self._session.monitor(), keys, self._request))
-                    pairs = [pair for pair in pairs if pair[0] in pending]
-                self._queue.extend(pairs)
+                    found = [each for each in found if each.key in pending]
+                self._enqueue(found)
                 self._cursor = None if page.cursor == START else page.cursor
-                while len(self._queue) >= self._pace.batch_size():
-                    self._next(entry)
+                self._work_off(self._pace.batch_size())
                 self._pace.pace(0)
                 self._between()
         # Keys that changed under way come back to the queue until their attempts are used up.
-        while self._queue or self._copied or self._removing:
-            self._next(entry)
+        self._work_off(1)
+        while self._copied or self._removing:
+            self._next()
+            self._work_off(1)
 
-    def _next(self, entry: CachePattern) -> None:
-        self._between()
-        if entry.backup and self._queue and self._queue[0][1] >= self._request.big_key_bytes:
+    def _enqueue(self, found: t.Iterable[_FoundKey]) -> None:
+        """Queue keys: apart from the others those that nobody wants saved."""
+        for key, pattern, size in found:
+            if self._request.patterns[pattern].backup:
+                self._queue.append((key, size))
+            else:
+                self._unwanted.append(key)
+
+    def _work_off(self, least: int) -> None:
+        """Work on what is queued while that is at least so many keys of a kind."""
+        while len(self._unwanted) >= least:
             self._advance(None)
-            key, _size = self._queue.popleft()
-            self._remove_big(key)
-            taken = 1
-        else:
-            flight = self._take_flight()
-            taken = len(flight.keys) if flight else 0
-            if entry.backup:
-                self._advance(flight)
-            elif flight:
-                self._remove_unsaved(flight)
+            self._step(self._remove_unsaved)
+        while len(self._queue) >= least:
+            self._next()
+
+    def _step(self, work: t.Callable[[], int]) -> None:
+        """Do a step of work, which returns how many keys it took."""
+        self._between()
+        taken = work()
         self._on_progress(self.counts.removed)
         self._pace.pace(taken)
 
-    def _take_flight(self) -> _Flight | None:
-        flight = _Flight([], [])
+    def _next(self) -> None:
+        self._step(self._remove_saved)
+
+    def _remove_saved(self) -> int:
+        if self._queue and self._queue[0][1] >= self._request.big_key_bytes:
+            self._advance(None)
+            self._touch(1)
+            key, _size = self._queue.popleft()
+            self._remove_big(key)
+            return 1
+        batch = self._take_batch()
+        self._advance(batch)
+        return len(batch.keys) if batch else 0
+
+    def _take_batch(self) -> _Batch | None:
+        batch = _Batch([], [])
         budget = _FLIGHT_BYTES
         limit = self._pace.batch_size()
-        while self._queue and len(flight.keys) < limit and budget > 0:
+        taken: set[bytes] = set()
+        while self._queue and len(batch.keys) < limit and budget > 0:
             key, size = self._queue[0]
-            if size >= self._request.big_key_bytes or (flight.keys and size > budget):
+            if size >= self._request.big_key_bytes or (batch.keys and size > budget):
                 break
             self._queue.popleft()
-            flight.keys.append(key)
-            flight.sizes.append(size)
+            # SCAN may return a key twice, and one call would find it unchanged both times.
+            if key in taken:
+                continue
+            taken.add(key)
+            batch.keys.append(key)
+            batch.sizes.append(size)
             budget -= size
-        return flight if flight.keys else None
+        return batch if batch.keys else None
 
-    def _leave_held(self, pairs: list[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
+    def _leave_held(self, found: list[_FoundKey]) -> list[_FoundKey]:
         if not self._held:
-            return pairs
-        own = [pair for pair in pairs if pair[0] not in self._held]
-        self.unsettled = self.unsettled or len(own) < len(pairs)
+            return found
+        own = [each for each in found if each.key not in self._held]
+        self.unsettled = self.unsettled or len(own) < len(found)
         return own
 
-    def _leave_arriving(self, entry: CachePattern, pairs: list[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
+    def _leave_arriving(self, found: list[_FoundKey]) -> list[_FoundKey]:
         """Put keys aside that this node did not own when the pass began."""
         if self.slots is None:
-            return pairs
-        own: list[tuple[bytes, int]] = []
-        for key, size in pairs:
-            if slot_of(key) in self.slots:
-                own.append((key, size))
-            else:
-                self._arriving.setdefault(entry, []).append(key)
+            return found
+        own: list[_FoundKey] = []
+        for each in found:
+            (own if slot_of(each.key) in self.slots else self._arriving).append(each)
         return own
 
-    # -- keys in flight ----------------------------------------------------------------------------------------------
+    # -- keys in batch ----------------------------------------------------------------------------------------------
 
-    def _advance(self, flight: _Flight | None) -> None:
-        """Have a flight copied, save the one before meanwhile, and have it removed; without a flight, finish all.
+    def _advance(self, batch: _Batch | None) -> None:
+        """Have a batch copied, save the one before meanwhile, and have it removed; without a batch, finish all.
 
         The outcomes of a removal are read one step later, so that the server has work while we prepare the next.
         """
         data = self._session.data
-        if flight:
-            self._copying = flight
-            data.send(self._commands.copy(flight.keys, self._lead))
+        if batch:
+            self._copying = batch
+            data.send(self._commands.copy(batch.keys, self._lead))
         if self._copied:
             self._save(self._copied)
         self._settle_removing()
         if self._copied:
+            self._touch(len(self._copied.records))
             self._removing, self._copied = self._copied, None
-            data.send(self._removal(self._removing))
-        if flight:
-            copies = self._receive(data, len(flight.keys) * self._commands.replies_per_copy)
+            self._send_removal(self._removing)
+        if batch:
+            copies = self._receive(data, len(batch.keys) * self._commands.replies_per_copy)
             if self._scripts_are_gone(copies):
-                self._queue.extendleft(zip(flight.keys, flight.sizes))
+                self._queue.extendleft(zip(batch.keys, batch.sizes))
                 self._copying = None
                 return
-            copies = self._leave_redirected(flight, copies)
-            flight.records, flight.expiries = self._commands.copies(flight.keys, copies)
-            self.counts.gone += len(flight.keys) - len(flight.records)
-            self._copying, self._copied = None, flight
+            copies = self._leave_redirected(batch, copies)
+            batch.records, batch.expiries = self._commands.copies(batch.keys, copies)
+            self.counts.gone += len(batch.keys) - len(batch.records)
+            self._copying, self._copied = None, batch
         else:
             self._settle_removing()
 
@@ -351,14 +399,14 @@ class Flush:
         self._commands.load(self._session.monitor())
         return True
 
-    def _leave_redirected(self, flight: _Flight, replies: list[t.Any]) -> list[t.Any]:
-        """Take keys out of a flight that have moved to another node since they were found here."""
+    def _leave_redirected(self, batch: _Batch, replies: list[t.Any]) -> list[t.Any]:
+        """Take keys out of a batch that have moved to another node since they were found here."""
         if first_error(replies) is None:
             return replies
         step = self._commands.replies_per_copy
         kept: list[t.Any] = []
         keys, sizes = [], []
-        for index, (key, size) in enumerate(zip(flight.keys, flight.sizes)):
+        for index, (key, size) in enumerate(zip(batch.keys, batch.sizes)):
             own = replies[index * step : (index + 1) * step]
             if any(map(is_redirect, own)):
                 self._note_redirected(own)
@@ -366,7 +414,7 @@ class Flush:
                 keys.append(key)
                 sizes.append(size)
                 kept += own
-        flight.keys, flight.sizes = keys, sizes
+        batch.keys, batch.sizes = keys, sizes
         return kept
 
     def _note_redirected(self, replies: t.Sequence[t.Any]) -> None:
@@ -381,30 +429,33 @@ class Flush:
         return connection.receive(2 * count)[1::2] if self._lead else connection.receive(count)
 
     def _settle_removing(self, *, certain: bool = True) -> None:
-        if self._removing:
-            outcomes = self._receive(self._session.data, len(self._removing.records))
-            flight, self._removing = self._removing, None
-            self._settle(flight, outcomes, certain=certain)
+        if self._removing and self._removing.calls:
+            replies = self._receive(self._session.data, len(self._removing.calls.records))
+            outcomes = self._removing.calls.outcomes(replies)
+            batch, self._removing = self._removing, None
+            self._settle(batch, outcomes, certain=certain)
 
-    def _save(self, flight: _Flight) -> None:
-        if flight.records:
-            self.rdb_version = self.rdb_version or backup.rdb_version(flight.records[0].payload)
-            body = b"".join(map(backup.restore_command, flight.records))
-            flight.member = self._open_part().append(body, len(flight.records))
+    def _save(self, batch: _Batch) -> None:
+        if batch.records:
+            self.rdb_version = self.rdb_version or backup.rdb_version(batch.records[0].payload)
+            body = b"".join(map(backup.restore_command, batch.records))
+            batch.member = self._open_part().append(body, len(batch.records), memory=sum(batch.sizes))
 
-    def _removal(self, flight: _Flight) -> bytes:
+    def _send_removal(self, batch: _Batch) -> None:
         if self._request.mode == "delete":
-            return self._commands.remove(flight.records, flight.expiries, self._lead)
-        now = self._commands.server_time()
-        moments = [now + self._random_life() for _record in flight.records]
-        ends = [min(moment, expiry) if expiry > 0 else moment for moment, expiry in zip(moments, flight.expiries)]
-        return self._commands.shorten(flight.records, flight.expiries, ends, self._lead)
+            batch.calls = self._commands.remove(batch.records, batch.expiries, self._lead)
+        else:
+            now = self._commands.server_time()
+            moments = [now + self._random_life() for _record in batch.records]
+            ends = [min(moment, expiry) if expiry > 0 else moment for moment, expiry in zip(moments, batch.expiries)]
+            batch.calls = self._commands.shorten(batch.records, batch.expiries, ends, self._lead)
+        self._session.data.send(batch.calls.blob)
 
     def _random_life(self) -> int:
         return int(random.uniform(0, self._request.expire_window) * 1000)
 
-    def _settle(self, flight: _Flight, outcomes: list[t.Any], *, certain: bool) -> None:
-        """Count what became of a saved flight, and note which of its records do not stand for a removed key.
+    def _settle(self, batch: _Batch, outcomes: list[t.Any], *, certain: bool) -> None:
+        """Count what became of a saved batch, and note which of its records do not stand for a removed key.
 
         After a lost connection (not ``certain``) the command may have been carried out before, its reply being lost.
         """
@@ -412,7 +463,7 @@ class Flush:
         void: list[int] = []
         failure = None
         if removed < len(outcomes):
-            for index, (record, outcome) in enumerate(zip(flight.records, outcomes)):
+            for index, (record, outcome) in enumerate(zip(batch.records, outcomes)):
                 if outcome == REMOVED:
                     continue
                 if not certain and self._was_ours(record, outcome):
@@ -428,7 +479,8 @@ class Flush:
                 else:
                     self.counts.gone += 1
         self.counts.removed += removed
-        self._record(flight, removed, void)
+        self._touched -= len(void)
+        self._record(batch, removed, void)
         if failure:
             raise failure
 
@@ -438,16 +490,21 @@ class Flush:
             return bool(outcome == GONE)
         return outcome == CHANGED and not pending_keys(self._session.monitor(), [record.key], self._request)
 
-    def _record(self, flight: _Flight, removed: int, void: list[int]) -> None:
-        if flight.member >= 0:
-            self._folder.record(part=self._part_number, member=flight.member, removed=removed, void=void)
+    def _record(self, batch: _Batch, removed: int, void: list[int]) -> None:
+        if batch.member >= 0:
+            self._folder.record(part=self._part_number, member=batch.member, removed=removed, void=void)
 
     def _failure(self, record: Record, outcome: t.Any) -> RunbookError | None:
+        if str(outcome).startswith("CROSSSLOT"):
+            # What looks like one server is a proxy in front of a cluster.
+            self._commands.keys_per_call = 1
+            self._queue.append((record.key, len(record.payload)))
+            return None
         if self._scripts_are_gone([outcome]):
             self._queue.append((record.key, len(record.payload)))
             return None
         act = "UNLINK" if self._request.mode == "delete" else "PEXPIREAT"
-        return refused(f"the script of DUMP, GET, PEXPIRETIME and {act}", outcome)
+        return refused(f"EVALSHA of DUMP, GET, PEXPIRETIME and {act}", outcome)
 
     def _try_again(self, record: Record) -> None:
         attempts = self._attempts[record.key] = self._attempts.get(record.key, 1) + 1
@@ -462,15 +519,15 @@ class Flush:
         if self._quarantined is not None:
             self._finish_quarantined(self._quarantined)
         if self._removing:
-            self._session.data.send(self._removal(self._removing))
+            self._send_removal(self._removing)
             self._settle_removing(certain=False)
-        for flight in (self._copying, self._copied):
-            if flight:
-                self._record(flight, 0, list(range(len(flight.records))))
-                self._queue.extendleft(zip(flight.keys, flight.sizes))
+        for batch in (self._copying, self._copied):
+            if batch:
+                self._record(batch, 0, list(range(len(batch.records))))
+                self._queue.extendleft(zip(batch.keys, batch.sizes))
+        self._copying = self._copied = None
         if self._unsaved:
-            self._queue.extendleft(zip(self._unsaved.keys, self._unsaved.sizes))
-        self._copying = self._copied = self._unsaved = None
+            self._unlink(self._unsaved, certain=False)
 
     def _settle_and_leave(self) -> None:
         """Before an error leaves: read the outcomes that are on their way, and drop what was only copied."""
@@ -481,29 +538,43 @@ class Flush:
                 self._record(self._copied, 0, list(range(len(self._copied.records))))
         self._session.reset(DATA)
 
-    def _remove_unsaved(self, flight: _Flight) -> None:
+    def _remove_unsaved(self) -> int:
+        number = min(self._pace.batch_size(), len(self._unwanted))
+        self._touch(number)
+        keys = list(dict.fromkeys(self._unwanted.popleft() for _number in range(number)))
+        self._touched -= number - len(keys)
+        return self._unlink(keys)
+
+    def _unlink(self, keys: list[bytes], *, certain: bool = True) -> int:
+        """Remove keys without a copy; after a lost connection (not ``certain``) they may have been removed before."""
+        self._unsaved = keys
         data = self._session.data
-        self._unsaved = flight
         if self._request.mode == "delete":
-            data.send(self._commands.remove_unsaved(flight.keys, self._lead))
+            data.send(self._commands.remove_unsaved(keys, self._lead))
         else:
-            lives = [self._random_life() for _key in flight.keys]
-            data.send(self._commands.shorten_unsaved(flight.keys, lives, self._lead))
-        outcomes = self._receive(data, len(flight.keys))
-        self._unsaved = None
+            lives = [self._random_life() for _key in keys]
+            data.send(self._commands.shorten_unsaved(keys, lives, self._lead))
+        outcomes = self._receive(data, len(keys))
+        self._unsaved = []
         if self._scripts_are_gone(outcomes):
-            self._queue.extendleft(zip(flight.keys, flight.sizes))
-            return
-        error = next((outcome for outcome in outcomes if is_error(outcome) and not is_redirect(outcome)), None)
-        if error is not None:
-            raise refused("the deletion", error)
-        redirects = [outcome for outcome in outcomes if is_redirect(outcome)]
+            self._touched -= len(keys)
+            self._unwanted.extendleft(keys)
+            return 0
+        failed = [outcome for outcome in outcomes if is_error(outcome)]
+        redirects = [outcome for outcome in failed if is_redirect(outcome)]
         for redirect in redirects:
             self._note_redirected([redirect])
-        removed = outcomes.count(REMOVED)
+        found = outcomes.count(REMOVED)
+        gone = len(outcomes) - found - len(failed)
+        removed = found if certain else found + gone
         self.counts.removed += removed
-        self.counts.gone += len(outcomes) - removed - len(redirects)
+        self.counts.gone += gone if certain else 0
+        self._touched -= len(outcomes) - removed
         self._folder.record(removed=removed)
+        error = next((outcome for outcome in failed if not is_redirect(outcome)), None)
+        if error is not None:
+            raise refused("UNLINK" if self._request.mode == "delete" else "EVALSHA of PTTL and PEXPIRE", error)
+        return len(keys)
 
     # -- big keys ----------------------------------------------------------------------------------------------------
 
@@ -514,7 +585,7 @@ class Flush:
         # A renaming of which the reply was lost may have been carried out after we asked for its outcome.
         try:
             renamed = bigkey.rename_away(self._session.data, key, name) or self._session.data.execute(b"EXISTS", name)
-        except CommandRefused as exc:
+        except CommandError as exc:
             if exc.code not in REDIRECTS:
                 raise
             # While a slot is on its way, no key in it can be renamed.
@@ -536,7 +607,7 @@ class Flush:
         try:
             outcome = self._save_chunks(part, key, name)
         except RunbookError as exc:
-            on_its_way = isinstance(exc, CommandRefused) and exc.code in REDIRECTS
+            on_its_way = isinstance(exc, CommandError) and exc.code in REDIRECTS
             goes_on = on_its_way or self._session.is_passing(exc)
             if not (goes_on and self._quarantined_saved):
                 part.rewind(mark)
@@ -579,6 +650,7 @@ class Flush:
             self.counts.big += 1
             self._release(name, removed=1)
         else:
+            self._touched -= 1
             self._queue.appendleft((key, self._request.big_key_bytes))
             self._release(name, removed=0)
 
@@ -600,7 +672,9 @@ class Flush:
                 unsynced = 0
         if not data.execute(b"EXISTS", name):
             return GONE
-        part.append(b"" if expires_at < 0 else pack(b"PEXPIREAT", key, b"%d" % expires_at), 1, flags | backup.LAST)
+        memory = data.execute(b"MEMORY", b"USAGE", name, optional=True) or 0
+        ending = b"" if expires_at < 0 else pack(b"PEXPIREAT", key, b"%d" % expires_at)
+        part.append(ending, 1, flags | backup.LAST, memory=memory)
         self._quarantined_saved = True
         if self._request.mode == "delete":
             data.execute(b"UNLINK", name)

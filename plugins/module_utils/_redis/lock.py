@@ -12,7 +12,8 @@ import time
 import typing as t
 
 from .._errors import Refused, RunbookError
-from .connection import CommandRefused
+from .._run import RUN_ID
+from .connection import CommandError
 from .deployment import Deployment
 from .names import INTERNAL_PREFIX, printable
 
@@ -33,9 +34,9 @@ _RELEASE = _IF_OURS + "return redis.call('UNLINK', KEYS[1])"
 KEY = INTERNAL_PREFIX + b"flush-redis:lock"
 
 
-RIGHTS: dict[str, list[bytes]] = {"EVAL": [b"EVAL", b"return 0", b"1", b""]}
-NO_RIGHTS = (
-    "This user has no rights on the lock key (docs/guide_redis_acl.md): only flushes from this machine are kept apart."
+NO_LOCK = (
+    "The lock key cannot be used, without the rights on it or without EVAL, GET and SET (docs/guide_redis_acl.md): "
+    "only flushes from this machine are kept apart."
 )
 
 
@@ -43,7 +44,7 @@ class DatabaseLock:
     """A key that names the run which flushes its database, and that expires a minute after the run's death.
 
     A run whose process is gone may be continued under its own id at once: the holder is the run id.
-    Without the rights on that key the lock is not taken, and ``warning`` says so.
+    Without the rights on that key, or its commands, the lock is not taken, and ``warning`` says so.
     """
 
     def __init__(self, deployment: Deployment, run_id: str) -> None:
@@ -60,14 +61,14 @@ class DatabaseLock:
     def _acquire(self) -> None:
         try:
             holder = self._script(_TAKE, b"%d" % (_SECONDS * 1000))
-        except CommandRefused as exc:
-            if exc.code != "NOPERM":
+        except CommandError as exc:
+            if exc.code not in ("NOPERM", "UNKNOWN"):
                 raise
-            self.warning = NO_RIGHTS
+            self.warning = NO_LOCK
             return
         if holder != self._holder:
             raise Refused(
-                f"The run {printable(holder)} flushes this database at this moment; wait until it has finished "
+                f"The run {_run_of(holder)} flushes this database at this moment; wait until it has finished "
                 f"(its lock expires within {_SECONDS} s of its end)."
             )
 
@@ -100,4 +101,10 @@ class DatabaseLock:
 def current_holder(deployment: Deployment) -> str | None:
     """Return the run that holds the lock, or None; reads only."""
     holder = deployment.execute(KEY, b"GET", KEY, optional=True)
-    return printable(holder) if holder else None
+    return _run_of(holder) if holder else None
+
+
+def _run_of(holder: bytes) -> str:
+    """Return the id of the run; what else may be in the key is a value, which nobody is shown."""
+    text = printable(holder)
+    return text if RUN_ID.fullmatch(text) else "(of no known id)"

@@ -7,12 +7,15 @@
 from __future__ import annotations
 
 import re
+import typing as t
 
 # Keys of our own; no flush touches them.
 INTERNAL_PREFIX = b"market_intel.runbooks:"
 QUARANTINE_MARK = b"\x00market_intel.runbooks:quarantine:"
 
 _GLOB_SPECIAL = re.compile(rb"([*?\[\]\\])")
+# The server compares each name with every character of a class.
+_LARGEST_CLASS = 8
 
 
 def to_bytes(text: str) -> bytes:
@@ -33,6 +36,64 @@ def literal_prefix(pattern: str) -> str:
             break
         result.append(next(characters, character) if character == ord("\\") else character)
     return result.decode("utf-8", "surrogateescape")
+
+
+def glob_regex(pattern: str) -> re.Pattern[bytes]:
+    """Compile a pattern into an expression whose ``fullmatch`` accepts what Redis does (stringmatchlen, src/util.c)."""
+    source, result, position = to_bytes(pattern), b"", 0
+    while position < len(source):
+        character = source[position : position + 1]
+        position += 1
+        if character == b"*":
+            # As in Redis, several stars are one: an expression would try all ways to share a name among them.
+            result += b"" if result.endswith(b".*") and source[position - 2 : position - 1] == b"*" else b".*"
+        elif character == b"?":
+            result += b"."
+        elif character == b"[":
+            members, position = _glob_class(source, position)
+            result += members
+        else:
+            if character == b"\\" and position < len(source):
+                character = source[position : position + 1]
+                position += 1
+            result += re.escape(character)
+    return re.compile(result, re.DOTALL)
+
+
+def _glob_class(source: bytes, position: int) -> tuple[bytes, int]:
+    """Return a class of characters as an expression, and where it ends: where the pattern does if nothing else is."""
+    negated = source.startswith(b"^", position)
+    position += negated
+    members: set[int] = set()
+    while position < len(source) and source[position] != ord("]"):
+        first = source[position]
+        if first == ord("\\") and position + 1 < len(source):
+            members.add(source[position + 1])
+            position += 2
+        elif position + 2 < len(source) and source[position + 1] == ord("-"):
+            low, high = sorted((first, source[position + 2]))
+            members.update(range(low, high + 1))
+            position += 3
+        else:
+            members.add(first)
+            position += 1
+    if not members:
+        return b"." if negated else b"(?!)", position + 1
+    return b"[" + b"^" * negated + b"".join(b"\\x%02x" % member for member in sorted(members)) + b"]", position + 1
+
+
+def covering_glob(patterns: t.Sequence[str]) -> str:
+    """Return one pattern that matches every name which one of the patterns matches, and others."""
+    result = bytearray()
+    for characters in zip(*(to_bytes(literal_prefix(pattern)) for pattern in patterns)):
+        different = sorted(set(characters))
+        if len(different) == 1:
+            result += _GLOB_SPECIAL.sub(rb"\\\1", bytes(different))
+        elif len(different) <= _LARGEST_CLASS:
+            result += b"[" + b"".join(b"\\%c" % character for character in different) + b"]"
+        else:
+            result += b"?"
+    return (bytes(result) + b"*").decode("utf-8", "surrogateescape")
 
 
 def printable(name: bytes, limit: int = 120) -> str:

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible.module_utils.basic import env_fallback
 
-from .._deps import HIREDIS, REDIS
+from .._deps_redis import HIREDIS, REDIS
 from .._errors import InvalidInput
 from .._k8s.options import LOGIN_SECRETS, login_argument_spec, login_options
 from .._module import ArgumentSpec
@@ -129,6 +129,8 @@ def flush_request(params: t.Mapping[str, t.Any]) -> FlushRequest:
 def redis_settings(params: dict[str, t.Any]) -> RedisSettings:
     """Return the settings, and take credentials out of the URL that the result will show."""
     given = {name: params[name] for name in redis_argument_spec().argument_spec}
+    if params["url"]:
+        params["url"] = RedisSettings(params["url"]).display_url
     given["nodes"] = tuple(given["nodes"])
     given["address_map"] = {str(name): str(place) for name, place in given["address_map"].items()}
     kubernetes = given.pop("kubernetes")
@@ -136,6 +138,7 @@ def redis_settings(params: dict[str, t.Any]) -> RedisSettings:
         given.update(_in_pods(given, kubernetes))
     settings = RedisSettings(**given)
     params["url"] = settings.display_url
+    settings.endpoint()
     return settings
 
 
@@ -148,7 +151,8 @@ def _in_pods(given: t.Mapping[str, t.Any], kubernetes: t.Mapping[str, t.Any]) ->
     namespace, service = kubernetes["namespace"], kubernetes["service"]
     if bool(service) == bool(kubernetes["selector"]):
         raise InvalidInput(
-            f"kubernetes names {'both a service and' if service else 'neither a service nor'} a selector; allowed is "
+            f"O(kubernetes) names {'both a service and' if service else 'neither a service nor'} a selector; allowed "
+            "is "
             "one of them, to say which pods Redis runs in."
         )
     # What a bastion calls localhost is no name of a server in a pod.
@@ -162,7 +166,7 @@ def _in_pods(given: t.Mapping[str, t.Any], kubernetes: t.Mapping[str, t.Any]) ->
     secret = kubernetes["password_secret"]
     shown = {name: value for name, value in kubernetes.items() if value not in (None, "") and name not in LOGIN_SECRETS}
     network = PodNetwork(
-        ApiSettings(**login_options(kubernetes), **timeouts),
+        ApiSettings(**login_options(kubernetes), **timeouts, prefix="kubernetes."),
         PodSelection(
             **{name: kubernetes[name] for name in ("namespace", "selector", "service", "port", "container")},
             default_port=address.get("port", 0),

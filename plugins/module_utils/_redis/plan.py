@@ -6,21 +6,21 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import json
 import re
 import typing as t
-from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta, timezone
+from collections import Counter
+from dataclasses import asdict, dataclass, field, fields
 
-from .._errors import InvalidInput, Refused
-from .._run import utc_now
-from . import bigkey
-from .catalogue import CachePattern
-from .connection import Connection, ServerInfo, first_error, is_error, is_redirect, pack, refused
-from .deployment import Deployment
+from .._confirm import check_confirmation, is_production, make_confirmation, plan_content
+from .._errors import InvalidInput, Refused, RunbookError
+from .._report.text import plural
+from .catalogue import CachePattern, Matcher
+from .connection import Connection, ServerInfo, first_error, is_redirect, pack, refused
+from .deployment import Deployment, Tally
 from .names import literal_prefix, printable, to_bytes
-from .scan import scan
+from .scan import Page, scan, sizes_of
 from .session import Session
 from .throttle import Pace
 
@@ -31,10 +31,11 @@ SENSITIVE_WORDS = (
 _MIN_PREFIX = 3
 _SHARE_GUARD_FROM = 1000
 _SAMPLE_NAMES = 10
+_OVERLAPS = 10
 _SIZED_PER_PAGE = 4
-_CONFIRM_VALID = timedelta(minutes=30)
+_SIZED_AT_LEAST = 200
+_SIZED_SHARE = 1 / 200
 _CONFIRM_GROWTH = 1.2
-_CONFIRM_FORM = re.compile(r"([0-9a-f]{16})-([0-9]+)-([0-9]{8}T[0-9]{6}Z)")
 
 
 @dataclass(frozen=True)
@@ -58,20 +59,30 @@ class FlushRequest:
     expected_run_id: str = ""
     recovery_timeout: float = 0.0
 
+    @property
+    def globs(self) -> list[bytes]:
+        return [to_bytes(entry.pattern) for entry in self.patterns]
+
+    @functools.cached_property
+    def matcher(self) -> Matcher:
+        return Matcher(self.patterns)
+
     def fingerprint(self, server: ServerInfo) -> str:
         """Identify "the same command": the same patterns, mode and database of the same "
         "server, wherever it restarts."""
-        return self._hash([server.url, server.database, self._what()])
+        return plan_content(server.url, server.database, self._what())
 
-    def plan_hash(self, server: ServerInfo, *carried: t.Any) -> str:
-        return self._hash([server.identity, self._what(), self.max_keys, self.max_share, self.allow_broad, *carried])
+    @property
+    def command(self) -> str:
+        """Identify what is to be done, wherever: together with the database it is the same command."""
+        return plan_content(self._what())
+
+    def confirmed(self, server: ServerInfo) -> str:
+        """Identify what an operator confirms: the server process as well, and the guards."""
+        return plan_content(server.identity, self._what(), self.max_keys, self.max_share, self.allow_broad)
 
     def _what(self) -> list[t.Any]:
         return [sorted((entry.pattern, entry.backup) for entry in self.patterns), self.mode, self.expire_window]
-
-    @staticmethod
-    def _hash(content: list[t.Any]) -> str:
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
 def database_hash(server: ServerInfo) -> str:
@@ -81,7 +92,10 @@ def database_hash(server: ServerInfo) -> str:
 
 @dataclass
 class PatternPlan:
-    """What one pattern matches. ``to_change`` leaves out keys that are as they should be (mode expire)."""
+    """What one pattern matches; a key that matches several counts for the first of them, or the first with a backup.
+
+    ``to_change`` leaves out keys that are as they should be (mode expire).
+    """
 
     pattern: str
     name: str
@@ -89,12 +103,17 @@ class PatternPlan:
     matched: int = 0
     to_change: int = 0
 
+    @property
+    def title(self) -> str:
+        return CachePattern(self.pattern, self.name).title
+
 
 @dataclass
 class FlushPlan:
     """What a flush would do; the same in check mode and for real. Sizes are bytes, times seconds.
 
-    ``continues`` is the id of an unfinished run of the same command, which would be finished.
+    ``continues`` is the id of an unfinished run of the same command, which would be finished. ``missing_commands`` are
+    those that the server lacks and that a flush can do without.
     """
 
     server: ServerInfo
@@ -110,6 +129,7 @@ class FlushPlan:
     big_keys: int = 0
     continues: str = ""
     not_verified: list[str] = field(default_factory=list)
+    missing_commands: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
 
     @property
@@ -144,7 +164,10 @@ def pending_keys(connection: Connection, keys: list[bytes], request: FlushReques
 
 @dataclass
 class NodeCount:
-    """What the patterns match on one node."""
+    """What the patterns match on one node.
+
+    ``overlaps`` counts keys that are saved for one pattern and match another that asks for no backup, by their indexes.
+    """
 
     database_keys: int
     patterns: list[PatternPlan]
@@ -152,6 +175,7 @@ class NodeCount:
     sized: int = 0
     sized_bytes: int = 0
     big_keys: int = 0
+    overlaps: Counter[tuple[int, int]] = field(default_factory=Counter)
 
 
 def count_matches(
@@ -162,24 +186,48 @@ def count_matches(
     on_progress: t.Callable[[int], None],
 ) -> NodeCount:
     """Count what the patterns match on one node, in a full pass that writes nothing."""
-    counts = NodeCount(session.data.execute(b"DBSIZE"), [])
+    counts = NodeCount(
+        session.data.execute(b"DBSIZE"),
+        [PatternPlan(entry.pattern, entry.name, entry.backup) for entry in request.patterns],
+    )
+    if not deployment.serves(session, *request.globs):
+        return counts
     found = 0
-    for entry in request.patterns:
-        counted = PatternPlan(entry.pattern, entry.name, entry.backup)
-        counts.patterns.append(counted)
-        if not deployment.serves(session, to_bytes(entry.pattern)):
-            continue
-        for page in scan(session.scan, entry.pattern, pace.scan_count, sizes_per_page=_SIZED_PER_PAGE):
-            counted.matched += len(page.keys)
-            counted.to_change += len(pending_keys(session.data, page.keys, request))
-            counts.sample.extend(printable(key) for key in page.keys[: max(_SAMPLE_NAMES - len(counts.sample), 0)])
-            counts.sized += len(page.sizes)
-            counts.sized_bytes += sum(page.sizes)
-            counts.big_keys += sum(size >= request.big_key_bytes for size in page.sizes)
-            found += len(page.keys)
-            pace.pace(0)
-            on_progress(found)
+    for page in scan(session.scan, request.matcher, pace.scan_count):
+        for index, number in Counter(page.patterns).items():
+            counts.patterns[index].matched += number
+        for index, number in _pending_patterns(session.data, page, request).items():
+            counts.patterns[index].to_change += number
+        counts.overlaps.update(_overlaps(request, page))
+        counts.sample.extend(printable(key) for key in page.keys[: max(_SAMPLE_NAMES - len(counts.sample), 0)])
+        found += len(page.keys)
+        if counts.sized < max(_SIZED_AT_LEAST, found * _SIZED_SHARE):
+            _note_sizes(counts, sizes_of(session.data, page.keys[:_SIZED_PER_PAGE]), request)
+        pace.pace(0)
+        on_progress(found)
     return counts
+
+
+def _pending_patterns(connection: Connection, page: Page, request: FlushRequest) -> Counter[int]:
+    """Count by patterns the keys of a page that are not yet as the request wants them."""
+    if request.mode == "delete":
+        return Counter(page.patterns)
+    pending = set(pending_keys(connection, page.keys, request))
+    return Counter(index for key, index in zip(page.keys, page.patterns) if key in pending)
+
+
+def _overlaps(request: FlushRequest, page: Page) -> t.Iterator[tuple[int, int]]:
+    if len({entry.backup for entry in request.patterns}) > 1:
+        for key, index in zip(page.keys, page.patterns):
+            other = request.matcher.matches(key)[-1]
+            if request.patterns[index].backup and not request.patterns[other].backup:
+                yield index, other
+
+
+def _note_sizes(counts: NodeCount, sizes: list[int], request: FlushRequest) -> None:
+    counts.sized += len(sizes)
+    counts.sized_bytes += sum(sizes)
+    counts.big_keys += sum(size >= request.big_key_bytes for size in sizes)
 
 
 def make_plan(deployment: Deployment, request: FlushRequest, counts: t.Mapping[str, NodeCount]) -> FlushPlan:
@@ -197,8 +245,6 @@ def make_plan(deployment: Deployment, request: FlushRequest, counts: t.Mapping[s
     ]
     matched = sum(entry.matched for entry in patterns)
     sized, sized_bytes = sum(node.sized for node in nodes), sum(node.sized_bytes for node in nodes)
-    now = utc_now()
-    stamp = f"{now:%Y%m%dT%H%M%SZ}"
     server = deployment.server
     return FlushPlan(
         server=server,
@@ -218,9 +264,22 @@ def make_plan(deployment: Deployment, request: FlushRequest, counts: t.Mapping[s
         sample=[name for node in nodes for name in node.sample][:_SAMPLE_NAMES],
         estimated_bytes=sized_bytes * matched // sized if sized else 0,
         estimated_seconds=round(matched / request.rate_limit if request.rate_limit else matched / 50_000, 1),
-        confirm=f"{request.plan_hash(server, matched, stamp)}-{matched}-{stamp}",
+        confirm=make_confirmation(request.confirmed(server), matched),
         big_keys=sum(node.big_keys for node in nodes),
+        notices=list(_overlap_notices(request, nodes)),
     )
+
+
+def _overlap_notices(request: FlushRequest, nodes: t.Iterable[NodeCount]) -> t.Iterator[str]:
+    overlaps: Counter[tuple[int, int]] = sum((node.overlaps for node in nodes), Counter())
+    for (index, other), number in overlaps.most_common(_OVERLAPS):
+        yield (
+            f"{plural(number, 'key')} of {request.patterns[other].title}, which asks for no backup, "
+            f"{'matches' if number == 1 else 'match'} {request.patterns[index].title} as well: "
+            f"{'it is' if number == 1 else 'they are'} backed up."
+        )
+    if len(overlaps) > _OVERLAPS:
+        yield f"So are keys of {len(overlaps) - _OVERLAPS} more pairs of patterns."
 
 
 _RANGES: dict[str, tuple[float, float]] = {
@@ -242,16 +301,16 @@ def check_request(request: FlushRequest) -> None:
     for name, (least, most) in _RANGES.items():
         value = getattr(request, name)
         if not least <= value <= most:
-            raise InvalidInput(f"flush_redis_{name} is {value:g}; allowed is {least:g} to {most:g}.")
+            raise InvalidInput(f"O({name}) is {value:g}; allowed is {least:g} to {most:g}.")
     if not request.patterns:
-        raise InvalidInput("There is nothing to flush: name a cache of the catalogue or give a pattern.")
+        raise InvalidInput("There is nothing to flush: name a cache of the catalogue in O(names), or give O(patterns).")
     for entry in request.patterns:
         prefix = literal_prefix(entry.pattern)
         if len(prefix) < _MIN_PREFIX and not request.allow_broad:
             raise Refused(
                 f"The pattern {entry.pattern!r} is too broad: it begins with {len(prefix)} literal characters, "
                 f"at least {_MIN_PREFIX} are demanded; narrow it, or set "
-                f"flush_redis_allow_broad=true after a look at the plan."
+                f"O(allow_broad)=true after a look at the plan."
             )
         segments = re.split(r"[^a-z]+", entry.pattern.lower())
         for word in SENSITIVE_WORDS:
@@ -259,8 +318,50 @@ def check_request(request: FlushRequest) -> None:
                 raise Refused(
                     f"The pattern {entry.pattern!r} names {word!r}, which is usually no cache: "
                     f"flushing it may log users out, "
-                    f"lift limits or lose jobs; if that is wanted, add {word!r} to flush_redis_allow_sensitive."
+                    f"lift limits or lose jobs; if that is wanted, add {word!r} to O(allow_sensitive)."
                 )
+
+
+def made_plan(made: t.Mapping[str, t.Any] | None, request: FlushRequest, server: ServerInfo) -> FlushPlan | None:
+    """Return a plan that was made of this request for this server process a moment ago; None if it is another one."""
+    try:
+        values = {entry.name: made[entry.name] for entry in fields(FlushPlan)} if made else {}
+        patterns = [PatternPlan(**entry) for entry in values["patterns"]]
+        # What an operator has to know is found out again.
+        plan = FlushPlan(**{**values, "server": server, "patterns": patterns, "notices": [], "continues": ""})
+        check_confirmation(plan.confirm, request.confirmed(server), plan.matched, "")
+    except (KeyError, TypeError, RunbookError):
+        return None
+    return plan
+
+
+class Allowance:
+    """How many keys a flush may touch: the guards of its plan hold while it works, as keys are written meanwhile.
+
+    Several nodes may ask at once; each counts what its pass touches.
+    """
+
+    def __init__(self, request: FlushRequest, plan: FlushPlan) -> None:
+        limits = [(request.max_keys, f"O(max_keys) is {request.max_keys}")]
+        if request.max_share < 1 and not request.allow_broad:
+            share = max(int(request.max_share * plan.database_keys), _SHARE_GUARD_FROM)
+            limits.append((share, f"O(max_share) is {request.max_share:.0%} of {plan.database_keys} keys"))
+        if is_production(request.environment):
+            growth = int(_CONFIRM_GROWTH * plan.matched)
+            limits.append((growth, f"{plan.matched} were planned, allowed is {_CONFIRM_GROWTH:g} times as many"))
+        self._most, self._reason = min(limits)
+        self._touched = Tally(self._check)
+
+    def check(self, node: object, touched: int) -> None:
+        """Note what a pass touches on a node; raise Refused if that is too much, with all other nodes."""
+        self._touched.set(node, touched)
+
+    def _check(self, touched: int) -> None:
+        if touched > self._most:
+            raise Refused(
+                f"More keys match than the plan allows ({self._reason}), as keys are written meanwhile; "
+                "look at the plan again, then repeat the command."
+            )
 
 
 def check_role(deployment: Deployment) -> None:
@@ -288,77 +389,34 @@ def check_plan(request: FlushRequest, plan: FlushPlan, *, confirm_needed: bool) 
     if plan.matched > request.max_keys:
         raise Refused(
             f"{plan.matched} keys match, allowed are {request.max_keys}; "
-            "narrow the pattern, or raise flush_redis_max_keys after a look at the plan."
+            "narrow the pattern, or raise O(max_keys) after a look at the plan."
         )
     share = plan.matched / plan.database_keys if plan.database_keys else 0.0
     if plan.matched > _SHARE_GUARD_FROM and share > request.max_share and not request.allow_broad:
         raise Refused(
             f"{plan.matched} of {plan.database_keys} keys match ({share:.0%} of the database), allowed are "
-            f"{request.max_share:.0%} ; narrow the pattern, raise flush_redis_max_share, or set "
-            f"flush_redis_allow_broad=true."
+            f"{request.max_share:.0%} ; narrow the pattern, raise O(max_share), or set "
+            f"O(allow_broad)=true."
         )
-    if confirm_needed and request.environment.casefold() == "production" and plan.to_change:
-        _check_confirm(request, plan)
-
-
-def _check_confirm(request: FlushRequest, plan: FlushPlan) -> None:
-    advice = f"look at the plan, then run again with flush_redis_confirm={plan.confirm}"
-    if not request.confirm:
-        raise Refused(f"This is production, where the plan must be confirmed ({plan.matched} keys match); {advice}.")
-    form = _CONFIRM_FORM.fullmatch(request.confirm)
-    if not form:
-        raise InvalidInput(f"The confirmation {request.confirm!r} has not the form of a plan's hash; {advice}.")
-    digest, count, stamp = form[1], int(form[2]), form[3]
-    if digest != request.plan_hash(plan.server, count, stamp):
-        raise Refused(f"The confirmation is for another plan (server, database, patterns or options differ); {advice}.")
-    age = utc_now() - datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
-    if not timedelta(0) <= age <= _CONFIRM_VALID:
-        raise Refused(f"The confirmation is {age} old, it is valid for {_CONFIRM_VALID}; {advice}.")
-    if plan.matched > _CONFIRM_GROWTH * count:
-        raise Refused(
-            f"{plan.matched} keys match now, {count} did when the plan was confirmed (allowed is "
-            f"{_CONFIRM_GROWTH:g} times as many); "
-            f"{advice}."
+    if confirm_needed and is_production(request.environment) and plan.to_change:
+        check_confirmation(
+            request.confirm,
+            request.confirmed(plan.server),
+            plan.matched,
+            f"{plan.matched} keys match",
+            growth=_CONFIRM_GROWTH,
         )
 
 
-def check_rights(
-    connection: Connection, commands: t.Mapping[str, t.Sequence[bytes]], keys: t.Sequence[bytes]
-) -> list[str]:
-    """Ask the server, without running them, whether this user may run the commands; return what it would not say.
-
-    ``commands`` maps a command's name for people to its words, with an empty one for the key. A glob may stand for the
-    keys that it matches: ACL key patterns match it as they match those. Raises Refused with every missing right.
-    ACL DRYRUN came with Redis 7.0 and needs the right to run it. What is returned is one line for people, or none.
-    """
-    user = connection.pipeline([pack(b"ACL", b"WHOAMI")])[0]
-    if is_error(user):
-        return [_rights_in_words(commands)]
-    missing, unknown = [], set()
-    for key in keys:
-        names = {b"": key, bigkey.QUARANTINED: bigkey.quarantine_name(key, "")}
-        for name, words in commands.items():
-            reply = connection.pipeline([pack(b"ACL", b"DRYRUN", user, *(names.get(word, word) for word in words))])[0]
-            if is_error(reply):
-                unknown.add(name)
-            elif reply != b"OK":
-                missing.append(f"{name} on {printable(key)!r}")
-    if missing:
-        raise Refused(
-            f"The user {printable(user)!r} lacks the rights {', '.join(missing)} at {connection.server.url}; "
-            "grant them in its ACL, or name another user (docs/guide_redis_acl.md has one for each purpose)."
-        )
-    return [_rights_in_words(unknown)] if unknown and not _may_do_everything(connection, user) else []
-
-
-def _rights_in_words(commands: t.Iterable[str]) -> str:
-    return f"the rights to {', '.join(sorted(commands))} (the server does not tell)"
-
-
-def _may_do_everything(connection: Connection, user: bytes) -> bool:
-    """Tell whether this is the default user with all rights, which is how most servers are run."""
-    if user != b"default":
-        return False
-    about = connection.execute(b"ACL", b"GETUSER", user, optional=True) or []
-    flags = dict(zip(about[::2], about[1::2])).get(b"flags", [])
-    return b"allcommands" in flags and b"allkeys" in flags
+def confirmation(request: FlushRequest, plan: FlushPlan) -> dict[str, t.Any]:
+    """Return what the module runbook_confirm takes."""
+    return {
+        "content": request.confirmed(plan.server),
+        "count": plan.matched if plan.to_change else 0,
+        "what": f"{plan.matched} keys match",
+        "growth": _CONFIRM_GROWTH,
+        "lines": [
+            f"{plan.server.url} ({plan.server.name} {plan.server.version})",
+            f"primary: {', '.join(node['url'] for node in plan.nodes)}",
+        ],
+    }

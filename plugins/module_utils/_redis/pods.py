@@ -14,7 +14,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from .._errors import InvalidInput, Refused, RunbookError
-from .._k8s.client import ApiLogin, ApiRefused, ApiSettings, ApiUnavailable, Right
+from .._k8s.client import ApiError, ApiLogin, ApiSettings, ApiUnavailable, Right
 from .._k8s.pods import NoPod, PodSelection, find_pod, running_pods
 from .._k8s.portforward import PortForwardFailed, connect_to_pod
 from .connection import Address, Connection, LoginRefused, RedisSettings, RedisUnavailable, ServerInfo
@@ -105,7 +105,7 @@ class PodNetwork:
         if key not in found:
             raise InvalidInput(
                 f"The secret {secret.name} in the namespace {where} has no key {key!r}; name one of "
-                f"{', '.join(sorted(found)) or 'another secret'} in password_secret_key."
+                f"{', '.join(sorted(found)) or 'another secret'} in O(kubernetes.password_secret_key)."
             )
         try:
             return base64.b64decode(found[key]).decode()
@@ -164,7 +164,7 @@ class PodPrimary(Endpoint):
             names = ", ".join(server.url for server in servers if server.role == "primary")
             sentence = (
                 f"{primaries} {whose} are primaries ({names}); choose the one that is meant by a narrower selector, "
-                "or set flush_redis_topology=cluster if they are the nodes of a cluster."
+                "or set O(topology)=cluster if they are the nodes of a cluster."
             )
         elif servers:
             replicas = ", ".join(f"{server.url} is a replica of {server.primary or 'nobody'}" for server in servers)
@@ -184,5 +184,5 @@ def _as_redis_error(work: t.Callable[[], T]) -> T:
     """Do what needs the API server; what may pass with time is an error of which Redis can recover."""
     try:
         return work()
-    except (ApiUnavailable, ApiRefused, NoPod, PortForwardFailed) as exc:
+    except (ApiUnavailable, ApiError, NoPod, PortForwardFailed) as exc:
         raise RedisUnavailable(str(exc)) from exc

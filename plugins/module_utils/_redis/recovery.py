@@ -12,13 +12,18 @@ from dataclasses import asdict, dataclass, field
 
 from .._wait import pause
 from .deployment import Deployment
-from .session import Session
+from .plan import FlushRequest, pending_keys
+from .scan import scan
+from .session import SCAN, Session
 from .throttle import replica_lag
 
 RECOVERED = "recovered"
 NOT_RECOVERED = "not recovered"
 NO_TRAFFIC = "unknown: no traffic"
-_BEST_FIRST = (RECOVERED, NO_TRAFFIC, NOT_RECOVERED)
+LITTLE_TRAFFIC = "unknown: too little traffic"
+NOTHING_TO_COMPARE = "unknown: no traffic before the flush"
+NOT_WRITTEN = "unknown: no key of the cache was written"
+_BEST_FIRST = (RECOVERED, NO_TRAFFIC, LITTLE_TRAFFIC, NOTHING_TO_COMPARE, NOT_WRITTEN, NOT_RECOVERED)
 _WORST_IS_HIGHEST = ("response_time_ms", "replica_lag_bytes", "mem_fragmentation_ratio")
 
 _SAMPLE_SECONDS = 1.0
@@ -27,6 +32,10 @@ _QUIET_SAMPLES = 3
 _TOLERANCE = 0.05
 _LATENCY_FACTOR = 2.0
 _LATENCY_FLOOR = 0.002
+# A sample with fewer reads, or with a smaller share of those before the flush, tells nothing of the cache.
+_LEAST_READS = 10
+_LEAST_SHARE = 0.1
+_SCAN_COUNT = 1000
 
 
 @dataclass
@@ -81,8 +90,12 @@ def server_health(deployment: Deployment) -> dict[str, t.Any]:
     }
 
 
-def _of_each(deployment: Deployment, work: t.Callable[[Session], dict[str, t.Any]]) -> list[dict[str, t.Any]]:
-    return deployment.each(lambda session: {"url": session.server.url, **session.retrying(lambda: work(session))})
+def _of_each(
+    deployment: Deployment, work: t.Callable[[Session], dict[str, t.Any]], sessions: t.Sequence[Session] | None = None
+) -> list[dict[str, t.Any]]:
+    return deployment.each(
+        lambda session: {"url": session.server.url, **session.retrying(lambda: work(session))}, sessions
+    )
 
 
 def _combined(name: str, values: list[t.Any]) -> t.Any:
@@ -145,70 +158,110 @@ def _node_health(session: Session) -> dict[str, t.Any]:
 
 def watch_recovery(
     deployment: Deployment,
+    request: FlushRequest,
     baseline: t.Mapping[str, t.Any],
     health: t.Mapping[str, t.Any],
-    removed: int,
-    timeout: float,
+    removed: t.Mapping[str, int],
 ) -> dict[str, t.Any]:
-    """Watch every node; return what the one says that fares worst, and ``nodes`` with all of them."""
-    ratios = {node["url"]: node["hit_ratio"] for node in baseline["nodes"]}
+    """Watch the nodes of which keys were removed (``removed``, by URL), for at most the time of the request.
+
+    Returns the figures of the one in the worst state, and ``nodes`` with all of them.
+    """
+    traffic = {node["url"]: node for node in baseline["nodes"]}
     latencies = {node["url"]: node["response_time_ms"] for node in health["nodes"]}
+    # Who has taken over since is watched as well.
+    sessions = [session for session in deployment.sessions if removed.get(session.server.url, 1)]
 
     def watch(session: Session) -> dict[str, t.Any]:
         url = session.server.url
-        share = max(removed // len(deployment.sessions), 1)
-        latency = latencies.get(url, health["response_time_ms"])
-        return asdict(_watch_node(session, ratios.get(url), latency, share, timeout, deployment.check))
+        before = Before(traffic.get(url, baseline), latencies.get(url, health["response_time_ms"]) / 1000)
+        share = max(removed.get(url, sum(removed.values()) // len(sessions)), 1)
+        return asdict(_watch_node(deployment, session, request, before, share))
 
-    nodes = _of_each(deployment, watch)
+    nodes = _of_each(deployment, watch, sessions)
     worst = max(nodes, key=lambda node: (_BEST_FIRST.index(node["state"]), node["seconds"]))
     return {**worst, "nodes": nodes}
 
 
-def _watch_node(
-    session: Session,
-    baseline_ratio: float | None,
-    latency_before_ms: float,
-    removed: int,
-    timeout: float,
-    check_stop: t.Callable[[], None],
-) -> Recovery:
-    """Sample the server until its hit ratio and response time are as before, or ``timeout`` seconds are over.
+class Before:
+    """What a node was like before the flush, and how the traffic of one sample compares with it."""
 
-    The ratio is computed between samples, so our own commands before them do not count, and the watch itself runs
-    none that counts as a hit or a miss. Without any traffic the result is unknown, not healthy.
+    def __init__(self, traffic: t.Mapping[str, t.Any], latency: float) -> None:
+        """``traffic`` is of ``measure_traffic``, ``latency`` in seconds."""
+        ratio = traffic["hit_ratio"]
+        self.target = None if ratio is None else max(ratio - _TOLERANCE, 0.0)
+        reads = traffic["hits"] + traffic["misses"]
+        self._reads_per_second = reads / traffic["seconds"] if traffic["seconds"] else 0.0
+        self._latency_limit = max(latency * _LATENCY_FACTOR, _LATENCY_FLOOR)
+
+    def judge(self, window: t.Mapping[str, t.Any], latency: float) -> str:
+        """Return what a sample shows: RECOVERED or NOT_RECOVERED, or why it shows nothing."""
+        if window["hit_ratio"] is None:
+            return NO_TRAFFIC
+        if self.target is None:
+            return NOTHING_TO_COMPARE
+        reads = window["hits"] + window["misses"]
+        if reads < max(_LEAST_READS, self._reads_per_second * window["seconds"] * _LEAST_SHARE):
+            return LITTLE_TRAFFIC
+        good = window["hit_ratio"] >= self.target and latency <= self._latency_limit
+        return RECOVERED if good else NOT_RECOVERED
+
+
+def _watch_node(
+    deployment: Deployment, session: Session, request: FlushRequest, before: Before, removed: int
+) -> Recovery:
+    """Sample the server until it serves as before and the cache is written again, or the request's time is over.
+
+    The ratio is computed between samples, so our own commands before them do not count. It is that of the whole
+    server: that of the others is as before though nobody uses this cache. What is not seen is unknown.
     """
-    target = None if baseline_ratio is None else max(baseline_ratio - _TOLERANCE, 0.0)
-    latency_limit = max(latency_before_ms / 1000 * _LATENCY_FACTOR, _LATENCY_FLOOR)
+    timeout = request.recovery_timeout
     monitor = session.monitor()
     keys_at_start = monitor.execute(b"DBSIZE")
-    before, started = monitor.info("stats"), time.monotonic()
-    result = Recovery(NO_TRAFFIC, 0.0, target)
-    good = 0
+    stats, started = monitor.info("stats"), time.monotonic()
+    sampled = started
+    result = Recovery(NO_TRAFFIC, 0.0, before.target)
+    in_a_row = 0
     while (elapsed := time.monotonic() - started) < timeout:
-        check_stop()
+        deployment.check()
         time.sleep(min(_SAMPLE_SECONDS, timeout - elapsed))
-        after = monitor.info("stats")
-        window = hit_ratio_between(before, after, _SAMPLE_SECONDS)
-        before = after
+        latest, now = monitor.info("stats"), time.monotonic()
+        window = hit_ratio_between(stats, latest, now - sampled)
         latency = monitor.response_time()
-        repopulated = (monitor.execute(b"DBSIZE") - keys_at_start) / removed if removed else 0.0
-        result.seconds = round(time.monotonic() - started, 3)
+        result.seconds = round(now - started, 3)
         result.samples.append(
             {
                 "seconds": result.seconds,
                 "hit_ratio": window["hit_ratio"],
-                "repopulated": round(repopulated, 4),
+                "repopulated": round((monitor.execute(b"DBSIZE") - keys_at_start) / removed, 4),
                 "response_time_ms": round(latency * 1000, 3),
             }
         )
-        if window["hit_ratio"] is None:
-            if len(result.samples) >= _QUIET_SAMPLES and result.state == NO_TRAFFIC:
+        shown = before.judge(window, latency)
+        in_a_row = in_a_row + 1 if shown == RECOVERED else 0
+        if in_a_row >= _SAMPLES_IN_A_ROW:
+            if _is_written(deployment, session, request):
+                result.state = RECOVERED
                 return result
-            continue
-        result.state = NOT_RECOVERED
-        good = good + 1 if window["hit_ratio"] >= (target or 0.0) and latency <= latency_limit else 0
-        if good >= _SAMPLES_IN_A_ROW and target is not None:
-            result.state = RECOVERED
+            shown = NOT_WRITTEN
+        if shown in (NOT_RECOVERED, NOT_WRITTEN) or result.state != NOT_RECOVERED:
+            result.state = NOT_RECOVERED if shown == RECOVERED else shown
+        if len(result.samples) >= _QUIET_SAMPLES and result.state != NOT_RECOVERED:
             return result
+        # What was read to find out about the cache is none of the clients' traffic.
+        stats, sampled = monitor.info("stats"), time.monotonic()
     return result
+
+
+def _is_written(deployment: Deployment, session: Session, request: FlushRequest) -> bool:
+    """Tell whether a key of the cache was written since the flush; ends at the first one."""
+    if not deployment.serves(session, *request.globs):
+        return False
+    session.reset(SCAN)
+    for page in scan(session.scan, request.matcher, lambda: _SCAN_COUNT):
+        deployment.check()
+        if pending_keys(session.monitor(), page.keys, request):
+            # The next page is on its way already.
+            session.reset(SCAN)
+            return True
+    return False

@@ -11,66 +11,60 @@ or, where keys are overwritten, one that was seen before.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import os
+import platform
 import re
 import secrets
 import time
 import typing as t
+from collections import Counter, deque
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 
 from .._errors import Interrupted, InvalidInput, Refused, RunbookError
-from .._run import Progress, Stop, is_held, read_journal, read_manifest
+from .._run import LOCK, Progress, Stop, exclusive, is_held, read_manifest
+from .._time import read_time
 from . import backup
-from .backup import BIG, FIRST, LAST, Member
-from .bigkey import QUARANTINED, pending_quarantines, quarantine_name
-from .commands import KeyCommands, server_time
+from .backup_batches import Batch, read_batches
+from .bigkey import pending_quarantines, quarantine_name
+from .commands import KeyCommands, restore_needs, server_time
 from .connection import (
-    CommandRefused,
+    CommandError,
     Connection,
     RedisSettings,
+    RedisUnavailable,
+    Reply,
     ServerInfo,
+    checked,
     first_error,
     is_error,
     is_redirect,
     pack,
+    parse_info,
     refused,
 )
 from .deployment import Deployment
-from .names import INTERNAL_PREFIX, printable, to_bytes
-from .plan import check_rights, check_role
+from .memory import BUFFER_BYTES, RECORD_BYTES, Room, evicted_keys, room_of, with_tables
+from .names import INTERNAL_PREFIX, glob_regex, printable
+from .plan import check_role
+from .rdb_version import check_rdb_version
+from .rights import check_commands
 from .session import Session
 
 _SAMPLE_NAMES = 10
 _EXISTS_KEYS = 100
 _PROBE_LIFE_MS = 10_000
+# How long a part of a big key outlives a restore that is killed.
+_BUILDING_LIFE_MS = 300_000
+_STATS = pack(b"INFO", b"stats")
+# Types of a hash whose fields may expire (src/rdb.h of Redis 7.4 and Valkey 9.0).
+_FIELDS_EXPIRE = frozenset({22, 23, 24, 25})
+_MEMORY_SAMPLE_BATCHES = 20
+_MEMORY_SAMPLE_RECORDS = 5
+_MEMORY_SAMPLE_BYTES = 64 * 1024
 _SCRATCH = INTERNAL_PREFIX + b"restore-redis:probe"
-_RIGHTS: dict[str, list[bytes]] = {
-    "EXISTS": [b"EXISTS", b""],
-    "RESTORE": [b"RESTORE", b"", b"0", b"x"],
-}
-_RIGHTS_OVERWRITE: dict[str, list[bytes]] = {
-    "DUMP": [b"DUMP", b""],
-    "PEXPIRETIME": [b"PEXPIRETIME", b""],
-    "SCRIPT LOAD": [b"SCRIPT", b"LOAD", b"x"],
-}
-_RIGHTS_BIG: dict[str, list[bytes]] = {
-    "UNLINK": [b"UNLINK", b""],
-    "RENAME": [b"RENAME", QUARANTINED, b""],
-    "RENAMENX": [b"RENAMENX", QUARANTINED, b""],
-    "PEXPIREAT": [b"PEXPIREAT", b"", b"1"],
-    "PERSIST": [b"PERSIST", b""],
-    "APPEND": [b"APPEND", b"", b"x"],
-    "RPUSH": [b"RPUSH", b"", b"x"],
-    "SADD": [b"SADD", b"", b"x"],
-    "ZADD": [b"ZADD", b"", b"1", b"x"],
-    "HSET": [b"HSET", b"", b"x", b"x"],
-    "XADD": [b"XADD", b"", b"*", b"x", b"x"],
-    "XSETID": [b"XSETID", b"", b"1-1"],
-    "XGROUP CREATE": [b"XGROUP", b"CREATE", b"", b"x", b"$"],
-    "XGROUP CREATECONSUMER": [b"XGROUP", b"CREATECONSUMER", b"", b"x", b"x"],
-    "XCLAIM": [b"XCLAIM", b"", b"x", b"x", b"0", b"1-1"],
-}
 
 
 @dataclass(frozen=True)
@@ -81,12 +75,18 @@ class RestoreRequest:
     patterns: tuple[str, ...] = ()
     overwrite: bool = False
     expiry: str = "absolute"
+    allow_eviction: bool = False
     check_mode: bool = False
 
 
 @dataclass
 class RestorePlan:
-    """What a restore would do; the same in check mode and for real."""
+    """What a restore would do; the same in check mode and for real. Sizes are bytes.
+
+    ``memory_bytes`` is about what the restore takes in the servers, ``memory_left`` what these have below maxmemory
+    (None without a limit). ``leftovers`` are parts of big keys that a restore has left which was killed. ``elsewhere``
+    says so if the backup is of another database or server.
+    """
 
     server: ServerInfo
     topology: str
@@ -98,77 +98,131 @@ class RestorePlan:
     payload_bytes: int = 0
     sample: list[str] = field(default_factory=list)
     not_verified: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """One member, or all members of one big key, with the positions of records that stand for no deleted key."""
-
-    path: Path
-    members: tuple[Member, ...]
-    void: frozenset[int]
+    memory_bytes: int = 0
+    memory_left: int | None = None
+    leftovers: int = 0
+    elsewhere: str = ""
+    notices: list[str] = field(default_factory=list)
 
     @property
-    def big(self) -> bool:
-        return bool(self.members[0].flags & BIG)
+    def has_work(self) -> bool:
+        return bool(self.to_restore or self.leftovers)
 
 
 class _Entry(t.NamedTuple):
-    """A key to restore: with ``payload``, or a big key with none. ``expires_at`` is Unix milliseconds, 0 for never."""
+    """A key to restore: with ``payload``, or a big key with none. ``expires_at`` is Unix milliseconds, 0 for never.
+
+    ``size`` is its bytes in the backup. ``hash_with_expiries`` is known of big keys here, of others by their payload.
+    """
 
     key: bytes
     expires_at: int
     payload: bytes
-    size: int = 0
+    size: int
+    hash_with_expiries: bool = False
+
+    @property
+    def fields_expire(self) -> bool:
+        return self.payload[0] in _FIELDS_EXPIRE if self.payload else self.hash_with_expiries
 
 
-def run_restore(settings: RedisSettings, request: RestoreRequest, stop: Stop, progress: Progress) -> dict[str, t.Any]:
-    """Put back what a backup holds, or only plan it in check mode; return the same fields in both."""
+@dataclass
+class RestoreResult:
+    """What a restore would do, or did; in an error as far as it came. Times are seconds.
+
+    ``missing`` is how many keys of the backup are not there at the end, None where nobody has counted. ``evicted`` is
+    how many keys the servers have evicted meanwhile, whosever they were.
+    """
+
+    changed: bool = False
+    plan: RestorePlan | None = None
+    restored: int = 0
+    missing: int | None = None
+    evicted: int = 0
+    notices: list[str] = field(default_factory=list)
+    phases: dict[str, float] = field(default_factory=lambda: {"plan": 0.0, "restore": 0.0, "verify": 0.0})
+
+    def to_plain(self) -> dict[str, t.Any]:
+        return asdict(self)
+
+
+def run_restore(settings: RedisSettings, request: RestoreRequest, stop: Stop, progress: Progress) -> RestoreResult:
+    """Put back what a backup holds, or only plan it in check mode; return the same fields in both.
+
+    Raises RunbookError with the RestoreResult that was reached.
+    """
     manifest = _read_manifest(request.path)
     if request.expiry not in ("absolute", "remaining", "persist"):
-        raise InvalidInput(f"The expiry {request.expiry!r} is not known; allowed are absolute, remaining and persist.")
+        raise InvalidInput(
+            f"O(expiry) is {request.expiry!r}, which is not known; allowed are absolute, remaining and persist."
+        )
     deployment = Deployment(settings, "runbooks-restore-redis", stop.check)
     restore: _Restore | None = None
+    result = RestoreResult()
     try:
         check_role(deployment)
         path, manifest = _of_this_server(request.path, manifest, deployment.server)
-        batches = _batches(path, {part["file"]: part["members"] for part in manifest["parts"]})
-        restore = _Restore(deployment, request, path, manifest, stop, progress)
         started = time.monotonic()
-        plan = restore.plan(batches)
+        batches = read_batches(path, manifest["parts"])
+        restore = _Restore(deployment, request, path, manifest, stop, progress)
+        plan = result.plan = restore.plan(batches)
+        restore.check_memory(plan)
         planned = time.monotonic()
-        result: dict[str, t.Any] = {
-            "changed": plan.to_restore > 0,
-            "plan": asdict(plan),
-            "restored": 0,
-            "notices": [],
-            "phases": {"plan": round(planned - started, 3), "restore": 0.0},
-        }
-        if not request.check_mode and plan.to_restore:
-            restore.apply(batches, plan)
-            result["restored"] = restore.restored
-            result["notices"] = restore.confirm()
-            result["phases"]["restore"] = round(time.monotonic() - planned, 3)
-            result["changed"] = restore.restored > 0
+        result.changed = plan.has_work
+        result.notices = plan.notices
+        result.phases["plan"] = round(planned - started, 3)
+        if not request.check_mode and plan.has_work:
+            _apply(restore, batches, result)
         return result
     except RunbookError as exc:
         if restore is not None:
-            exc.result.update(changed=restore.restored > 0, restored=restore.restored)
+            result.restored, result.evicted = restore.restored, restore.evicted
+            result.changed = restore.changed
         if isinstance(exc, Interrupted) and not str(exc).endswith("."):
-            raise Interrupted(f"The restore was {exc}; run the same command again.", **exc.result) from exc
+            raise Interrupted(f"The restore was {exc}; run the same command again.", result) from exc
+        exc.reached = result
         raise
     finally:
         deployment.close()
+
+
+def _apply(restore: _Restore, batches: list[Batch], result: RestoreResult) -> None:
+    """Restore, and prove that everything is there."""
+    plan = t.cast(RestorePlan, result.plan)
+    began = time.monotonic()
+    with restore.exclusive():
+        restore.apply(batches, plan)
+        result.notices = [*plan.notices, *restore.confirm()]
+        result.restored, result.changed = restore.restored, restore.changed
+        restored = time.monotonic()
+        result.phases["restore"] = round(restored - began, 3)
+        result.missing = restore.count_missing(batches)
+        result.evicted = restore.evicted
+        result.phases["verify"] = round(time.monotonic() - restored, 3)
+    if result.missing:
+        cause = f"the server has evicted {result.evicted} keys" if result.evicted else "it has evicted none"
+        raise RunbookError(
+            f"{result.missing} keys of the backup are not there at the end, although {result.restored} were restored "
+            f"({cause} meanwhile, and clients may have removed some); "
+            f"{'raise maxmemory, then ' if result.evicted else ''}run the same command again: it restores what is "
+            "missing."
+        )
+    if result.evicted:
+        result.notices.append(
+            f"The server has evicted {result.evicted} keys during the restore; those of the backup are all there."
+        )
 
 
 def _read_manifest(path: Path) -> dict[str, t.Any]:
     manifest = read_manifest(path)
     if not str(manifest.get("format", "")).startswith("market_intel.runbooks/redis-backup/"):
         raise InvalidInput(
-            f"{path} holds no backup of flush_redis (no manifest.json of one); name the folder of its run."
+            f"{path} holds no backup of flush_redis (no manifest.json of one); name the folder of its run in O(path)."
         )
     if is_held(path):
-        raise Refused(f"The run {path.name} is under way at this moment; wait until it has finished.")
+        raise Refused(
+            f"A flush or another restore works with the run {path.name} at this moment; wait until it has finished."
+        )
     return manifest
 
 
@@ -182,29 +236,21 @@ def _of_this_server(path: Path, manifest: dict[str, t.Any], server: ServerInfo) 
     return path, manifest
 
 
-def _batches(path: Path, recorded: t.Mapping[str, int]) -> list[_Batch]:
-    """Return all batches, the last written first; ``recorded`` parts must be there with all their members."""
-    void = {(entry["part"], entry["member"]): entry["void"] for entry in read_journal(path) if entry.get("void")}
-    batches: list[_Batch] = []
-    missing = [name for name in recorded if not (path / name).exists()]
-    if missing:
-        raise backup.BackupDamaged(
-            f"The backup {path} lacks {', '.join(missing)}; use another backup, or a copy of this one."
-        )
-    for part in sorted(path.glob("part-*.resp.gz")):
-        number = backup.number_of(part)
-        group: list[Member] = []
-        whole = list(backup.members(part))
-        if len(whole) != recorded.get(part.name, len(whole)):
-            raise backup.BackupDamaged(f"The backup {part} is not whole; use another backup, or a copy of this one.")
-        for index, member in enumerate(whole):
-            if not member.flags & BIG:
-                batches.append(_Batch(part, (member,), frozenset(void.get((number, index), ()))))
-                continue
-            group = [member] if member.flags & FIRST else [*group, member]
-            if member.flags & LAST:
-                batches.append(_Batch(part, tuple(group), frozenset()))
-    return batches[::-1]
+def _elsewhere(saved: t.Mapping[str, t.Any], server: ServerInfo) -> str:
+    """Say so if a backup is of another database than ``server`` or, as far as can be seen, of another server."""
+    same_place = _without_database(str(saved.get("url"))) == _without_database(server.url)
+    same_server = same_place or server.is_server_of(saved)
+    if saved.get("database") == server.database and same_server:
+        return ""
+    what = "database" if same_server else "server"
+    return (
+        f"the backup is of another {what}: database {saved.get('database')} of {saved.get('name')} "
+        f"{saved.get('version')} ({saved.get('url')})"
+    )
+
+
+def _without_database(url: str) -> str:
+    return re.sub(r"(/|\?db=)\d+(?= |$)", "", url, count=1)
 
 
 class _Restore:
@@ -223,16 +269,26 @@ class _Restore:
         self._stop = stop
         self._progress = progress
         self._path = path
-        self._filters = [_compiled(pattern) for pattern in request.patterns]
+        self._filters = [glob_regex(pattern) for pattern in request.patterns]
         self._key_commands: dict[Connection, KeyCommands] = {}
-        self._sent: list[tuple[Connection, list[_Entry]]] = []
+        self._sent: deque[tuple[Connection, list[_Entry]]] = deque()
         self._now = server_time(deployment.sessions[0].data)
+        self._asked_at = time.monotonic()
         self._hidden: set[bytes] = set()
+        self._big_entries: dict[Batch, _Entry] = {}
+        self._memory_per_byte = 1.0
+        self._needed: Counter[Connection] = Counter()
+        self._largest = 0
+        # The same command finds what it has left when it was killed; another machine builds under other names.
+        self._token = hashlib.sha256(f"{platform.node()}:{os.path.realpath(path)}".encode()).hexdigest()[:16]
+        self._leftovers: list[bytes] = []
+        self._evicted: dict[Connection, tuple[int, int]] = {}
+        self._removed_leftovers = False
         self.restored = 0
         self._replicas = {session: session.replicas() for session in deployment.sessions}
         self._shift = self._now - _unix_ms(manifest) if request.expiry == "remaining" else 0
 
-    def plan(self, batches: list[_Batch]) -> RestorePlan:
+    def plan(self, batches: list[Batch]) -> RestorePlan:
         """Count what is missing in a pass that writes nothing, after a look at versions and rights."""
         deployment = self._deployment
         plan = RestorePlan(
@@ -243,17 +299,15 @@ class _Restore:
                 "run_id": self._manifest["run_id"],
                 "server": self._manifest["server"],
             },
+            elsewhere=_elsewhere(self._manifest["server"], deployment.server),
         )
         for session in deployment.sessions:
-            self._check_version(session.data, plan, batches)
+            plan.not_verified += check_rdb_version(session.data, self._manifest, batches)
         key = next((entry.key for batch in batches for entry in self._entries(batch)), None)
         if key is not None:
-            needed = {
-                **_RIGHTS,
-                **(_RIGHTS_OVERWRITE if self._request.overwrite else {}),
-                **(_RIGHTS_BIG if any(batch.big for batch in batches) else {}),
-            }
-            plan.not_verified += check_rights(deployment.session_of(key).data, needed, [key])
+            needs = restore_needs(overwrite=self._request.overwrite, big_keys=any(batch.big for batch in batches))
+            plan.not_verified += check_commands(deployment.session_of(key).data, needs, [key]).not_verified
+        self._estimate_unknown_memory(batches, plan)
         self._hidden.clear()
         pending = [name for name in pending_quarantines(self._path) if deployment.execute(name, b"EXISTS", name)]
         plan.to_restore += len(pending)
@@ -264,40 +318,105 @@ class _Restore:
             plan.records += len(entries)
             plan.expired += len(entries) - len(live)
             for connection, part in self._by_owner(live):
-                existing, to_restore = self._compare(connection, part)
+                existing, to_restore, memory = self._compare(connection, batch, part)
                 plan.existing += existing
                 plan.to_restore += to_restore
+                if to_restore:
+                    self._needed[connection] += round(memory)
+                    self._largest = max(self._largest, *(len(entry.payload) for entry in part))
             plan.sample.extend(printable(entry.key) for entry in live[: _SAMPLE_NAMES - len(plan.sample)])
             plan.payload_bytes += sum(entry.size for entry in live)
             self._progress.report("comparing", plan.records, None)
-        _check_memory(deployment, plan)
+        for connection in self._needed:
+            self._needed[connection] += BUFFER_BYTES + 2 * self._largest
+        plan.memory_bytes = sum(self._needed.values())
+        self._leftovers = [name for name in self._names_in_work() if deployment.execute(name, b"EXISTS", name)]
+        plan.leftovers = len(self._leftovers)
         return plan
 
-    def apply(self, batches: list[_Batch], plan: RestorePlan) -> None:
+    def check_memory(self, plan: RestorePlan) -> None:
+        """Refuse a restore for which a server would have to evict keys, or that would not fit; note what is left."""
+        for session in self._deployment.sessions:
+            room, needed = room_of(session.data), self._needed[session.data]
+            if not room.known:
+                plan.not_verified.append(f"whether {session.server.url} has the memory (it does not tell)")
+            if room.left is None:
+                continue
+            plan.memory_left = (plan.memory_left or 0) + room.left
+            if needed > room.left:
+                self._refuse_or_note(plan, session.server.url, needed, room)
+
+    def _refuse_or_note(self, plan: RestorePlan, url: str, needed: int, room: Room) -> None:
+        what = (
+            f"The restore takes about {needed} bytes of memory, {url} has {room.left} bytes left below maxmemory and "
+            f"would {room.consequence} (maxmemory-policy {room.policy})"
+        )
+        if not self._request.allow_eviction:
+            raise Refused(
+                f"{what}; raise maxmemory, restore a part with O(patterns), or accept that with O(allow_eviction)=true."
+            )
+        plan.notices.append(f"{what}, which O(allow_eviction)=true accepts.")
+
+    @contextlib.contextmanager
+    def exclusive(self) -> t.Iterator[None]:
+        """Keep flushes and other restores of the same folder away: they would build big keys under the same names."""
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(exclusive(self._path / LOCK, f"A flush or another restore with {self._path.name}"))
+            except OSError:
+                # A copy that cannot be written, as on a read-only disk, is kept apart by names that nobody else has.
+                self._token = secrets.token_hex(8)
+            yield
+
+    @property
+    def changed(self) -> bool:
+        return self.restored > 0 or self._removed_leftovers
+
+    @property
+    def evicted(self) -> int:
+        """How many keys the servers have evicted since the restore began."""
+        return sum(now - before for before, now in self._evicted.values())
+
+    def apply(self, batches: list[Batch], plan: RestorePlan) -> None:
         """Put the keys back; ``restored`` counts them."""
+        for session in self._deployment.sessions:
+            evicted = evicted_keys(session.data.info("stats"))
+            self._evicted[session.data] = evicted, evicted
+        for name in self._leftovers:
+            self._deployment.execute(name, b"UNLINK", name)
+            self._removed_leftovers = True
+        if not plan.to_restore:
+            return
         self._hidden.clear()
         self._probe(batches)
         self._hidden.clear()
         self._put_quarantined_back()
-        for batch in batches:
-            self._stop.check()
-            entries = [entry for entry in self._entries(batch) if not self._is_expired(entry)]
-            if batch.big or self._request.overwrite:
-                self._settle()
-            if batch.big:
-                self._restore_big(batch, entries)
-                continue
-            parts = self._by_owner(entries)
-            if self._request.overwrite:
-                parts = [(connection, self._different(connection, part)) for connection, part in parts]
-            # The next batch is on its way while the servers work on this one.
-            for connection, part in parts:
-                connection.send(*map(self._restore_command, part))
+        try:
+            for batch in batches:
+                self._stop.check()
+                self._restore_batch(batch)
+                self._progress.report("restoring", self.restored, plan.to_restore)
+        except Interrupted:
             self._settle()
-            self._sent = parts
-            self._progress.report("restoring", self.restored, plan.to_restore)
+            raise
         self._settle()
         self._progress.report("restoring", self.restored, plan.to_restore, force=True)
+
+    def _restore_batch(self, batch: Batch) -> None:
+        entries = [entry for entry in self._entries(batch) if not self._is_expired(entry)]
+        if batch.big or self._request.overwrite:
+            self._settle()
+        if batch.big:
+            self._restore_big(batch, entries)
+            return
+        parts = self._by_owner(entries)
+        if self._request.overwrite:
+            parts = [(connection, self._different(connection, part)) for connection, part in parts]
+        for connection, part in parts:
+            connection.send(*map(self._restore_command, part), _STATS)
+        self._sent.extend(parts)
+        # This batch is on its way while the servers work on the one before.
+        self._settle(leave=len(parts))
 
     def confirm(self) -> list[str]:
         """See that the replicas have the keys, so that a failover takes none back; return notices for people."""
@@ -315,6 +434,51 @@ class _Restore:
             if not known
         ]
 
+    def count_missing(self, batches: list[Batch]) -> int:
+        """Count in a full pass the keys of the backup that have not expired and are not there."""
+        self._hidden.clear()
+        self._now = self._server_time()
+        self._asked_at = time.monotonic()
+        checked_records = 0
+        absent: dict[bytes, _Entry] = {}
+        for batch in batches:
+            self._stop.check()
+            entries = [entry for entry in self._entries(batch) if not self._is_expired(entry)]
+            for connection, part in self._by_owner(entries):
+                absent.update((entry.key, entry) for entry in self._absent(connection, part))
+            checked_records += len(entries)
+            self._progress.report("verifying", checked_records, None)
+        for session in self._deployment.sessions:
+            self._note_evictions(session.data, session.data.info("stats"))
+        now = self._server_time()
+        return sum(
+            not (0 < entry.expires_at <= now)
+            # All of its fields may have expired, which is to be told from an eviction only where there was none.
+            and not (entry.fields_expire and not self.evicted)
+            for entry in absent.values()
+        )
+
+    def _server_time(self) -> int:
+        """Return the server's time in Unix milliseconds."""
+        return self._now + int((time.monotonic() - self._asked_at) * 1000)
+
+    def _note_evictions(self, connection: Connection, stats: t.Mapping[str, str]) -> None:
+        evicted = evicted_keys(stats)
+        before, _now = self._evicted.get(connection, (evicted, evicted))
+        self._evicted[connection] = before, evicted
+
+    @property
+    def _must_stop(self) -> bool:
+        return self.evicted > 0 and not self._request.allow_eviction
+
+    def _stop_at_evictions(self) -> None:
+        if self._must_stop:
+            raise RunbookError(
+                f"The server began to evict keys, {self.evicted} by now, so that the restore was stopped after "
+                f"{self.restored} keys; raise maxmemory and run the same command again, or accept that with "
+                "O(allow_eviction)=true."
+            )
+
     def _by_owner(self, entries: list[_Entry]) -> list[tuple[Connection, list[_Entry]]]:
         """Split entries by the primaries that own their keys."""
         if not self._deployment.clustered:
@@ -324,10 +488,14 @@ class _Restore:
             parts.setdefault(self._deployment.session_of(entry.key), []).append(entry)
         return [(session.data, part) for session, part in parts.items()]
 
-    def _settle(self) -> None:
-        """Read what became of the batch that was sent; in a cluster, follow keys that are on their way."""
-        for connection, entries in self._sent:
-            replies = connection.receive(len(entries))
+    def _settle(self, leave: int = 0) -> None:
+        """Read what became of what was sent but for the last ``leave`` parts; in a cluster, follow keys that move."""
+        failure: Reply | None = None
+        # Whoever stops says what was done of all that was sent.
+        while len(self._sent) > (0 if failure or self._must_stop else leave):
+            connection, entries = self._sent.popleft()
+            *replies, stats = connection.receive(len(entries) + 1)
+            self._note_evictions(connection, parse_info(checked((b"INFO",), stats)))
             ok = replies.count(b"OK")
             self.restored += ok
             if ok == len(replies):
@@ -336,14 +504,16 @@ class _Restore:
                 if is_redirect(reply):
                     self._restore_routed(entry)
                 elif _is_failure(reply):
-                    raise refused("RESTORE", reply)
-        self._sent = []
+                    failure = failure or reply
+        if failure:
+            raise refused("RESTORE", failure)
+        self._stop_at_evictions()
 
     def _restore_routed(self, entry: _Entry) -> None:
         words = backup.parse_commands(self._restore_command(entry))[0]
         try:
             self._deployment.execute(entry.key, *words)
-        except CommandRefused as exc:
+        except CommandError as exc:
             if exc.code != "BUSYKEY":
                 raise
         else:
@@ -357,7 +527,7 @@ class _Restore:
 
     # -- one batch ---------------------------------------------------------------------------------------------------
 
-    def _entries(self, batch: _Batch) -> list[_Entry]:
+    def _entries(self, batch: Batch) -> list[_Entry]:
         """Return what a batch holds that is wanted, the last record first, and note which keys it hides."""
         if batch.big:
             entries = [self._big_entry(batch)]
@@ -379,11 +549,22 @@ class _Restore:
             self._hidden.update(entry.key for entry in entries if self._is_expired(entry))
         return entries
 
-    def _big_entry(self, batch: _Batch) -> _Entry:
-        key = backup.parse_commands(backup.read_member(batch.path, batch.members[0]))[0][1]
-        ending = backup.parse_commands(backup.read_member(batch.path, batch.members[-1]))
-        size = sum(member.length for member in batch.members)
-        return _Entry(key, self._expires_at(int(ending[0][2]) if ending else 0), b"", size)
+    def _big_entry(self, batch: Batch) -> _Entry:
+        """Read all of a big key, which shows damage before anything is written; return what is to be known of it."""
+        if batch not in self._big_entries:
+            size = 0
+            key, expires_at, fields_expire = b"", 0, False
+            for member in batch.members:
+                self._stop.check()
+                body = backup.read_member(batch.path, member)
+                size += len(body)
+                commands = backup.parse_commands(body)
+                key = key or commands[0][1]
+                if member is batch.members[-1]:
+                    expires_at = int(commands[0][2]) if commands else 0
+                fields_expire = fields_expire or any(command[0] == b"HPEXPIREAT" for command in commands)
+            self._big_entries[batch] = _Entry(key, self._expires_at(expires_at), b"", size, fields_expire)
+        return self._big_entries[batch]
 
     def _expires_at(self, saved: int) -> int:
         return 0 if not saved or self._request.expiry == "persist" else saved + self._shift
@@ -404,158 +585,193 @@ class _Restore:
             b"$7\r\nREPLACE\r\n" if self._request.overwrite else b"",
         )
 
-    def _restore_big(self, batch: _Batch, entries: list[_Entry]) -> None:
+    def _restore_big(self, batch: Batch, entries: list[_Entry]) -> None:
         """Build a big key under a name of its own, then rename it, so that nobody sees a part of it."""
         for entry in entries:
             connection = self._deployment.session_of(entry.key).data
             if not self._request.overwrite and connection.execute(b"EXISTS", entry.key):
                 continue
-            # Two restores at once must not build under the same name.
-            name = quarantine_name(entry.key, f"restore-{secrets.token_hex(8)}")
-            # The last member holds only the expiry, which is set once the key is whole.
-            for member in batch.members[:-1]:
-                commands = backup.parse_commands(backup.read_member(batch.path, member))
-                self._check_replies(connection.pipeline([_renamed(command, name) for command in commands]))
-                self._stop.check()
-            expiry = [b"PEXPIREAT", name, b"%d" % entry.expires_at] if entry.expires_at else [b"PERSIST", name]
-            rename = b"RENAME" if self._request.overwrite else b"RENAMENX"
-            _expiry, renamed = connection.pipeline([pack(*expiry), pack(rename, name, entry.key)])
-            if is_error(renamed):
-                # Its time, or that of all its fields, is over by now.
-                if "no such key" not in str(renamed):
-                    raise refused("RENAME", renamed)
-            elif renamed in (b"OK", 1):
-                self.restored += 1
-            else:
-                connection.execute(b"UNLINK", name)
+            name = self._name_in_work(entry.key)
+            try:
+                self._build(connection, batch, name)
+                self._finish_big(connection, entry, name)
+            except RedisUnavailable:
+                # The part expires, or the next run removes it.
+                raise
+            except (RunbookError, OSError):
+                connection.execute(b"UNLINK", name, optional=True)
+                raise
 
-    @staticmethod
-    def _check_replies(replies: list[t.Any]) -> None:
-        error = first_error(replies)
-        if error is not None:
-            raise refused("a command that builds a big key", error)
+    def _names_in_work(self) -> t.Iterator[bytes]:
+        return (self._name_in_work(entry.key) for entry in self._big_entries.values())
+
+    def _name_in_work(self, key: bytes) -> bytes:
+        return quarantine_name(key, f"restore-{self._token}")
+
+    def _build(self, connection: Connection, batch: Batch, name: bytes) -> None:
+        """Run the commands that build a big key; what is there of it at any moment expires by itself."""
+        there = False
+        # The last member holds only the expiry, which is set once the key is whole.
+        for member in batch.members[:-1]:
+            commands = backup.parse_commands(backup.read_member(batch.path, member))
+            life = [b"PEXPIREAT", name, b"%d" % (self._server_time() + _BUILDING_LIFE_MS)]
+            steps = [life, *(_renamed(command, name) for command in commands), life]
+            *replies, stats = connection.pipeline([*(pack(*step) for step in steps), _STATS])
+            for step, reply in zip(steps, replies):
+                checked(step, reply)
+            if there and not replies[0]:
+                raise RunbookError(
+                    f"A part of a big key vanished while it was built at {connection.server.url} (evicted, or removed "
+                    "by somebody else); run the same command again: it restores what is missing."
+                )
+            # Without a key, all fields that it had so far have expired.
+            there = bool(replies[-1])
+            self._note_evictions(connection, parse_info(checked((b"INFO",), stats)))
+            self._stop_at_evictions()
+            self._stop.check()
+
+    def _finish_big(self, connection: Connection, entry: _Entry, name: bytes) -> None:
+        expiry = [b"PEXPIREAT", name, b"%d" % entry.expires_at] if entry.expires_at else [b"PERSIST", name]
+        rename = b"RENAME" if self._request.overwrite else b"RENAMENX"
+        _expiry, renamed = connection.pipeline([pack(*expiry), pack(rename, name, entry.key)])
+        if is_error(renamed):
+            # Its time, or that of all its fields, is over by now.
+            if "no such key" not in str(renamed):
+                raise refused("RENAME", renamed)
+        elif renamed in (b"OK", 1):
+            self.restored += 1
+        else:
+            connection.execute(b"UNLINK", name)
 
     # -- comparing ---------------------------------------------------------------------------------------------------
 
-    def _compare(self, connection: Connection, entries: list[_Entry]) -> tuple[int, int]:
-        """Return how many of the keys exist, and how many are to be restored."""
-        keys = [entry.key for entry in entries]
-        chunks = [keys[start : start + _EXISTS_KEYS] for start in range(0, len(keys), _EXISTS_KEYS)]
-        if self._deployment.clustered:
-            # Keys of one command must be in one slot there.
-            chunks = [[key] for key in keys]
-        replies = connection.pipeline([pack(b"EXISTS", *chunk) for chunk in chunks])
+    def _compare(self, connection: Connection, batch: Batch, entries: list[_Entry]) -> tuple[int, int, float]:
+        """Return how many of the keys exist, how many are to be restored, and about what memory these take more."""
+        existing = sum(number for _chunk, number in self._existing(connection, entries))
+        if not self._request.overwrite:
+            missing = len(entries) - existing
+            memory = sum(self._memory(batch, entry) for entry in entries) / len(entries) if missing else 0.0
+            return existing, missing, memory * missing
+        present = self._present(connection, entries)
+        different = [entry for entry in entries if not _same(present.get(entry.key), entry)]
+        growths = (self._memory(batch, entry) * _growth(present.get(entry.key), entry) for entry in different)
+        return existing, len(different), sum(growths)
+
+    def _memory(self, batch: Batch, entry: _Entry) -> float:
+        """Return about what memory a key takes."""
+        memory = batch.memory_per_key or _weight(entry) * self._memory_per_byte
+        return with_tables(memory, bool(entry.expires_at))
+
+    def _existing(
+        self, connection: Connection, entries: list[_Entry], at_once: int = _EXISTS_KEYS
+    ) -> t.Iterator[tuple[list[_Entry], int]]:
+        """Yield chunks of the entries, and how many of their keys exist."""
+        # Keys of one command must be in one slot of a cluster.
+        step = 1 if self._deployment.clustered else at_once
+        chunks = [entries[start : start + step] for start in range(0, len(entries), step)]
+        replies = connection.pipeline([pack(b"EXISTS", *(entry.key for entry in chunk)) for chunk in chunks])
         if first_error(replies) is not None:
             replies = [
-                self._deployment.execute(chunk[0], b"EXISTS", *chunk) if is_redirect(reply) else reply
+                self._deployment.execute(chunk[0].key, b"EXISTS", chunk[0].key) if is_redirect(reply) else reply
                 for chunk, reply in zip(chunks, replies)
             ]
             error = first_error(replies)
             if error is not None:
                 raise refused("EXISTS", error)
-        existing = sum(replies)
-        return existing, len(self._different(connection, entries)) if self._request.overwrite else len(
-            entries
-        ) - existing
+        yield from zip(chunks, replies)
+
+    def _absent(self, connection: Connection, entries: list[_Entry]) -> t.Iterator[_Entry]:
+        """Yield the entries whose key does not exist."""
+        for chunk, number in self._existing(connection, entries):
+            if number < len(chunk):
+                for alone, exists in self._existing(connection, chunk, at_once=1):
+                    if not exists:
+                        yield from alone
 
     def _different(self, connection: Connection, entries: list[_Entry]) -> list[_Entry]:
         """Return the entries whose key is missing or is not as it was saved; a big key always counts as different."""
-        commands = self._commands(connection)
-        connection.send(commands.copy([entry.key for entry in entries]))
-        replies = connection.receive(len(entries) * commands.replies_per_copy)
-        # A key on its way between nodes counts as different.
-        replies = [None if is_redirect(reply) else reply for reply in replies]
-        records, _expiries = commands.copies([entry.key for entry in entries], replies)
-        present = {record.key: record for record in records}
+        present = self._present(connection, entries)
         return [entry for entry in entries if not _same(present.get(entry.key), entry)]
+
+    def _present(self, connection: Connection, entries: list[_Entry]) -> dict[bytes, backup.Record]:
+        """Return the records of the keys that exist now; those on their way between nodes are left out."""
+        keys = [entry.key for entry in entries]
+        commands = self._commands(connection)
+        connection.send(commands.copy(keys))
+        replies = connection.receive(len(entries) * commands.replies_per_copy)
+        records, _expiries = commands.copies(keys, [None if is_redirect(reply) else reply for reply in replies])
+        return {record.key: record for record in records}
 
     def _commands(self, connection: Connection) -> KeyCommands:
         if connection not in self._key_commands:
             self._key_commands[connection] = KeyCommands(connection)
         return self._key_commands[connection]
 
-    # -- versions ----------------------------------------------------------------------------------------------------
+    # -- memory ------------------------------------------------------------------------------------------------------
 
-    def _check_version(self, connection: Connection, plan: RestorePlan, batches: list[_Batch]) -> None:
-        saved = self._manifest.get("rdb_version") or _first_rdb_version(batches)
-        own = _known_rdb_version(connection) or _sampled_rdb_version(connection)
-        if not saved:
+    def _estimate_unknown_memory(self, batches: list[Batch], plan: RestorePlan) -> None:
+        """Where a backup does not tell what its keys took, try a sample of them; check mode cannot."""
+        unknown = [batch for batch in batches if not batch.memory_per_key]
+        if not unknown:
             return
-        if own is None:
-            plan.not_verified.append(f"whether {connection.server.url} reads the backup's format")
-        elif saved > own or (own >= _VALKEY_RDB > saved > _LAST_COMMON_RDB):
-            server = connection.server
-            raise Refused(
-                f"The backup has RDB version {saved}, which {server.name} {server.version} (RDB "
-                f"version {own}) does not read; "
-                f"restore to a server like the one it comes from ({self._manifest['server']['name']} "
-                f"{self._manifest['server']['version']}) or newer of the same family."
-            )
+        found = None if self._request.check_mode else self._sampled_memory_per_byte(unknown)
+        if found is None:
+            plan.not_verified.append("how much memory the keys take, which the backup does not tell")
+        else:
+            self._memory_per_byte = found
 
-    def _probe(self, batches: list[_Batch]) -> None:
+    def _sampled_memory_per_byte(self, batches: list[Batch]) -> float | None:
+        """Restore some records under a name of our own, one at a time; return their bytes of memory for one of theirs.
+
+        None if the server would not say, or has no memory for that.
+        """
+        lefts = [room.left for room in (room_of(session.data) for session in self._deployment.sessions)]
+        largest = min([_MEMORY_SAMPLE_BYTES, *(left // 16 for left in lefts if left is not None)])
+        small = [batch for batch in batches if not batch.big]
+        memory = weights = 0
+        for batch in small[:: max(len(small) // _MEMORY_SAMPLE_BATCHES, 1)]:
+            self._hidden.clear()
+            entries = [entry for entry in self._entries(batch) if len(entry.payload) <= largest]
+            for entry in entries[:: max(len(entries) // _MEMORY_SAMPLE_RECORDS, 1)]:
+                if not self._restore_scratch(entry.payload):
+                    return None
+                used = self._deployment.execute(_SCRATCH, b"MEMORY", b"USAGE", _SCRATCH, optional=True)
+                if used is None:
+                    return None
+                memory += used - len(_SCRATCH) + len(entry.key)
+                weights += _weight(entry)
+        self._deployment.execute(_SCRATCH, b"UNLINK", _SCRATCH, optional=True)
+        return memory / weights if weights else None
+
+    def _restore_scratch(self, payload: bytes) -> bool:
+        """Restore a payload under a name of our own for some seconds; return False if that is not allowed."""
+        moment = b"%d" % (self._server_time() + _PROBE_LIFE_MS)
+        try:
+            self._deployment.execute(_SCRATCH, b"RESTORE", _SCRATCH, moment, payload, b"ABSTTL", b"REPLACE")
+        except CommandError as exc:
+            if exc.code not in ("NOPERM", "OOM"):
+                raise
+            return False
+        return True
+
+    def _probe(self, batches: list[Batch]) -> None:
         """Restore one record under a name of our own for some seconds: shows what a version check cannot foresee."""
         for entry in (entry for batch in batches if not batch.big for entry in self._entries(batch)):
-            moment = b"%d" % (self._now + _PROBE_LIFE_MS)
-            try:
-                self._deployment.execute(_SCRATCH, b"RESTORE", _SCRATCH, moment, entry.payload, b"ABSTTL", b"REPLACE")
-            except CommandRefused as exc:
-                if exc.code != "NOPERM":
-                    raise
+            self._restore_scratch(entry.payload)
             self._deployment.execute(_SCRATCH, b"UNLINK", _SCRATCH, optional=True)
             return
 
 
-_VALKEY_RDB = 80
-_LAST_COMMON_RDB = 11
-# First version of each family with an RDB version (src/rdb.h of their tags).
-_RDB_VERSIONS = {
-    "redis": [((5, 0), 9), ((7, 0), 10), ((7, 2), 11), ((7, 4), 12), ((8, 6), 13), ((8, 8), 14), ((8, 10), 15)],
-    "valkey": [((7, 2), 11), ((9, 0), _VALKEY_RDB)],
-}
-_NEWEST_KNOWN = {"redis": (8, 10), "valkey": (9, 1)}
+def _weight(entry: _Entry) -> int:
+    """Return the bytes of an entry to which its memory is in proportion."""
+    return len(entry.key) + entry.size + RECORD_BYTES
 
 
-def _known_rdb_version(connection: Connection) -> int | None:
-    server = connection.server
-    version = tuple(int(part) for part in server.version.split(".")[:2] if part.isdigit())
-    if version > _NEWEST_KNOWN.get(server.name, ()):
-        return None
-    return next((rdb for first, rdb in reversed(_RDB_VERSIONS[server.name]) if version >= first), None)
-
-
-def _sampled_rdb_version(connection: Connection) -> int | None:
-    """Ask the server for the RDB version of a small key that it has."""
-    for _attempt in range(5):
-        key = connection.execute(b"RANDOMKEY", optional=True)
-        if key is None:
-            return None
-        size = connection.execute(b"MEMORY", b"USAGE", key, optional=True)
-        payload = connection.execute(b"DUMP", key, optional=True) if size and size < 65536 else None
-        if payload:
-            return backup.rdb_version(payload)
-    return None
-
-
-def _first_rdb_version(batches: list[_Batch]) -> int:
-    for batch in batches:
-        if not batch.big:
-            return backup.rdb_version(backup.parse_commands(backup.read_member(batch.path, batch.members[0]))[0][3])
-    return 0
-
-
-def _check_memory(deployment: Deployment, plan: RestorePlan) -> None:
-    left = 0
-    for session in deployment.sessions:
-        memory = session.data.info("memory")
-        limit, used = int(memory.get("maxmemory", 0)), int(memory.get("used_memory", 0))
-        if not limit or memory.get("maxmemory_policy") != "noeviction":
-            return
-        left += max(limit - used, 0)
-    if plan.payload_bytes > left:
-        raise Refused(
-            f"The server has {left} bytes left below maxmemory, the restore needs at least {plan.payload_bytes}; "
-            "raise maxmemory, or restore a part with patterns."
-        )
+def _growth(present: backup.Record | None, entry: _Entry) -> float:
+    """Return the share of an entry's memory that it takes beyond what it replaces; a big key stands beside that."""
+    if present is None or not entry.payload:
+        return 1.0
+    return max(1 - len(present.payload) / len(entry.payload), 0.0)
 
 
 def _is_failure(reply: t.Any) -> bool:
@@ -567,45 +783,11 @@ def _same(record: backup.Record | None, entry: _Entry) -> bool:
     return record is not None and record.payload == entry.payload and abs(record.expires_at - entry.expires_at) <= 1
 
 
-def _renamed(command: list[bytes], name: bytes) -> bytes:
-    """Pack a command of a big key's backup with another key."""
+def _renamed(command: list[bytes], name: bytes) -> list[bytes]:
+    """Return a command of a big key's backup with another key."""
     position = 2 if command[0] == b"XGROUP" else 1
-    return pack(*command[:position], name, *command[position + 1 :])
+    return [*command[:position], name, *command[position + 1 :]]
 
 
 def _unix_ms(manifest: dict[str, t.Any]) -> int:
-    moment = datetime.strptime(manifest["started"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
-    return int(moment.timestamp() * 1000)
-
-
-def _compiled(pattern: str) -> re.Pattern[bytes]:
-    try:
-        return re.compile(_glob_to_regex(pattern), re.DOTALL)
-    except re.error as exc:
-        raise InvalidInput(
-            f"The pattern {pattern!r} cannot be read ({exc}); allowed is a glob with *, ?, [ab] and [a-z]."
-        ) from exc
-
-
-def _glob_to_regex(pattern: str) -> bytes:
-    """Translate a Redis glob into a regular expression on bytes."""
-    source = to_bytes(pattern)
-    result = bytearray()
-    position = 0
-    while position < len(source):
-        character = source[position : position + 1]
-        position += 1
-        if character == b"*":
-            result += b".*"
-        elif character == b"?":
-            result += b"."
-        elif character == b"[" and (end := source.find(b"]", position)) > 0:
-            inner = source[position:end]
-            result += b"[" + (b"^" + inner[1:] if inner.startswith(b"^") else inner).replace(b"\\", b"\\\\") + b"]"
-            position = end + 1
-        else:
-            if character == b"\\" and position < len(source):
-                character = source[position : position + 1]
-                position += 1
-            result += re.escape(character)
-    return bytes(result)
+    return int(read_time(manifest["started"], "started in the manifest").timestamp() * 1000)

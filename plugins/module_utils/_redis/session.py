@@ -13,13 +13,14 @@ from .._errors import RunbookError
 from .._wait import wait_until
 from .connection import (
     PASSING,
-    CommandRefused,
+    CommandError,
     Connection,
     ConnectionLost,
     RedisSettings,
     RedisUnavailable,
     ServerInfo,
     connection_lost,
+    parse_replicas,
     replica_offsets,
 )
 from .topology import Endpoint
@@ -60,6 +61,8 @@ class Session:
         self._run_id = ""
         self._lineage: set[str] = set()
         self._place = place
+        self._behind: set[str] = set()
+        self._absent = 0
         self.reconnects = 0
         self.failovers = 0
         self.server: ServerInfo = self.connection(DATA).server
@@ -135,8 +138,8 @@ class Session:
             connection.close()
 
     def is_passing(self, cause: RunbookError) -> bool:
-        """Tell whether ``reconnect`` may mend it: a lost connection, or a refusal while primaries change."""
-        if isinstance(cause, CommandRefused):
+        """Tell whether ``reconnect`` may fix it: a lost connection, or a refusal while primaries change."""
+        if isinstance(cause, CommandError):
             return self.endpoint.can_fail_over and cause.code in PASSING
         return isinstance(cause, ConnectionLost)
 
@@ -192,17 +195,31 @@ class Session:
         if not self.endpoint.can_fail_over:
             return True
 
-        def wait() -> bool | None:
-            written = int(self.monitor().info("replication").get("master_repl_offset", 0))
+        confirmed = self.retrying(lambda: self._wait_for_replicas(replicas))
+        return self.follow() and confirmed
 
-            def confirmed() -> bool | None:
-                offsets = replica_offsets(self.monitor().info("replication"))
-                return sum(offset >= written for offset in offsets) >= replicas or None
+    def _wait_for_replicas(self, replicas: int) -> bool:
+        """Wait until all that are expected have what was written until now; for one that has not, only once."""
+        written = int(self.monitor().info("replication").get("master_repl_offset", 0))
+        # Each that has taken over was a replica before, and the primary before it may be dead.
+        expected = max(replicas - self.failovers, 0)
 
-            return wait_until(confirmed, _CONFIRM_SECONDS, before_sleep=self._check_stop)
+        def lacking() -> tuple[set[str], int]:
+            """Return which connected replicas are behind, and how many are not connected."""
+            found = parse_replicas(self.monitor().info("replication"))
+            online = [replica for replica in found if replica.get("state") == "online"]
+            behind = {f"{each['ip']}:{each['port']}" for each in online if int(each["offset"]) < written}
+            return behind, max(expected - len(online), 0)
 
-        confirmed_by_all = self.retrying(wait)
-        return self.follow() and bool(confirmed_by_all)
+        def none_to_wait_for() -> bool | None:
+            behind, absent = lacking()
+            return (behind <= self._behind and absent <= self._absent) or None
+
+        wait_until(none_to_wait_for, _CONFIRM_SECONDS, before_sleep=self._check_stop)
+        behind, absent = lacking()
+        self._behind |= behind
+        self._absent = max(self._absent, absent)
+        return not behind and not absent
 
     def retrying(self, work: t.Callable[[], T]) -> T:
         """Run work that may be begun again after a lost connection or a failover, such as a pass that only reads."""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What caches hold, and how their server fares. PRIVATE to the collection."""
+"""What caches hold, and the health of their server. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field
 
 from .._errors import InvalidInput
 from .._run import Progress, Stop
-from .catalogue import CachePattern
-from .connection import RedisSettings, is_error, is_redirect, pack, refused
+from .catalogue import CachePattern, Matcher
+from .connection import RedisSettings, ServerInfo, is_error, is_redirect, pack, refused
 from .deployment import Deployment, Tally
 from .names import printable, to_bytes
 from .recovery import measure_traffic, server_health
@@ -40,6 +40,20 @@ class CacheStats:
     largest: list[dict[str, t.Any]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class StatsResult:
+    """The server, its health and traffic, and the figures of each cache."""
+
+    server: ServerInfo
+    topology: str
+    health: dict[str, t.Any]
+    traffic: dict[str, t.Any]
+    caches: list[CacheStats]
+
+    def to_plain(self) -> dict[str, t.Any]:
+        return asdict(self)
+
+
 def run_stats(
     settings: RedisSettings,
     caches: t.Sequence[CachePattern],
@@ -51,14 +65,14 @@ def run_stats(
     largest: int = 10,
     rate_limit: int = 0,
     max_latency_ms: float = 0.0,
-) -> dict[str, t.Any]:
+) -> StatsResult:
     """Return the server's health and the figures of each cache; reads only.
 
     The hit ratio is that of the whole server over ``interval`` seconds, taken before our own reads disturb it.
     """
     for name, value in (("interval", interval), ("sample", sample), ("largest", largest)):
         if value < 0:
-            raise InvalidInput(f"flush_redis_stats_{name} is {value:g}; allowed is 0 or more.")
+            raise InvalidInput(f"O({name}) is {value:g}; allowed is 0 or more.")
     deployment = Deployment(settings, "runbooks-redis-cache-info", stop.check)
     try:
         health = server_health(deployment)
@@ -74,15 +88,13 @@ def run_stats(
                 return [session.retrying(functools.partial(walk, cache, pace)) for cache in caches]
 
         nodes = deployment.each(look)
-        return {
-            "server": asdict(deployment.server),
-            "topology": deployment.topology,
-            "health": health,
-            "traffic": traffic,
-            "caches": [
-                asdict(_together(cache, [node[index] for node in nodes], largest)) for index, cache in enumerate(caches)
-            ],
-        }
+        return StatsResult(
+            deployment.server,
+            deployment.topology,
+            health,
+            traffic,
+            [_together(cache, [node[index] for node in nodes], largest) for index, cache in enumerate(caches)],
+        )
     finally:
         deployment.close()
 
@@ -122,12 +134,12 @@ def _node_stats(
         return result
     session.reset(SCAN)
     stride, position = 1, 0
-    for page in scan(session.scan, cache.pattern, pace.scan_count):
+    for page in scan(session.scan, Matcher([cache]), pace.scan_count):
         deployment.check()
         result.keys += len(page.keys)
         chosen = [key for index, key in enumerate(page.keys, start=position) if index % stride == 0]
         position += len(page.keys)
-        for key, kind, size, ttl in _look(session, chosen):
+        for key, kind, size, ttl in _sizes_of(session, chosen):
             result.sampled += 1
             result.sampled_bytes += size
             result.types[kind] += 1
@@ -142,7 +154,7 @@ def _node_stats(
     return result
 
 
-def _look(session: Session, keys: list[bytes]) -> t.Iterator[tuple[bytes, str, int, int]]:
+def _sizes_of(session: Session, keys: list[bytes]) -> t.Iterator[tuple[bytes, str, int, int]]:
     replies = session.data.pipeline(
         [
             command

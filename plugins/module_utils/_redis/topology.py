@@ -7,6 +7,9 @@
 from __future__ import annotations
 
 import binascii
+import concurrent.futures
+import contextlib
+import socket
 import threading
 import typing as t
 from dataclasses import dataclass
@@ -14,7 +17,7 @@ from dataclasses import dataclass
 from .._errors import InvalidInput, Refused, RunbookError
 from .connection import (
     Address,
-    CommandRefused,
+    CommandError,
     Connection,
     LoginRefused,
     RedisSettings,
@@ -29,6 +32,9 @@ STANDALONE = "standalone"
 SENTINEL = "sentinel"
 CLUSTER = "cluster"
 SLOTS = 16384
+_MOST_THREADS = 8
+# How long the other Sentinels may take for an answer once one has given its own.
+_OTHERS_SECONDS = 2.0
 _GONE = frozenset({"fail", "fail?", "handshake", "noaddr"})
 
 
@@ -87,41 +93,85 @@ class ClusterReplica(FixedServer):
         connection.execute(b"READONLY")
 
 
+class _Answer(t.NamedTuple):
+    """What one Sentinel says: where the primary is, and which other Sentinels there are, by their fields."""
+
+    primary: Address
+    others: list[dict[str, str]]
+
+
 class SentinelPrimary(Endpoint):
-    """The primary of a service, which its Sentinels know."""
+    """The primary of a service, which its Sentinels know.
+
+    ``members`` are names of the Sentinels that do not change with a restart, a failover, or whoever is asked first.
+    """
 
     def __init__(self, settings: RedisSettings, name: str) -> None:
         self._settings = settings
         self._name = name
         self._sentinels = settings.seeds()
         self.service = settings.sentinel_service
+        self.members: set[str] = set()
 
     def locate(self) -> RedisSettings:
+        """Ask one Sentinel, then the others that it sees as alive; raise RedisUnavailable unless they agree."""
         failure: RunbookError | None = None
         for address in list(self._sentinels):
             try:
-                connection = Connection(self._settings.sentinel_at(address), self._name)
-                try:
-                    return self._settings.at(self._settings.reached_at(self._ask(connection)))
-                finally:
-                    connection.close()
-            except (RedisUnavailable, CommandRefused, InvalidInput) as exc:
+                answer = self._ask(self._settings.sentinel_at(address))
+            except (RedisUnavailable, CommandError, InvalidInput) as exc:
                 failure = failure or exc
                 # The next attempt begins with another one.
                 self._sentinels.append(self._sentinels.pop(0))
+                continue
+            self._check_agreed({address: answer.primary, **self._ask_others(address, answer)})
+            return self._settings.at(self._settings.reached_at(answer.primary))
         if failure is None:
-            raise InvalidInput(
-                "There is no Sentinel to ask; name one in flush_redis_url, or several in flush_redis_nodes."
-            )
+            raise InvalidInput("There is no Sentinel to ask; name one in O(url), or several in O(nodes).")
         if isinstance(failure, InvalidInput):
             raise failure
-        if isinstance(failure, LoginRefused) or (isinstance(failure, CommandRefused) and failure.code in _LOGIN_CODES):
+        if isinstance(failure, LoginRefused) or (isinstance(failure, CommandError) and failure.code in _LOGIN_CODES):
             reason = str(failure).partition("; ")[0]
             raise LoginRefused(
-                f"The Sentinels refuse the login ({reason}); check flush_redis_sentinel_username and "
-                "flush_redis_sentinel_password, or the environment variable REDIS_SENTINEL_PASSWORD."
+                f"The Sentinels refuse the login ({reason}); check O(sentinel_username) and "
+                "O(sentinel_password), or the environment variable REDIS_SENTINEL_PASSWORD."
             ) from failure
         raise RedisUnavailable(f"No Sentinel could be asked for the primary: {failure}") from failure
+
+    def _ask_others(self, first: Address, answer: _Answer) -> dict[Address, Address]:
+        """Return what the others say that answer soon; what they know of further ones is learnt, too."""
+        down = self._learn(answer)
+        others = [address for address in self._sentinels if address != first and address not in down]
+        if not others:
+            return {}
+
+        def ask(address: Address) -> _Answer | None:
+            try:
+                return self._ask(self._settings.sentinel_at(address).impatient(_OTHERS_SECONDS))
+            except RunbookError:
+                return None
+
+        with concurrent.futures.ThreadPoolExecutor(min(len(others), _MOST_THREADS)) as pool:
+            answers = {address: found for address, found in zip(others, pool.map(ask, others)) if found}
+        for found in answers.values():
+            self._learn(found)
+        return {address: found.primary for address, found in answers.items()}
+
+    def _check_agreed(self, told: t.Mapping[Address, Address]) -> None:
+        if len(set(told.values())) == 1:
+            return
+        by_primary: dict[object, list[Address]] = {}
+        for sentinel, primary in told.items():
+            by_primary.setdefault(_resolved(primary), []).append(sentinel)
+        if len(by_primary) > 1:
+            claims = ", ".join(
+                f"{_in_words(told[sentinels[0]])} is the primary for {' and '.join(map(_in_words, sentinels))}"
+                for sentinels in by_primary.values()
+            )
+            raise RedisUnavailable(
+                f"The Sentinels disagree about {self.service} ({claims}); wait until the failover has ended, or have "
+                "those that are wrong forget it (SENTINEL REMOVE), then run the same command again."
+            )
 
     def check_ready(self, connection: Connection) -> None:
         if connection.server.role != "primary":
@@ -130,29 +180,31 @@ class SentinelPrimary(Endpoint):
                 f"{connection.server.role}; wait until the failover has ended, then run the same command again."
             )
 
-    def _ask(self, connection: Connection) -> Address:
-        if connection.server.mode != SENTINEL:
-            raise Refused(
-                f"{connection.server.url} is no Sentinel but a {connection.server.mode} server; name a Sentinel "
-                "(port 26379 as a rule), or leave flush_redis_topology and flush_redis_sentinel_service empty."
-            )
-        if not self.service:
-            self.service = self._only_service(connection)
-        found = connection.execute(b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", self.service.encode())
-        if not found:
-            raise InvalidInput(
-                f"The Sentinel at {connection.server.url} knows no service {self.service!r}; known are "
-                f"{', '.join(self._services(connection)) or 'none'}: set flush_redis_sentinel_service to one of them."
-            )
-        self._learn(connection)
-        return found[0].decode(), int(found[1])
+    def _ask(self, place: RedisSettings) -> _Answer:
+        with contextlib.closing(Connection(place, self._name)) as connection:
+            if connection.server.mode != SENTINEL:
+                raise Refused(
+                    f"{connection.server.url} is no Sentinel but a {connection.server.mode} server; name a Sentinel "
+                    "(port 26379 as a rule), or leave O(topology) and O(sentinel_service) empty."
+                )
+            if not self.service:
+                self.service = self._only_service(connection)
+            service = self.service.encode()
+            found = connection.execute(b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", service)
+            if not found:
+                raise InvalidInput(
+                    f"The Sentinel at {connection.server.url} knows no service {self.service!r}; known are "
+                    f"{', '.join(self._services(connection)) or 'none'}: set O(sentinel_service) to one of them."
+                )
+            others = connection.execute(b"SENTINEL", b"SENTINELS", service, optional=True) or []
+            return _Answer((found[0].decode(), int(found[1])), list(map(_fields, others)))
 
     def _only_service(self, connection: Connection) -> str:
         services = self._services(connection)
         if len(services) != 1:
             raise InvalidInput(
                 f"The Sentinel at {connection.server.url} watches {', '.join(services) or 'no service'}; "
-                "set flush_redis_sentinel_service to the one that is meant."
+                "set O(sentinel_service) to the one that is meant."
             )
         return services[0]
 
@@ -161,12 +213,18 @@ class SentinelPrimary(Endpoint):
         entries = connection.execute(b"SENTINEL", b"MASTERS", optional=True) or []
         return sorted(_fields(entry)["name"] for entry in entries)
 
-    def _learn(self, connection: Connection) -> None:
-        for entry in connection.execute(b"SENTINEL", b"SENTINELS", self.service.encode(), optional=True) or []:
-            about = _fields(entry)
+    def _learn(self, answer: _Answer) -> set[Address]:
+        """Note the Sentinels that another one knows; return those that it sees as dead."""
+        down = set()
+        for about in answer.others:
             address = self._settings.reached_at((about["ip"], int(about["port"])))
             if address not in self._sentinels:
                 self._sentinels.append(address)
+            if {"s_down", "disconnected"} & set(about.get("flags", "").split(",")):
+                down.add(address)
+            if about.get("runid"):
+                self.members.add(f"{self.service}@{about['runid']}")
+        return down
 
 
 @dataclass(frozen=True)
@@ -189,7 +247,7 @@ class ClusterMap:
         if not self._known:
             raise InvalidInput(
                 f"{settings.normal_url} is the socket of one node of a cluster, whose other nodes are reached by TCP; "
-                "name a node as host:port in flush_redis_url or flush_redis_nodes."
+                "name a node as host:port in O(url) or O(nodes)."
             )
         self._mutex = threading.Lock()
         self.shards: list[Shard] = []
@@ -198,7 +256,7 @@ class ClusterMap:
     def refresh(self) -> list[Shard]:
         """Ask a node that answers and that sees the cluster as working; raise RedisUnavailable if there is none."""
         with self._mutex:
-            failure: RedisUnavailable | CommandRefused | None = None
+            failure: RedisUnavailable | CommandError | None = None
             for address in list(self._known):
                 try:
                     connection = Connection(self._settings.at(address), self._name)
@@ -207,7 +265,7 @@ class ClusterMap:
                         return self.shards
                     finally:
                         connection.close()
-                except (RedisUnavailable, CommandRefused) as exc:
+                except (RedisUnavailable, CommandError) as exc:
                     failure = failure or exc
                     self._known.append(self._known.pop(0))
             raise RedisUnavailable(f"No node of the cluster could be asked for its slots: {failure}") from failure
@@ -224,7 +282,7 @@ class ClusterMap:
         if connection.server.mode != CLUSTER:
             raise InvalidInput(
                 f"{connection.server.url} is no node of a cluster but a {connection.server.mode} server; "
-                "set flush_redis_topology to that, or to auto."
+                "set O(topology) to that, or to auto."
             )
         about = connection.execute(b"CLUSTER", b"INFO", optional=True)
         if about is not None and b"cluster_state:ok" not in about:
@@ -316,14 +374,20 @@ class ClusterShard(Endpoint):
             )
 
 
+def _resolved(address: Address) -> object:
+    """Return where a name leads, since one Sentinel may name an address and another one its name."""
+    try:
+        return frozenset(found[4][:2] for found in socket.getaddrinfo(*address, type=socket.SOCK_STREAM))
+    except OSError:
+        return address
+
+
+def _in_words(address: Address) -> str:
+    return f"{address[0]}:{address[1]}"
+
+
 def no_owner(slot: int) -> RedisUnavailable:
     return RedisUnavailable(f"No node of the cluster owns the slot {slot}; repair the cluster first.")
-
-
-def check_cluster_database(settings: RedisSettings) -> None:
-    database = settings.endpoint()[2]
-    if database:
-        raise InvalidInput(f"The URL names the database {database}; a cluster has only database 0: name that, or none.")
 
 
 def replica_addresses(settings: RedisSettings, replication: t.Mapping[str, str]) -> list[Address]:

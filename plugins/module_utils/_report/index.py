@@ -13,14 +13,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from .._severity import worst
+from .._time import rfc3339_exact
 from .files import SUFFIXES
-from .model import RESULTS, SCHEMA_VERSION, STATES, Report, timestamp
+from .model import RESULTS, SCHEMA_VERSION, STATES, Report
 
 
 @dataclass(frozen=True)
 class Entry:
     host: str
+    runbook: str
     state: str
+    headline: str
+    severity: str
     started: datetime
     finished: datetime
     summary: tuple[str, ...]
@@ -44,6 +49,7 @@ class Index:
     title: str
     mode: str
     state: str
+    severity: str
     started: datetime
     finished: datetime
     hosts: tuple[Entry, ...]
@@ -57,20 +63,17 @@ class Index:
         return (self.finished - self.started).total_seconds()
 
     @property
-    def attention(self) -> list[str]:
-        hosts = sum(1 for entry in self.hosts if entry.attention)
-        found = [f"{hosts} of {len(self.hosts)} hosts need a look"] if hosts else []
-        if self.unreadable:
-            found.append(f"{len(self.unreadable)} unreadable")
-        return found
+    def attention(self) -> bool:
+        return bool(self.unreadable) or any(entry.attention for entry in self.hosts)
 
 
 def _plain_dict(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
-    return {key: timestamp(value) if isinstance(value, datetime) else value for key, value in pairs}
+    return {key: rfc3339_exact(value) if isinstance(value, datetime) else value for key, value in pairs}
 
 
 def build(reports: Mapping[str, Report], unreadable: Collection[str], files: Collection[str]) -> Index:
     """The index over the reports by base name of their files, of which at least one is given."""
+    severities = [report.severity for report in reports.values() if report.severity]
     newest = max(reports.values(), key=lambda report: report.finished)
     return Index(
         schema_version=SCHEMA_VERSION,
@@ -79,6 +82,7 @@ def build(reports: Mapping[str, Report], unreadable: Collection[str], files: Col
         title=newest.title,
         mode=newest.mode,
         state=max((report.state for report in reports.values()), key=STATES.index),
+        severity=worst(severities) if severities else "",
         started=min(report.started for report in reports.values()),
         finished=newest.finished,
         hosts=tuple(
@@ -91,7 +95,10 @@ def build(reports: Mapping[str, Report], unreadable: Collection[str], files: Col
 def _entry(report: Report, base: str, files: Collection[str]) -> Entry:
     return Entry(
         host=report.host,
+        runbook=report.runbook,
         state=report.state,
+        headline=report.headline,
+        severity=report.severity,
         started=report.started,
         finished=report.finished,
         summary=report.summary,

@@ -16,17 +16,20 @@ from dataclasses import replace
 from html import escape
 from urllib.parse import quote
 
+from .._time import clock
 from . import wording
 from .chart import MAX_POINTS, bars, downsample, known_values, line_chart
 from .index import Entry, Index
-from .model import Figure, Plain, Report
+from .model import DIAGNOSES, Event, Figure, Plain, Report
 from .render_json import dump
 from .style import CSS, ICONS, icon
-from .text import NOTHING, after, amount, change, clock, duration, label, plural, visible
+from .text import NOTHING, after, amount, change, duration, label, plural, unit_of, visible
 from .timeline import MAX_EVENTS, picture
-from .wording import MAX_ITEMS, one_line
+from .wording import MAX_ITEMS, SEVERITY_MARKS, one_line
 
 _MAX_DEPTH = 8
+# Columns that a narrow window has room for.
+_MOST_SIDE_BY_SIDE = 3
 _MAX_RAW = 300_000
 # Should an escape ever be missing, the browser still runs and loads nothing.
 _STYLE_HASH = base64.b64encode(hashlib.sha256(CSS.encode()).digest()).decode()
@@ -40,6 +43,8 @@ _FAVICON_COLOURS = {
     "rolled_back": "#a84f06",
     "refused": "#6b3fa0",
     "failed": "#b02222",
+    "critical": "#b02222",
+    "unknown": "#a84f06",
 }
 
 
@@ -48,8 +53,8 @@ def render(report: Report, file_name: str = "", index_name: str = "") -> str:
     body = [
         _banner(report, f'<h1>{_line(report.title)} <span class="host">on {_line(report.host)}</span></h1>'),
         "<main>",
-        _lead(report.summary),
-        _cards(wording.headline(report.figures)),
+        *_first(report),
+        _cards(wording.leading_figures(report.figures)),
         _degraded(report.degraded),
         _way_back(report),
         _proofs(report),
@@ -58,13 +63,13 @@ def render(report: Report, file_name: str = "", index_name: str = "") -> str:
         _figures(report.figures),
         _plan(report),
         _actions(report),
-        _asked(report.asked),
-        _details(report.details),
+        _request(report.asked),
+        _details(report.details, kind="screen" if report.runbook in DIAGNOSES else ""),
         _raw(report, file_name),
         "</main>",
         _footer(report, index_name),
     ]
-    title = f"{report.state.capitalize()}: {report.title} on {report.host}"
+    title = f"{wording.word(report).capitalize()}: {report.title} on {report.host}"
     return _page(title, wording.tone(report), "".join(body))
 
 
@@ -85,18 +90,18 @@ def render_index(index: Index) -> str:
         )
     body.append(_section("Hosts", _table(("Host", "State", "Proofs", "Took", "Summary"), rows, numbers=(3,))))
     body.append(f"</main>{_footer(index, '')}")
-    return _page(f"{index.state.capitalize()}: {index.title}", wording.tone(index), "".join(body))
+    return _page(f"{wording.word(index).capitalize()}: {index.title}", wording.tone(index), "".join(body))
 
 
 def _entry(entry: Entry) -> Iterable[str]:
     name = _line(entry.host)
     target = entry.files.get("html") or entry.files.get("markdown") or entry.files["json"]
     yield f'<a class="host" href="{escape(quote(target))}">{name}</a>'
-    yield _mark(wording.tone(entry), entry.state)
+    yield _mark(wording.tone(entry), wording.word(entry))
     total = sum(entry.proofs.values())
     yield f"{entry.proofs.get('proven', 0)} of {total}" if total else NOTHING
     yield escape(wording.took(entry.seconds))
-    lines = [*entry.summary[:3], *(text for text in entry.attention)]
+    lines = wording.entry_lines(entry)
     undo = f'<div class="undo"><span class="soft">Undo</span> {_code(entry.undo, 600)}</div>' if entry.undo else ""
     yield ("<br>".join(_prose(text) for text in lines) + undo) or NOTHING
 
@@ -147,7 +152,7 @@ def _banner(report: Report | Index, heading: str) -> str:
     facts = "".join(f"<div><dt>{name}</dt><dd>{escape(text)}</dd></div>" for name, text in wording.facts(report))
     return (
         f'<div class="banner {tone}"><header>{icon(tone)}<div>'
-        f'<div class="state">{report.state} <span>· {_line(wording.sentence(report))}</span>{chip}</div>'
+        f'<div class="state">{wording.word(report)} <span>· {_line(wording.sentence(report))}</span>{chip}</div>'
         f'{heading}<dl class="facts">{facts}</dl></div></header></div>\n'
     )
 
@@ -166,7 +171,7 @@ def _cards(figures: Sequence[Figure]) -> str:
     cards = []
     for figure in figures:
         now = figure.before if figure.after is None else figure.after
-        text, unit = wording.figure_value(figure, now), f" {one_line(figure.unit)}"
+        text, unit = wording.figure_value(figure, now), f" {one_line(unit_of(now, figure.unit))}"
         small = ""
         if figure.unit and text.endswith(unit):
             text, small = text[: -len(unit)], f"<small>{escape(unit[1:])}</small>"
@@ -185,6 +190,22 @@ def _cards(figures: Sequence[Figure]) -> str:
     return f'<dl class="cards">{"".join(cards)}</dl>\n' if cards else ""
 
 
+def _first(report: Report) -> list[str]:
+    parts = [_findings(report), _lead(report.summary)]
+    return parts if wording.ended_well(report) else parts[::-1]
+
+
+def _findings(report: Report) -> str:
+    items = []
+    for each in report.worst_findings[:MAX_ITEMS]:
+        where = f"<b>{_line(each.where)}:</b> " if each.where else ""
+        more = f'<div class="soft">{_prose(wording.heading(each.evidence))}</div>' if each.evidence else ""
+        more += f'<div class="next">{_prose(each.next_step)}</div>' if each.next_step else ""
+        items.append(f"<li>{_mark(each.severity, each.severity)}<div>{where}{_prose(each.what)}{more}</div></li>")
+    content = f'<ul class="findings">{"".join(items)}</ul>{_more(len(report.findings))}'
+    return _section("Findings", content) if items else ""
+
+
 def _degraded(lines: Sequence[str]) -> str:
     items = "".join(f"<li>{_prose(wording.heading(line))}</li>" for line in lines)
     return _section("Degraded", f"<ul>{items}</ul>", kind="warn") if lines else ""
@@ -195,11 +216,10 @@ def _way_back(report: Report) -> str:
     if report.undo:
         command = f'<pre class="command" tabindex="0"><code>{_block(report.undo.command)}</code></pre>'
         note = f'<p class="soft">{_prose(report.undo.note)}</p>' if report.undo.note else ""
-        parts.append(
-            _section("Undo", (command if report.undo.command else "") + note, "one click selects the whole command")
-        )
+        hint = "one click selects the whole command" if report.undo.command else ""
+        parts.append(_section("Undo", (command if report.undo.command else "") + note, hint))
     elif wording.no_way_back(report):
-        parts.append(_section("No undo", "<p>No way back is recorded for this run.</p>", kind="warn"))
+        parts.append(_section("No undo", "<p>No undo is recorded for this run.</p>", kind="warn"))
     if report.backup:
         rows = [("File", _code(report.backup.path, 1000))]
         rows += [(name, escape(text)) for name, text in wording.backup_facts(report) if text]
@@ -256,8 +276,17 @@ def _timeline(report: Report) -> str:
         return ""
     more = len(report.timeline) - MAX_EVENTS
     rest = f'<p class="soft">and {more:,} more in the JSON</p>' if more > 0 else ""
-    drawing = f'<div class="wide">{picture(report.timeline, report.finished)}</div>'
-    return _section("Timeline", drawing + rest, "times are UTC")
+    drawing = f'<div class="wide drawn">{picture(report.timeline, report.finished)}</div>'
+    events = "".join(_event(event) for event in report.timeline[:MAX_EVENTS])
+    return _section("Timeline", f'{drawing}<ol class="line told">{events}</ol>{rest}', "times are UTC")
+
+
+def _event(event: Event) -> str:
+    """An event in words, for a window that is too narrow for the drawing."""
+    when = clock(event.start) + (f" to {clock(event.end)}" if event.end else "")
+    note = f'<div class="soft">{_line(event.note)}</div>' if event.note else ""
+    mark = f'<span class="mark {event.severity}">{SEVERITY_MARKS[event.severity]}</span>'
+    return f'<li>{mark} {_line(wording.heading(event.name))}<div class="soft">{when}</div>{note}</li>'
 
 
 def _figures(figures: Sequence[Figure]) -> str:
@@ -277,6 +306,9 @@ def _plan(report: Report) -> str:
     rows = [(escape(name), escape(text)) for name, text in wording.plan_figures(plan)]
     rows += [("hash", _code(plan.hash))] if plan.hash else []
     content += _map(rows)
+    if plan.not_verified:
+        lines = "".join(f"<li>{_prose(line)}</li>" for line in plan.not_verified)
+        content += f'<h3>Not verified</h3><ul class="plain">{lines}</ul>'
     if plan.sample:
         names = "\n".join(_line(name) for name in plan.sample[:MAX_ITEMS])
         content += f"<h3>Sample</h3><pre>{names}</pre>{_more(len(plan.sample))}"
@@ -296,12 +328,12 @@ def _actions(report: Report) -> str:
     return _section("Actions", content, note) if items else ""
 
 
-def _asked(asked: Mapping[str, Plain]) -> str:
+def _request(asked: Mapping[str, Plain]) -> str:
     rows = [(_line(key), _value(value, "", 0, code=True)) for key, value in asked.items()]
-    return _section("Asked", _map(rows)) if rows else ""
+    return _section("Request", _map(rows)) if rows else ""
 
 
-def _details(details: Mapping[str, Plain]) -> str:
+def _details(details: Mapping[str, Plain], kind: str) -> str:
     parts = []
     rows: list[tuple[str, str]] = []
     for key, value in details.items():
@@ -310,7 +342,7 @@ def _details(details: Mapping[str, Plain]) -> str:
             parts.append(f"<h3>{_line(words)}</h3>{_nested(key, value, 1)}")
         else:
             rows.append((_line(words), _value(value, unit, 1)))
-    return _section("Details", _map(rows) + "".join(parts)) if rows or parts else ""
+    return _section("Details", _map(rows) + "".join(parts), kind=kind) if rows or parts else ""
 
 
 def _raw(report: Report, file_name: str) -> str:
@@ -342,12 +374,16 @@ def _map(rows: Sequence[tuple[str, str]]) -> str:
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> str:
     kinds = [' class="n"' if column in numbers else "" for column in range(len(heads))]
     head = "".join(f"<th{kind}>{text}</th>" for kind, text in zip(kinds, heads))
+    # In a narrow window, rows with texts become blocks, each of their cells with its head.
+    stack = len(numbers) < len(heads) - 1 or len(heads) > _MOST_SIDE_BY_SIDE
+    shape = ' class="stack"' if stack else ""
+    labels = [f' data-label="{text}"' if stack else "" for text in heads]
     body = "".join(
-        f"<tr>{''.join(f'<td{kind}>{text}</td>' for kind, text in zip(kinds, row))}</tr>" for row in rows[:MAX_ITEMS]
+        f"<tr>{''.join(f'<td{kind}{name}>{text}</td>' for kind, name, text in zip(kinds, labels, row))}</tr>"
+        for row in rows[:MAX_ITEMS]
     )
-    return (
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{_more(len(rows))}'
-    )
+    table = f"<table{shape}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="wide">{table}</div>{_more(len(rows))}'
 
 
 def _more(total: int) -> str:

@@ -13,15 +13,16 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
+from .._time import clock
 from . import wording
 from .chart import known_values, sparkline
 from .index import Index
 from .model import Plain, Report
-from .text import NOTHING, after, amount, clock, duration, label, plural, visible
+from .text import NOTHING, after, amount, duration, label, plural, visible
 from .wording import MARKS, MAX_ITEMS, SEVERITY_MARKS, SYMBOLS, one_line
 
 _MAX_DEPTH = 8
-# An underscore inside a word is no emphasis, so that flush_redis stays readable.
+# An underscore inside a word is not emphasis, so that flush_redis stays readable.
 _SPECIAL = re.compile(r"[\\`*\[\]<|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|&(?=#|[A-Za-z])")
 # What would begin a heading, a quote, a list or a rule.
 _LINE_START = re.compile(r"^(?=[#>=]|[-+](?:\s|$)|--)|^(\d+)(?=[.)](?:\s|$))")
@@ -31,7 +32,7 @@ def render(report: Report, file_name: str = "", index_name: str = "") -> str:
     """The document; the names of its JSON file and of the run's index are linked if they are given."""
     lines = [
         *_head(report, f"{_text(report.title)} on {_text(report.host)}"),
-        *_bullets(report.summary),
+        *_first(report),
         *_degraded(report),
         *_way_back(report),
         *_proofs(report),
@@ -40,7 +41,7 @@ def render(report: Report, file_name: str = "", index_name: str = "") -> str:
         *_timeline(report),
         *_plan(report),
         *_actions(report),
-        *_asked(report.asked),
+        *_request(report.asked),
         *_details(report.details),
         "---",
         "",
@@ -62,10 +63,10 @@ def render_index(index: Index) -> str:
         rows.append(
             (
                 f"[{_text(entry.host)}]({quote(target)})",
-                f"{SYMBOLS[wording.tone(entry)]} {entry.state}",
+                f"{SYMBOLS[wording.tone(entry)]} {wording.word(entry)}",
                 f"{entry.proofs.get('proven', 0)} of {total}" if total else NOTHING,
                 wording.took(entry.seconds),
-                "<br>".join(_text(line) for line in (*entry.summary[:3], *entry.attention)) or NOTHING,
+                "<br>".join(_text(line) for line in wording.entry_lines(entry)) or NOTHING,
                 _code(entry.undo, table=True, limit=600),
             )
         )
@@ -112,7 +113,7 @@ def _head(report: Report | Index, title: str) -> list[str]:
     mode = " (check run)" if report.mode == "check" else ""
     facts = " · ".join(f"{name} {_text(text)}" for name, text in wording.facts(report))
     symbol = SYMBOLS[wording.tone(report)]
-    state = f"**{symbol} {report.state.upper()}{mode}**: {_text(wording.sentence(report))}"
+    state = f"**{symbol} {wording.word(report).upper()}{mode}**: {_text(wording.sentence(report))}"
     return [f"# {title}", "", state, "", facts, ""]
 
 
@@ -139,6 +140,22 @@ def _links(*links: tuple[str, str]) -> list[str]:
     return [" · ".join(shown), ""] if shown else []
 
 
+def _first(report: Report) -> list[str]:
+    findings, lead = _findings(report), _bullets(report.summary)
+    return [*findings, *lead] if wording.ended_well(report) else [*lead, *findings]
+
+
+def _findings(report: Report) -> list[str]:
+    lines = []
+    for each in report.worst_findings[:MAX_ITEMS]:
+        where = f"**{_text(each.where)}**: " if each.where else ""
+        more = [_text(wording.heading(text)) for text in (each.evidence,) if text]
+        more += [f"Next: {_text(each.next_step)}"] if each.next_step else []
+        mark = f"{SEVERITY_MARKS[each.severity]} {each.severity}"
+        lines.append("<br>".join([f"- {mark}: {where}{_text(each.what)}", *more]))
+    return ["## Findings", "", *lines, "", *_more(len(report.findings))] if lines else []
+
+
 def _degraded(report: Report) -> list[str]:
     return (
         ["## Degraded", "", *_bullets([wording.heading(line) for line in report.degraded])] if report.degraded else []
@@ -152,7 +169,7 @@ def _way_back(report: Report) -> list[str]:
         lines += _block(report.undo.command, "sh") if report.undo.command else []
         lines += [_text(report.undo.note), ""] if report.undo.note else []
     elif wording.no_way_back(report):
-        lines += ["## No undo", "", "No way back is recorded for this run.", ""]
+        lines += ["## No undo", "", "No undo is recorded for this run.", ""]
     if report.backup:
         facts = [f"File: {_code(report.backup.path, limit=1000)}"]
         facts += [f"{name}: {_text(text)}" for name, text in wording.backup_facts(report) if text]
@@ -226,6 +243,8 @@ def _plan(report: Report) -> list[str]:
     figures = [f"{_text(name)}: {_text(text)}" for name, text in wording.plan_figures(plan)]
     figures += [f"hash: {_code(plan.hash)}"] if plan.hash else []
     lines += _bullets(figures, escaped=True)
+    if plan.not_verified:
+        lines += ["Not verified:", "", *_bullets(plan.not_verified)]
     if plan.sample:
         lines += ["Sample:", "", *_block("\n".join(one_line(name) for name in plan.sample[:MAX_ITEMS]))]
         lines += _more(len(plan.sample))
@@ -242,8 +261,8 @@ def _actions(report: Report) -> list[str]:
     return ["## Actions", "", *lines, "", *_more(len(report.actions))] if lines else []
 
 
-def _asked(asked: Mapping[str, Plain]) -> list[str]:
-    return ["## Asked", "", *_nested(asked, 0), ""] if asked else []
+def _request(asked: Mapping[str, Plain]) -> list[str]:
+    return ["## Request", "", *_nested(asked, 0), ""] if asked else []
 
 
 def _details(details: Mapping[str, Plain]) -> list[str]:

@@ -27,7 +27,8 @@ from .._run import absolute_directory, make_private_directory, sync_directory
 from . import index, render_html, render_json, render_markdown
 from .files import INDEX, INVENTORY, PARTIAL, SUFFIXES, file_name, replace_file
 from .index import Index
-from .model import Report, read_report
+from .model import Report
+from .read import read_report
 
 FORMATS = tuple(SUFFIXES)
 _LOCK = ".lock"
@@ -56,9 +57,9 @@ class Written:
 
 def write(report: Report, directory: str, formats: Sequence[str] = FORMATS, keep: int = 0) -> Written:
     """Write the report of one host and the index of its run; JSON is always written, as the index is made from it."""
-    base = absolute_directory(directory, "directory")
+    base = absolute_directory(directory, "O(directory)")
     if keep < 0:
-        raise InvalidInput(f"keep is {keep}; allowed are 0, which keeps all runs, and the number of runs to keep.")
+        raise InvalidInput(f"O(keep) is {keep}; allowed are 0, which keeps all runs, and the number of runs to keep.")
     folder = base / report.run_id
     name = file_name(report.host)
     wanted = {"json", *formats}

@@ -29,9 +29,9 @@ CSS = """
 .done { --banner: #14713a; }
 .unchanged { --banner: #3f6152; }
 .planned { --banner: #24569f; }
-.attention, .interrupted, .rolled_back { --banner: #a84f06; }
+.attention, .interrupted, .rolled_back, .unknown { --banner: #a84f06; }
 .refused { --banner: #6b3fa0; }
-.failed { --banner: #b02222; }
+.failed, .critical { --banner: #b02222; }
 * { box-sizing: border-box; }
 body {
   margin: 0; background: var(--page); color: var(--ink); font: 15px/1.5 var(--sans);
@@ -90,7 +90,7 @@ th {
   padding: 0 16px 6px 0; text-align: left; font-size: 12.5px; font-weight: 600; color: var(--soft);
   border-bottom: 1px solid var(--rule);
 }
-td { padding: 7px 16px 7px 0; vertical-align: top; border-bottom: 1px solid var(--rule); overflow-wrap: anywhere; }
+td { min-width: 6em; padding: 7px 16px 7px 0; vertical-align: top; border-bottom: 1px solid var(--rule); overflow-wrap: anywhere; }
 tr:last-child td { border-bottom: 0; padding-bottom: 0; }
 th:last-child, td:last-child { padding-right: 0; }
 th.n, td.n { text-align: right; white-space: nowrap; }
@@ -117,10 +117,19 @@ dl.map dl.map { padding-left: 12px; border-left: 2px solid var(--rule); }
 a.host { white-space: nowrap; font-weight: 600; }
 .undo { margin-top: 6px; font-size: 13.5px; }
 .mark .icon { width: 17px; height: 17px; flex: none; }
-.proven, .mark.done, .mark.unchanged { color: var(--good); }
-.mark.failed { color: var(--bad); }
-.unknown, .mark.interrupted, .mark.rolled_back, .mark.refused, .mark.attention { color: var(--warn); }
+.mark.proven, .mark.ok, .mark.done, .mark.unchanged { color: var(--good); }
+.mark.failed, .mark.critical { color: var(--bad); }
+.mark.unknown, .mark.warning, .mark.interrupted, .mark.rolled_back, .mark.refused, .mark.attention { color: var(--warn); }
 .mark.planned { color: var(--accent); }
+.mark.info { color: var(--soft); }
+ul.findings { margin: 0; padding: 0; list-style: none; }
+ul.findings li { display: grid; grid-template-columns: 112px minmax(0, 1fr); padding: 9px 0; overflow-wrap: anywhere; }
+ul.findings li + li { border-top: 1px solid var(--rule); }
+ul.findings li:first-child { padding-top: 0; }
+ul.findings li:last-child { padding-bottom: 0; }
+ul.findings .mark { align-self: start; padding-top: 1px; }
+ul.findings .soft { font-size: 14px; }
+ul.findings .next::before { content: "→ "; color: var(--accent); }
 ol.line { margin: 0; padding: 0; list-style: none; }
 ol.line li { position: relative; padding: 0 0 12px 26px; }
 ol.line li::before {
@@ -139,7 +148,7 @@ figcaption { display: flex; flex-wrap: wrap; gap: 0 12px; margin-bottom: 4px; fo
 figcaption b { font-weight: 600; }
 .charts { display: grid; grid-template-columns: 1fr 1fr; gap: 20px 28px; }
 .charts .full { grid-column: 1 / -1; }
-.full .chart.narrow { display: none; }
+.full .chart.narrow, .told { display: none; }
 .chart { display: block; width: 100%; height: auto; font: 11.5px var(--sans); }
 .bars { max-width: 560px; }
 .chart text { fill: var(--soft); }
@@ -177,7 +186,22 @@ footer { padding-bottom: 32px; font-size: 13px; color: var(--soft); }
   .pair, .charts { grid-template-columns: minmax(0, 1fr); }
   dl.map { grid-template-columns: 1fr; gap: 0; }
   dl.map dd { margin-bottom: 8px; }
-  td { min-width: 7.5em; }
+  .cards { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 10px; }
+  .cards div { padding: 10px 14px 11px; }
+  .cards .big { font-size: 20px; }
+  .drawn { display: none; }
+  .told { display: block; }
+  .stack thead { display: none; }
+  .stack, .stack tbody, .stack tr, .stack td { display: block; }
+  .stack tr { padding: 8px 0; border-bottom: 1px solid var(--rule); }
+  .stack tr:last-child { border-bottom: 0; }
+  .stack td, .stack tr:last-child td { padding: 1px 0; border-bottom: 0; }
+  .stack td:empty { display: none; }
+  .stack td.n { text-align: left; white-space: normal; }
+  .stack td[data-label]::before {
+    content: attr(data-label); margin-right: 8px; font-size: 12.5px; font-weight: 600; color: var(--soft);
+  }
+  ul.findings li { grid-template-columns: minmax(0, 1fr); gap: 2px; }
   .full .chart.wide { display: none; }
   .full .chart.narrow { display: block; }
 }
@@ -194,7 +218,7 @@ footer { padding-bottom: 32px; font-size: 13px; color: var(--soft); }
   .pair { gap: 12px; margin-bottom: 12px; }
   .pair > section, .cards div, figure, dl.map, li, tr, pre { break-inside: avoid; }
   h2, h3 { break-after: avoid; }
-  .raw, .read { display: none; }
+  .raw, .read, .screen { display: none; }
 }
 """
 
@@ -211,7 +235,10 @@ ICONS = {
     "unknown": '<circle cx="12" cy="12" r="10"/>'
     '<path d="M9.3 9.4a2.8 2.8 0 1 1 3.9 2.6c-.8.4-1.2 1-1.2 1.9m0 2.9v.1"/>',
 }
-ICONS["proven"] = ICONS["done"]
+ICONS["critical"] = '<path d="M8 2h8l6 6v8l-6 6H8l-6-6V8Z"/><path d="M12 7v6m0 3.5v.1"/>'
+ICONS["info"] = '<circle cx="12" cy="12" r="10"/><path d="M12 11v6m0-10v.1"/>'
+ICONS["proven"] = ICONS["ok"] = ICONS["done"]
+ICONS["warning"] = ICONS["attention"]
 
 
 def icon(name: str) -> str:

@@ -162,7 +162,13 @@ def amount(value: Scalar, unit: str = "", short: bool = False) -> str:
     number = compact(value) if short else count(value)
     if unit == "%":
         return f"{number} %"
-    return number if short or not unit else f"{number} {unit}"
+    return number if short or not unit else f"{number} {unit_of(value, unit)}"
+
+
+def unit_of(value: Scalar, unit: str) -> str:
+    """1 key, but 2 keys: a unit that is a word in the plural has a singular."""
+    one = value in (1, -1) and not isinstance(value, bool)
+    return unit[:-1] if one and len(unit) > 3 and unit.isalpha() and unit.endswith("s") else unit
 
 
 def change(before: Scalar, after: Scalar, unit: str = "") -> str:
@@ -206,7 +212,3 @@ def label(key: str) -> tuple[str, str]:
 def after(moment: datetime, start: datetime) -> float:
     """Seconds between the two, which a clock that was set back may not make negative."""
     return max(0.0, (moment - start).total_seconds())
-
-
-def clock(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")

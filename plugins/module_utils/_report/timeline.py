@@ -13,16 +13,17 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from html import escape
 
+from .._time import clock
 from .model import Event
-from .text import clock, shorten, visible
+from .text import shorten, visible
 from .wording import SEVERITY_MARKS, heading
 
 Scale = Callable[[datetime], float]
 
 MAX_EVENTS = 60
 _WIDTH, _ROW, _TOP, _BOTTOM = 980.0, 22, 24, 24
-_LEFT, _RIGHT = 270.0, 250.0
-_LONGEST_NAME, _LONGEST_NOTE = 42, 40
+_LEFT, _RIGHT = 280.0, 240.0
+_LONGEST_NAME, _LONGEST_NOTE = 40, 36
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _STEPS = (
     *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800),

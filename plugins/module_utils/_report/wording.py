@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import re
 import typing as t
+from collections import Counter
 
+from .._time import clock
 from .index import Entry, Index
-from .model import Figure, Plain, Plan, Report
-from .text import Scalar, amount, change, clock, duration, label, plural, shorten, visible
+from .model import READ_ONLY, Figure, Plain, Plan, Report
+from .text import Scalar, amount, change, duration, label, plural, shorten, visible
 
 SYMBOLS = {
     "planned": "◌",
@@ -24,14 +26,17 @@ SYMBOLS = {
     "interrupted": "‖",
     "rolled_back": "↩",
     "failed": "✗",
+    "critical": "✗",
+    "unknown": "?",
 }
 MARKS = {"proven": "✓", "failed": "✗", "unknown": "?"}
-SEVERITY_MARKS = {"ok": "✓", "warning": "⚠", "critical": "✗", "unknown": "?"}
+SEVERITY_MARKS = {"ok": "✓", "info": "·", "warning": "⚠", "critical": "✗", "unknown": "?"}
 # Longer lists and texts stay whole in the JSON.
 MAX_ITEMS = 200
 MAX_NAME = 200
 MAX_PROSE = 4000
 _MAX_COLUMNS = 9
+_MAX_LINES = 6
 _WORD = re.compile(r"[a-z]+(?: |$)")
 
 _SENTENCES = {
@@ -39,28 +44,79 @@ _SENTENCES = {
     "unchanged": "there was nothing to change",
     "done": "everything that was planned was done",
     "refused": "a guard stopped it before anything was changed",
-    "interrupted": "stopped at a safe point; the same command finishes it",
+    "interrupted": "it was stopped before its end; run the same command again",
     "rolled_back": "a step failed, and everything is as it was before",
     "failed": "it ended with an error",
 }
-_READ_ONLY = ("redis_stats", "check_certs")
-_ATTENTION_STATES = ("planned", "unchanged", "done")
+# What brings back what another run has changed: nobody asks how to undo an undo.
+_BRING_BACK = ("restore_redis", "rollback_certs", "cleanup_debug_pods")
+_ENDED_WELL = ("planned", "unchanged", "done")
+NEEDS_ATTENTION = "needs attention"
+_WORST_FIRST = (
+    *("unreadable", "failed", "rolled back", "interrupted", "refused", "critical", "unknown", "warning"),
+    *(NEEDS_ATTENTION, "planned", "done", "unchanged", "ok"),
+)
+
+
+def ended_well(report: Report) -> bool:
+    """Whether a run came to its end; else, why it did not is what matters first."""
+    return report.state in _ENDED_WELL
 
 
 def tone(report: Report | Index | Entry) -> str:
-    """The state, or attention where the state alone sounds better than it is."""
-    return "attention" if report.state in _ATTENTION_STATES and report.attention else report.state
+    """What decides symbol and colour: the state or, where that sounds better than it is, what was found."""
+    if report.state not in _ENDED_WELL:
+        return report.state
+    if report.severity:
+        return {"ok": "done", "warning": "attention"}.get(report.severity, report.severity)
+    return "attention" if report.attention else report.state
+
+
+def word(report: Report | Index | Entry) -> str:
+    """How the run ended, in words; a run that judges is named after the worst that it found."""
+    if report.state not in _ENDED_WELL:
+        return report.state.replace("_", " ")
+    if report.severity:
+        return report.severity
+    state = "done" if report.runbook in READ_ONLY else report.state
+    return f"{state}, {NEEDS_ATTENTION}" if report.attention else state
 
 
 def sentence(report: Report | Index) -> str:
-    """What follows the state's word."""
-    if report.attention:
-        return ", ".join(report.attention)
-    if report.runbook in _READ_ONLY and report.state in ("unchanged", "done"):
+    """What follows the word."""
+    if isinstance(report, Index):
+        return _of_hosts(report)
+    if report.state not in _ENDED_WELL:
+        return report.headline or _SENTENCES[report.state]
+    parts = report.attention
+    if report.headline or not parts:
+        parts = [report.headline or _usual_sentence(report), *parts]
+    if report.not_verified:
+        parts = [*parts, f"{plural(len(report.not_verified), 'thing')} could not be verified"]
+    return "; ".join(parts)
+
+
+def _usual_sentence(report: Report) -> str:
+    if report.runbook in READ_ONLY and report.state == "unchanged":
         return "this runbook only reads"
     if report.mode == "check" and report.state == "unchanged":
         return "a run would change nothing"
     return _SENTENCES[report.state]
+
+
+def _of_hosts(index: Index) -> str:
+    counts = Counter(NEEDS_ATTENTION if word(entry).endswith(NEEDS_ATTENTION) else word(entry) for entry in index.hosts)
+    counts["unreadable"] = len(index.unreadable)
+    return ", ".join(
+        f"{counts[words]} {'need attention' if words == NEEDS_ATTENTION and counts[words] > 1 else words}"
+        for words in _WORST_FIRST
+        if counts[words]
+    )
+
+
+def entry_lines(entry: Entry) -> list[str]:
+    """What an index tells of a host."""
+    return [*([entry.headline] if entry.headline else []), *entry.summary[:3], *entry.attention]
 
 
 def facts(report: Report | Index) -> list[tuple[str, str]]:
@@ -71,6 +127,7 @@ def facts(report: Report | Index) -> list[tuple[str, str]]:
         ("Took", took(report.seconds)),
     ]
     if isinstance(report, Report):
+        rows.insert(0, ("Cluster", one_line(report.cluster.name, 300)))
         rows += [("By", one_line(report.operator.user)), ("AWX job", one_line(report.operator.awx_job_id))]
     return [(name, text) for name, text in rows if text]
 
@@ -94,7 +151,7 @@ def mark_word(result: str, mode: str) -> str:
 
 
 def heading(text: str) -> str:
-    """A name that begins like a sentence; one that is no word, such as market:data:*, stays as it is."""
+    """A name that begins like a sentence; one that is not a word, such as market:data:*, stays as it is."""
     return text[:1].upper() + text[1:] if _WORD.match(text) else text
 
 
@@ -115,7 +172,7 @@ def figure_table(figures: t.Sequence[Figure]) -> tuple[str, tuple[str, ...], lis
     return "Before and after", ("Figure", "Before", "After", "Change"), list(zip(names, before, after, changes))
 
 
-def headline(figures: t.Sequence[Figure]) -> list[Figure]:
+def leading_figures(figures: t.Sequence[Figure]) -> list[Figure]:
     """The few figures to show first: those that changed, or could not be compared, before those that did not."""
     return sorted(figures, key=lambda figure: figure.after is not None and figure.before == figure.after)[:4]
 
@@ -142,12 +199,14 @@ def is_number(value: Plain) -> bool:
 
 
 def is_numeric(rows: Plain, column: str) -> bool:
-    return all(row.get(column) is None or is_number(row[column]) for row in rows)
+    values = [row[column] for row in rows if row.get(column) is not None]
+    return bool(values) and all(map(is_number, values))
 
 
 def no_way_back(report: Report) -> bool:
-    """Whether something was changed that this report cannot say how to undo."""
-    return report.undo is None and report.mode == "run" and any(action.changed for action in report.actions)
+    """Whether something was changed, and still is, that this report cannot say how to undo."""
+    undone = report.state == "rolled_back" or report.runbook in _BRING_BACK
+    return report.changed and report.undo is None and not undone
 
 
 def backup_facts(report: Report) -> list[tuple[str, str]]:
@@ -175,22 +234,23 @@ def proofs_line(report: Report) -> str:
 
 def summary_lines(report: Report, path: str) -> list[str]:
     """The few lines with which a run ends in a terminal; plain ASCII apart from what the runbook itself wrote."""
-    state = report.state.upper().replace("_", " ")
-    lines = [
-        f"{state}: {report.title} on {report.host} ({took(report.seconds)}): {sentence(report)}",
-        *report.summary,
-    ]
-    for figure in headline(report.figures):
+    lines = [f"{word(report).upper()}: {report.title} on {report.host} ({took(report.seconds)}): {sentence(report)}"]
+    if report.cluster.name:
+        lines.append(f"cluster: {report.cluster.name}")
+    problems = _problem_lines(report)
+    lines += [*problems, *report.summary] if ended_well(report) else [*report.summary, *problems]
+    for figure in leading_figures(report.figures):
         before, after = figure_value(figure, figure.before), figure_value(figure, figure.after)
         values = [text for text, value in ((before, figure.before), (after, figure.after)) if value is not None]
         if values:
             lines.append(f"{heading(figure.name)}: {' -> '.join(values)}")
     if report.proofs:
         lines.append(f"proofs: {proofs_line(report)}")
-    lines.extend(f"{proof.result.upper()}: {proof.claim}" for proof in report.proofs if proof.result == "failed")
-    lines.extend(f"degraded: {text}" for text in report.degraded[:6])
-    if len(report.degraded) > 6:
-        lines.append(f"degraded: {plural(len(report.degraded) - 6, 'more line')} in the report")
+    lines.extend(f"not so: {proof.claim} ({proof.evidence})" for proof in report.proofs if proof.result == "failed")
+    lines.extend(f"not verified: {text}" for text in report.not_verified[:_MAX_LINES])
+    lines.extend(f"degraded: {text}" for text in report.degraded[:_MAX_LINES])
+    if len(report.degraded) > _MAX_LINES:
+        lines.append(f"degraded: {plural(len(report.degraded) - _MAX_LINES, 'more line')} in the report")
     if report.backup and report.backup.path:
         known = ", ".join(
             text
@@ -205,6 +265,20 @@ def summary_lines(report: Report, path: str) -> list[str]:
         lines.append(f"undo: {report.undo.command}")
     elif no_way_back(report):
         lines.append("undo: none is recorded for this run")
-    lines.append(f"report: {path}")
+    if path:
+        lines.append(f"report: {path}")
     # A command must stay whole to be of use.
     return [visible(line) if line.startswith(("undo: ", "report: ")) else one_line(line, 500) for line in lines]
+
+
+def _problem_lines(report: Report) -> list[str]:
+    problems = report.problems
+    lines = []
+    for each in problems[:_MAX_LINES]:
+        where = f"{each.where}: " if each.where else ""
+        evidence = f" ({each.evidence})" if each.evidence else ""
+        lines.append(f"{each.severity}: {where}{each.what}{evidence}")
+        lines += [f"next: {each.next_step}"] if each.next_step else []
+    if len(problems) > _MAX_LINES:
+        lines.append(f"and {plural(len(problems) - _MAX_LINES, 'more finding')} in the report")
+    return lines

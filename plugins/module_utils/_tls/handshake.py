@@ -12,15 +12,25 @@ import ssl
 import typing as t
 from dataclasses import dataclass
 
-from .._errors import RunbookError, phrase
+from .._errors import RunbookError, as_clause
 from .certificate import Certificate, parse_der
 
 # What a server says that was talked to in another protocol, or that talks in another one.
 _OTHER_PROTOCOL = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE", "PACKET_LENGTH")
+# X509_V_FLAG_PARTIAL_CHAIN, which has a name since Python 3.10: whoever is trusted need not be a root.
+_PARTIAL_CHAIN = 0x80000
 
 
 class HandshakeFailed(RunbookError):
     """The server shows no certificate; the message is a part of a sentence."""
+
+
+class NotTrusted(HandshakeFailed):
+    """A client refuses what the server shows; ``code`` is OpenSSL's number of the reason (X509_V_ERR_*)."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class SpeaksNoTls(HandshakeFailed):
@@ -41,11 +51,38 @@ class Handshake:
 
 def dial(host: str, port: int, server_name: str, timeout: float) -> Handshake:
     """Return what the server at an address shows; raise HandshakeFailed, or Unparsable for what it shows."""
+    return handshake(_connect(host, port, timeout), server_name, timeout)
+
+
+def verify(host: str, port: int, server_name: str, timeout: float, authorities: str = "") -> None:
+    """Connect as a client that verifies the chain; return if it accepts what the server shows.
+
+    ``authorities`` are those that it trusts, in PEM; without any, those of this system. Names are not compared. Raises
+    NotTrusted, or HandshakeFailed where it did not come to that.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= _PARTIAL_CHAIN
+    if authorities:
+        context.load_verify_locations(cadata=authorities)
+    else:
+        context.load_default_certs()
+        places = ssl.get_default_verify_paths()
+        if not context.get_ca_certs() and not places.capath:
+            raise HandshakeFailed("this system has no authorities to verify with")
+    connection = _connect(host, port, timeout)
+    with (
+        contextlib.closing(connection),
+        contextlib.closing(_wrapped(context, connection, server_name, timeout)) as secured,
+    ):
+        _shown(secured)
+
+
+def _connect(host: str, port: int, timeout: float) -> socket.socket:
     try:
-        connection = socket.create_connection((host, port), timeout)
+        return socket.create_connection((host, port), timeout)
     except OSError as exc:
-        raise HandshakeFailed(f"{host}:{port} cannot be reached ({phrase(_reason(exc))})") from exc
-    return handshake(connection, server_name, timeout)
+        raise HandshakeFailed(f"{host}:{port} cannot be reached ({as_clause(_reason(exc))})") from exc
 
 
 def handshake(connection: socket.socket, server_name: str, timeout: float) -> Handshake:
@@ -54,24 +91,29 @@ def handshake(connection: socket.socket, server_name: str, timeout: float) -> Ha
     ``server_name`` is the name that is asked for (SNI), if it is not empty; ``timeout`` are the seconds for each
     answer. Nothing is verified. Raises HandshakeFailed, or Unparsable for what it shows.
     """
-    with contextlib.closing(connection):
-        connection.settimeout(timeout)
-        try:
-            secured = _context().wrap_socket(
-                connection, server_hostname=server_name or None, do_handshake_on_connect=False
-            )
-        # A name that is no host name, such as one with an empty label.
-        except (ValueError, OSError) as exc:
-            raise HandshakeFailed(f"the connection cannot be used ({phrase(_reason(exc))})") from exc
-        with contextlib.closing(secured):
-            shown, version = _shown(secured)
+    with (
+        contextlib.closing(connection),
+        contextlib.closing(_wrapped(_context(), connection, server_name, timeout)) as secured,
+    ):
+        shown, version = _shown(secured)
     chain = tuple(parse_der(each) for each in shown)
     return Handshake(chain[0], chain, version)
+
+
+def _wrapped(context: ssl.SSLContext, connection: socket.socket, server_name: str, timeout: float) -> ssl.SSLSocket:
+    connection.settimeout(timeout)
+    try:
+        return context.wrap_socket(connection, server_hostname=server_name or None, do_handshake_on_connect=False)
+    # A name that is not a host name, such as one with an empty label.
+    except (ValueError, OSError) as exc:
+        raise HandshakeFailed(f"the connection cannot be used ({as_clause(_reason(exc))})") from exc
 
 
 def _shown(secured: ssl.SSLSocket) -> tuple[list[bytes], str]:
     try:
         secured.do_handshake()
+    except ssl.SSLCertVerificationError as exc:
+        raise NotTrusted(exc.verify_message, exc.verify_code) from exc
     except ssl.SSLError as exc:
         # One that demands a certificate of its clients shows its own first, and has proven to hold the key by then.
         shown = _chain(secured) if "ALERT" in (exc.reason or "") else []
@@ -81,11 +123,11 @@ def _shown(secured: ssl.SSLSocket) -> tuple[list[bytes], str]:
             raise SpeaksNoTls("it speaks no TLS") from exc
         if isinstance(exc, ssl.SSLEOFError):
             raise HandshakeFailed("the connection ends instead of an answer") from exc
-        raise HandshakeFailed(f"the handshake fails ({phrase(_reason(exc))})") from exc
+        raise HandshakeFailed(f"the handshake fails ({as_clause(_reason(exc))})") from exc
     except socket.timeout as exc:
         raise HandshakeFailed("it does not answer") from exc
     except OSError as exc:
-        raise HandshakeFailed(f"the connection ends instead of an answer ({phrase(_reason(exc))})") from exc
+        raise HandshakeFailed(f"the connection ends instead of an answer ({as_clause(_reason(exc))})") from exc
     shown = _chain(secured)
     if not shown:
         raise HandshakeFailed("it shows no certificate")

@@ -13,27 +13,38 @@ from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
 from .._deps_vault import HVAC, hvac, hvac_adapters, requests
-from .._errors import InvalidInput, RunbookError, phrase
+from .._errors import InvalidInput, RunbookError, as_clause, root_cause
+from .._wait import BUSY, PASSING, Tries
 
 Object = dict[str, t.Any]
 
-_SEALED = (501, 503)
+_NOT_INITIALISED = 501
+_REPEATABLE = ("GET", "LIST")
+# States of a server beside being active, such as standby or sealed.
+_HEALTH = (429, 472, 473, 501, 503)
 
 
 class VaultUnavailable(RunbookError):
-    """Vault cannot be reached, is sealed, or is not initialised."""
+    """Vault cannot be reached, is sealed, is not initialised, or does not answer.
+
+    ``may_be_done`` tells that what was asked for may have been done all the same.
+    """
+
+    def __init__(self, message: str, *, may_be_done: bool = False) -> None:
+        super().__init__(message)
+        self.may_be_done = may_be_done
 
 
-class VaultRefused(RunbookError):
-    """Vault answered a request with an error; ``status`` is that of HTTP, ``said`` its own words."""
+class VaultError(RunbookError):
+    """Vault answered a request with an error; ``status`` is that of HTTP, ``server_message`` its message."""
 
-    def __init__(self, message: str, status: int, said: str) -> None:
+    def __init__(self, message: str, status: int, server_message: str) -> None:
         super().__init__(message)
         self.status = status
-        self.said = said
+        self.server_message = server_message
 
 
-class KvConflict(VaultRefused):
+class KvConflict(VaultError):
     """Somebody else has written the entry since it was read."""
 
 
@@ -79,12 +90,17 @@ class VaultLogin:
             )
         if not settings.url or not settings.token:
             raise InvalidInput(
-                f"vault has no {'url' if not settings.url else 'token'}; give the address of Vault and a token, as "
+                f"O(vault.{'url' if not settings.url else 'token'}) is missing; give the address of Vault and a "
+                "token, as "
                 "community.hashi_vault.vault_login returns one."
             )
-        if "@" in urlsplit(settings.url).netloc:
-            raise InvalidInput("The url of vault has a login in it, which logs would show; give a token instead.")
+        parts = urlsplit(settings.url)
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise InvalidInput(
+                "O(vault.url) has a login in it, or parameters, which logs would show; give a token instead."
+            )
         self.url = settings.url.rstrip("/")
+        self._has_answered = False
         session = requests.Session()
         session.headers["User-Agent"] = user_agent
         session.verify = (settings.ca_cert or True) if settings.validate_certs else False
@@ -100,8 +116,8 @@ class VaultLogin:
 
     def health(self) -> Object:
         """Return the state and the clock of the server; raise VaultUnavailable if it cannot work now."""
-        status, content = self._send("ask for the health of", "GET", "sys/health", accept=(429, 472, 473, 501, 503))
-        if content.get("sealed") or not content.get("initialized", True) or status in _SEALED:
+        status, content = self._send("ask for the health of", "GET", "sys/health", accept=_HEALTH)
+        if content.get("sealed") or not content.get("initialized", True) or status in (_NOT_INITIALISED, 503):
             raise VaultUnavailable(self._sealed())
         return content
 
@@ -112,14 +128,22 @@ class VaultLogin:
     def renew_token(self, seconds: int) -> int:
         """Return the seconds that the token lives now."""
         _status, content = self._send(
-            "renew the token at", "POST", "auth/token/renew-self", body={"increment": f"{seconds}s"}
+            "renew the token at",
+            "POST",
+            "auth/token/renew-self",
+            body={"increment": f"{seconds}s"},
+            repeatable=True,
         )
         return int((content.get("auth") or {}).get("lease_duration", 0))
 
     def missing_capabilities(self, wanted: t.Mapping[str, t.Collection[str]]) -> list[str]:
         """Return what the token lacks, as in ``update pki_int/sign/web``; any one of a path's words is enough."""
         found = self._data(
-            "ask for the capabilities of the token at", "POST", "sys/capabilities-self", body={"paths": list(wanted)}
+            "ask for the capabilities of the token at",
+            "POST",
+            "sys/capabilities-self",
+            body={"paths": list(wanted)},
+            repeatable=True,
         )
         return [
             f"{'/'.join(words)} {path}"
@@ -131,7 +155,7 @@ class VaultLogin:
         """Return a role of PKI, or None where the token may not read it; raise InvalidInput if there is none."""
         try:
             return self._data(f"read the role {name} of", "GET", f"{mount}/roles/{name}")
-        except VaultRefused as exc:
+        except VaultError as exc:
             if exc.status == 403:
                 return None
             if exc.status == 404:
@@ -152,7 +176,7 @@ class VaultLogin:
         name = "-".join(padded[at : at + 2] for at in range(0, len(padded), 2))
         try:
             data = self._data("read a certificate of", "GET", f"{mount}/cert/{name}")
-        except VaultRefused as exc:
+        except VaultError as exc:
             if exc.status in (400, 403, 404):
                 return None
             raise
@@ -170,6 +194,20 @@ class VaultLogin:
             tuple(content.get("warnings") or ()),
         )
 
+    def serials(self, mount: str) -> list[str] | None:
+        """Return the serial numbers of all certificates that a mount has signed; None where the token may not list."""
+        try:
+            _status, content = self._send("list the certificates of", "LIST", f"{mount}/certs", accept=(404,))
+        except VaultError as exc:
+            if exc.status in (400, 403, 405):
+                return None
+            raise
+        return [str(serial) for serial in (content.get("data") or {}).get("keys", [])]
+
+    def certificate(self, mount: str, serial: str) -> str:
+        """Return the PEM text of a certificate that a mount has signed; nobody needs a right for that."""
+        return str(self._data("read a certificate of", "GET", f"{mount}/cert/{serial}").get("certificate") or "")
+
     def read_kv(self, mount: str, path: str) -> KvEntry:
         """Return the newest version, whose data are empty where it was deleted."""
         status, content = self._send(f"read {path} of", "GET", f"{mount}/data/{path}", accept=(404,))
@@ -179,25 +217,32 @@ class VaultLogin:
         return KvEntry(int(data["metadata"]["version"]), data.get("data") or {})
 
     def write_kv(self, mount: str, path: str, data: t.Mapping[str, t.Any], version: int) -> int:
-        """Write an entry if ``version`` is still its newest one, and return the new one; raise KvConflict."""
+        """Write an entry if ``version`` is still its newest one, and return the new one; raise KvConflict.
+
+        Where the answer to the first try is lost, the conflict is with ourselves, which is told by what is there.
+        """
         body = {"data": dict(data), "options": {"cas": version}}
         try:
-            return int(self._data(f"write {path} of", "POST", f"{mount}/data/{path}", body=body)["version"])
-        except VaultRefused as exc:
-            if "check-and-set" not in exc.said:
+            written = self._data(f"write {path} of", "POST", f"{mount}/data/{path}", body=body, repeatable=True)
+            return int(written["version"])
+        except VaultError as exc:
+            if "check-and-set" not in exc.server_message:
                 raise
+            present = self.read_kv(mount, path)
+            if (present.version, present.data) == (version + 1, dict(data)):
+                return present.version
             raise KvConflict(
                 f"Somebody else has written {mount}/{path} at Vault {self.url} since it was read (version {version}); "
                 "find out who, then run the same command again.",
                 exc.status,
-                exc.said,
+                exc.server_message,
             ) from None
 
     def kv_version(self, mount: str) -> str:
         """Return the version of a KV secrets engine, empty where the token may not know."""
         try:
             data = self._data("look at the mount of", "GET", f"sys/internal/ui/mounts/{mount}")
-        except VaultRefused as exc:
+        except VaultError as exc:
             if exc.status in (400, 403, 404):
                 return ""
             raise
@@ -209,14 +254,23 @@ class VaultLogin:
             _status, content = self._send(
                 f"list {path} of", "LIST", f"{mount}/metadata/{path}".rstrip("/"), accept=(404,)
             )
-        except VaultRefused as exc:
+        except VaultError as exc:
             if exc.status == 403:
                 return None
             raise
         return [str(name) for name in (content.get("data") or {}).get("keys", [])]
 
-    def _data(self, what: str, method: str, path: str, body: t.Mapping[str, t.Any] | None = None) -> Object:
-        return t.cast(Object, self._send(what, method, path, body=body)[1].get("data") or {})
+    def _data(
+        self,
+        what: str,
+        method: str,
+        path: str,
+        body: t.Mapping[str, t.Any] | None = None,
+        *,
+        repeatable: bool | None = None,
+    ) -> Object:
+        answer = self._send(what, method, path, body=body, repeatable=repeatable)[1]
+        return t.cast(Object, answer.get("data") or {})
 
     def _send(
         self,
@@ -226,33 +280,82 @@ class VaultLogin:
         *,
         body: t.Mapping[str, t.Any] | None = None,
         accept: t.Collection[int] = (),
+        repeatable: bool | None = None,
     ) -> tuple[int, Object]:
+        """Return status and content; raise VaultUnavailable or VaultError.
+
+        What is ``repeatable``, by its method unless the caller says so, is sent again, when Vault says or after a
+        growing pause, if the answer is lost or an error that passes. Over a quota (429) nothing was done.
+        """
         options = {"json": body} if body is not None else {}
-        try:
-            answer = self._client.adapter.request(method.lower(), f"/v1/{path}", raise_exception=False, **options)
-        except (requests.RequestException, OSError) as exc:
-            reason = str(getattr(exc, "args", [exc])[0])
-            reason = reason.rpartition("object at 0x")[2].partition(">: ")[2].rstrip("')") or reason
-            raise VaultUnavailable(
-                f"Vault at {self.url} cannot be reached ({phrase(reason)}); check its address and the network."
-            ) from exc
-        try:
-            content = answer.json() if answer.content else {}
-        except ValueError:
-            content = {}
-        if answer.status_code < 300 or answer.status_code in accept:
+        if repeatable is None:
+            repeatable = method in _REPEATABLE
+        tries = Tries()
+        while True:
+            try:
+                answer = self._client.adapter.request(method.lower(), f"/v1/{path}", raise_exception=False, **options)
+                content = _content(answer)
+            except (requests.RequestException, OSError) as exc:
+                if tries.last or not repeatable or not (self._has_answered or _was_connected(exc)):
+                    raise self._unavailable(exc) from exc
+                tries.pause()
+                continue
+            self._has_answered = True
+            # A server in front of Vault has the same words for something else.
+            told = answer.status_code in accept and (accept is not _HEALTH or "sealed" in content)
+            passes = tries.may_pass(answer.status_code, repeatable=repeatable)
+            if not passes or told or _is_sealed(content):
+                break
+            tries.pause(answer.headers.get("Retry-After"))
+        if answer.status_code < 300 or told:
             return answer.status_code, content
-        said = phrase("; ".join(" ".join(str(word).split()) for word in content.get("errors") or [answer.reason]))
-        if answer.status_code in _SEALED:
+        server_message = as_clause(
+            "; ".join(" ".join(str(word).split()) for word in content.get("errors") or [answer.reason])
+        )
+        if answer.status_code == _NOT_INITIALISED or _is_sealed(content):
             raise VaultUnavailable(self._sealed())
+        if answer.status_code in PASSING:
+            raise VaultUnavailable(
+                f"Vault at {self.url} is not able to {what.rpartition(' ')[0]} at this moment ({answer.status_code} "
+                f"{path}: {server_message}); check its health, then run the same command again.",
+                may_be_done=answer.status_code != BUSY,
+            )
         if answer.status_code == 403:
             message = (
-                f"Vault at {self.url} does not let this token {what.rpartition(' ')[0]} ({path}: {said}); grant that "
-                "in one of its policies, or log in anew if it has expired."
+                f"Vault at {self.url} does not let this token {what.rpartition(' ')[0]} ({path}: {server_message}); "
+                "grant that in one of its policies, or log in anew if it has expired."
             )
         else:
-            message = f"Vault refused to {what} {self.url} ({answer.status_code} {path}: {said})."
-        raise VaultRefused(message, answer.status_code, said)
+            message = f"Vault refused to {what} {self.url} ({answer.status_code} {path}: {server_message})."
+        raise VaultError(message, answer.status_code, server_message)
+
+    def _unavailable(self, cause: BaseException) -> VaultUnavailable:
+        reason = as_clause(root_cause(cause))
+        return VaultUnavailable(
+            f"Vault at {self.url} cannot be reached ({reason}); check its address and the network.",
+            may_be_done=_was_connected(cause),
+        )
 
     def _sealed(self) -> str:
         return f"Vault at {self.url} is sealed or not initialised; unseal it, then run the same command again."
+
+
+def _content(answer: t.Any) -> Object:
+    """Return what an answer holds, nothing for an error that something before Vault gives; raise for half an answer."""
+    try:
+        return t.cast(Object, answer.json() if answer.content else {})
+    except ValueError:
+        if answer.status_code < 300:
+            raise requests.ConnectionError("the answer is not complete, or not Vault's") from None
+        return {}
+
+
+def _is_sealed(content: Object) -> bool:
+    return any("sealed" in str(each).lower() for each in content.get("errors") or ())
+
+
+def _was_connected(exc: BaseException) -> bool:
+    """Tell whether a connection was lost, rather than never made: a wrong address does not become right."""
+    # The error of a connection that was never made has been wrapped together with its reason.
+    never = isinstance(exc, requests.exceptions.SSLError) or hasattr(next(iter(exc.args), None), "reason")
+    return not never

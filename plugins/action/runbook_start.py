@@ -1,0 +1,133 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads a role's variables, and says which cluster and which environment the run is about."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import asdict
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.market_intel.runbooks.plugins.module_utils._confirm import is_production
+from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import RunbookError, render
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run import check_run_id
+from ansible_collections.market_intel.runbooks.plugins.plugin_utils._cluster import (
+    LOGIN,
+    complete_login,
+    identify,
+    refuse_unnamed,
+)
+from ansible_collections.market_intel.runbooks.plugins.plugin_utils._extra_vars import (
+    raw_extra_vars,
+    refuse_templates,
+)
+from ansible_collections.market_intel.runbooks.plugins.plugin_utils._inputs import Reader
+from ansible_collections.market_intel.runbooks.plugins.plugin_utils._module_action import refuse_argument_files
+from ansible_collections.market_intel.runbooks.plugins.plugin_utils._roles import (
+    Role,
+    Variables,
+    load_role,
+    login_of,
+    refuse_same,
+    scope_of,
+)
+
+Plain = dict[str, t.Any]
+
+
+class ActionModule(ActionBase):
+    """Does all of it in the controller's process, which knows the caller's folder; what is wrong becomes a sentence.
+
+    The task has no_log, since the options hold passwords. So it never fails: the next one does, with the sentence.
+    """
+
+    _VALID_ARGS = frozenset(("role", "entry_point"))
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: Plain | None = None) -> Plain:
+        result: Plain = super().run(tmp, task_vars)
+        arguments = self._task.args
+        missing = self._VALID_ARGS - arguments.keys()
+        if missing:
+            raise AnsibleActionFail(f"{min(missing)} is missing; name a role of this collection and its entry point.")
+        role = load_role(arguments["role"], arguments["entry_point"])
+        result.update(changed=False, refused="", role=role.name, entry_point=role.entry_point)
+        try:
+            refuse_templates(raw_extra_vars())
+            refuse_argument_files(self)
+            reader = Reader(caller_folder())
+            # A report tells of what is refused from here on.
+            result.update(self._given(role, task_vars or {}, reader))
+            login = login_of(role, result["options"])
+            # A Redis in pods takes its login with its own option.
+            result["login"] = login if "kubernetes" not in result["options"] else {}
+            if login is not None:
+                result["cluster"] = self._cluster(role, result["options"], login, task_vars or {}, reader)
+        except RunbookError as exc:
+            names = role.variables()
+            if f"{role.prefix}kubernetes" in role.options:
+                names.update({name: f"{role.prefix}kubernetes.{name}" for name in LOGIN})
+            result["refused"] = render(str(exc), LOGIN, names)
+        return result
+
+    def _given(self, role: Role, task_vars: Plain, reader: Reader) -> Plain:
+        variables = Variables(role, task_vars, self._templar, reader)
+        options = variables.read_all()
+        if options.get("run_id"):
+            check_run_id(options["run_id"])
+        emptied = [name for name in role.options if role.options[name]["type"] == "list" and variables.is_emptied(name)]
+        vault = {name[6:]: value for name, value in options.items() if name.startswith("vault_") and value is not None}
+        return {
+            "options": options,
+            "emptied": [name[len(role.prefix) :] for name in emptied],
+            "vault_login": vault.pop("login", {}),
+            "vault": vault,
+            "production": is_production(options.get("environment") or ""),
+            "cluster": {},
+            "folder": caller_folder(),
+        }
+
+    def _cluster(self, role: Role, options: Plain, login: Plain, task_vars: Plain, reader: Reader) -> Plain:
+        """Return the cluster that the run is about."""
+        host = task_vars["inventory_hostname"]
+        refuse_unnamed(host, login)
+        agent = f"market_intel.runbooks/{options.get('run_id') or 'start'}"
+        found = identify(complete_login(login), agent)
+        allowed = reader.read(
+            self._templar.template(task_vars.get("runbooks_same_cluster")), {"type": "bool"}, "runbooks_same_cluster"
+        )
+        others = [name for name in task_vars.get("ansible_play_hosts_all") or [] if name != host]
+        for other in others if not allowed else []:
+            # Its own start says what is wrong with its variables, or that its cluster cannot be reached.
+            try:
+                theirs = self._place_of(role, other, task_vars, reader)
+                if theirs is None or not found.is_same(identify(complete_login(theirs[0]), agent)):
+                    continue
+            except RunbookError:
+                continue
+            mine = scope_of(options)
+            if not mine or not theirs[1] or mine & theirs[1]:
+                refuse_same(host, other, found.server)
+        return {name: value for name, value in asdict(found).items() if value}
+
+    def _place_of(self, role: Role, host: str, task_vars: Plain, reader: Reader) -> tuple[Plain, frozenset[str]] | None:
+        """Return the login and the scope of another host of the play, which may come later, or never."""
+        raw = task_vars["hostvars"].raw_get(host)
+        templar = self._templar.copy_with_new_env(available_variables=raw)
+        options = Variables(role, raw, templar, reader).read_all()
+        login = login_of(role, options)
+        return None if login is None else (login, scope_of(options))
+
+
+def caller_folder() -> str:
+    """Return the folder in which ansible-playbook was started, empty where it is gone."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""

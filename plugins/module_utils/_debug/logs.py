@@ -1,0 +1,400 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a log says: its lines of trouble grouped by shape, and the words that a program ended with. PRIVATE."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import accumulate
+
+from .._time import parse_time
+
+FATAL, ERROR, WARN = "fatal", "error", "warning"
+_LEVELS = {
+    **dict.fromkeys(("fatal", "critical", "crit", "emerg", "emergency", "alert", "panic", "f", "60"), FATAL),
+    **dict.fromkeys(("error", "err", "severe", "e", "50"), ERROR),
+    **dict.fromkeys(("warn", "warning", "w", "40"), WARN),
+    **dict.fromkeys(("info", "debug", "trace", "notice", "verbose", "i", "d", "30", "20", "10"), "info"),
+}
+_WORDS = r"FATAL|CRITICAL|CRIT|EMERG|ALERT|PANIC|ERROR|ERR|SEVERE|WARN(?:ING)?|INFO|DEBUG|TRACE|NOTICE"
+_FIELD = re.compile(
+    r"(?:\"(?:level|severity|lvl|levelname|log\.level|loglevel)\"\s*:\s*\"?|\b(?:level|lvl|severity|"
+    r"loglevel)=\\?\"?)(\w+)",
+    re.IGNORECASE,
+)
+# By klog, as a word in capitals or in brackets, and at the beginning of a line.
+_LEVEL = re.compile(
+    rf"^([IWEF])\d{{4}} \d\d:\d\d|(?<![\w-])((?-i:{_WORDS}))(?![\w-])|[\[(<]({_WORDS})[\])>]|"
+    rf"^(?:\[?npm\]? )?({_WORDS})(?:\[\w+\])?!?:? ",
+    re.IGNORECASE,
+)
+# Where a line says its level, it does so soon.
+_HEAD = 240
+# A line without one of these, in lower case, is none of trouble: most lines are never looked at one by one.
+_HINTS = (
+    *("err", "warn", "fatal", "panic", "crit", "severe", "emerg", "alert", "excep", "traceback", "fail", "fault"),
+    *("refused", "denied", "forbid", "unauth", "timeout", "time-out", "time out", "timed out", "exceed", "exhaust"),
+    *("too many", "no such", "not found", "cannot", "can't", "could not", "unable", "x509", "not known", "invalid"),
+    *("killed", "no space", "sigsegv", "sigabrt", "caused by", "out of memory", "not defined", " down"),
+    *("unreachable", "unhealthy"),
+    *('"level":40', '"level":50', '"level":60', "401", "403", "429", "500", "502", "503", "504"),
+)
+_KLOG = re.compile(rb"^[wef]\d{4} ", re.MULTILINE)
+_NEGATED = re.compile(
+    r"\b(?:no|0|zero|without|any)\s+(?:\w+\s+)?(?:errors?|failures?|warnings?)\b|"
+    r"\b(?:errors?|err|failed|failures?|warnings?|exception)[\"']?\s*[:=]\s*[\"']?(?:0(?![.\d])|null|none|nil|false|"
+    r"\[\]|\"\"|''|\{\})",
+    re.IGNORECASE,
+)
+# What a line without a level has that tells of an error.
+_ERROR_WORDS = re.compile(
+    r"\b(?:errors?|fatal|panic|exception|traceback|refused|denied|cannot|can't|could not|failed|failure|invalid|"
+    r"no such|forbidden|unauthorized|timed out|unable to|killed|exhausted|segmentation fault|not (?:defined|found)|"
+    r"unreachable|unhealthy|too many \w+|"
+    r"(?:peer|server|node|link|host|upstream|backend|replica|primary|broker|database|service)s? "
+    r"(?:is |are |went |has gone )?down)\b|"
+    r"\w(?:Error|Exception)\b|\bnpm ERR!",
+    re.IGNORECASE,
+)
+# A line of an access log, by its status.
+_ACCESS = re.compile(r"(?:HTTP/\d(?:\.\d)?\\?\"\s+|\bstatus(?:_?code)?[\"']?\s*[:=]\s*\"?)(\d{3})\b", re.IGNORECASE)
+_TROUBLE_STATUS = re.compile(r"40[13]|429|5\d\d")
+# What goes on with the line before it.
+_CONTINUED = re.compile(r"\s+(?:at|File|in|from)\s|\s{2,}\S|\t|goroutine \d|created by |\.\.\. \d+ more|\^")
+_VARIABLE = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\S+|\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|\b(?=[a-f]*\d)[0-9a-f]{7,64}\b|"
+    r"0x[0-9a-f]+|\d+(?:\.\d+)*",
+    re.IGNORECASE,
+)
+_MESSAGE = re.compile(
+    r"\"(?:msg|message|log|event)\"\s*:\s*\"((?:[^\"\\]|\\.){1,2000})\"|\bmsg=\"((?:[^\"\\]|\\.){1,2000})\""
+)
+_OWN_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)")
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S* ?")
+# The kubelet's own words, where it has no log; they have no time.
+_OF_KUBELET = re.compile(
+    r"unable to retrieve container logs for |failed to (?:try resolving symlinks|open log file|get container status)|"
+    r"rpc error: code = \w+ desc = .*(?:container|log)"
+)
+# A figure of a line in JSON or in pairs, and the names of those that tell of load.
+_FIGURE = re.compile(r"\"?\b(\w+)\"?[:=]\s*\"?(\d{1,12}(?:\.\d{1,6})?)(?:ms|s|MB|MiB|%)?(?=[\s,}\";]|$)")
+_NO_FIGURE = re.compile(
+    r"^(?!.*(?:time|latency|duration|elapsed|wait|mem|heap|rss|cpu|usage|percent|rate|queue|lag|backlog|depth|"
+    r"conn|pool|pause|retr|active|pending))|(?:^|_)(?:timestamp|time|id|seq|port|pid|max\w*|limit\w*|size)$",
+    re.IGNORECASE,
+)
+_LONG = 2_000
+_TAIL = 1_000
+# An end is among so many lines.
+_NEAR_END = 5_000
+# An exception that was followed by so many lines and then an error was survived.
+_SURVIVED = 50
+_MOST_GROUPS = 40
+# What changed before the first error is looked for in so many lines, and so many of them are shown.
+_BEFORE, _MOST_CHANGES = 30, 3
+# A figure of the lines is followed over so many parts of the log, in so many lines, of which each part has at least
+# some; it rises or falls if it does so in most of them, and by so many times.
+_STEPS, _SAMPLES, _LEAST_SAMPLES, _MOST_AGAINST, _TIMES = 10, 1_000, 3, 2, 3.0
+_LEAST_LINES, _NOISE = 200, 0.02
+# What begins an end: of Go, Rust, Python, Java, .NET and JavaScript.
+_PANIC = re.compile(r"^(?:panic: |fatal error: |runtime: out of memory|Unhandled exception\. |SIGSEGV|SIGABRT)")
+_FATAL_HINT = re.compile(r"fatal|crit|emerg|alert|panic|level\":60|^F\d{4} ", re.IGNORECASE)
+_RUST = re.compile(r"^thread '.{0,80}' panicked at ")
+_TRACEBACK = re.compile(r"^\s*Traceback \(most recent call last\)")
+_CAUSED = re.compile(r"^\s*Caused by: ")
+_EXCEPTION = re.compile(
+    r"^(?:Exception in thread .{0,80}? )?(?:[\w$]+\.)*[A-Z]?\w*(?:Error|Exception|Panic|Fault)\b(?:\s\[\w+\])?(?:: |$)"
+)
+_HERALD = re.compile(r"^(?:node:|/\S+:\d+$|\s*\^+\s*$|exit status \d|npm (?:ERR!|error)|make: \*\*\*|Node\.js v\d)")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Lines of one shape; ``level`` is fatal, error, warning, or empty where the line says none.
+
+    ``access`` tells that they are those of an access log, with a status of trouble. ``own_first`` and ``own_last`` are
+    the times that the first and the last line name themselves.
+    """
+
+    level: str
+    count: int
+    first: datetime | None
+    last: datetime | None
+    example: str
+    access: bool = False
+    own_first: datetime | None = None
+    own_last: datetime | None = None
+
+    @property
+    def bad(self) -> bool:
+        return self.level != WARN
+
+
+class Trend(t.NamedTuple):
+    """A figure of the lines, such as response_time_ms, and its usual values at the beginning and at the end."""
+
+    name: str
+    begin: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Log:
+    """What was read of the log of a run: its last lines, and of all ``lines`` what tells of trouble.
+
+    ``words`` are those that the program ended with, if it has ended. ``since`` is the time of the first line that was
+    read; ``whole`` says whether the run begins there. ``rise`` tells when warnings became more, and after which line.
+    ``first_bad`` is the first line of an error, and ``changes`` are those just before it that tell of a change.
+    ``shares`` are the shares of lines of errors at the beginning and at the end, ``trends`` figures that rise or fall.
+    """
+
+    tail: tuple[str, ...] = ()
+    groups: tuple[Group, ...] = ()
+    words: str = ""
+    lines: int = 0
+    since: datetime | None = None
+    whole: bool = True
+    rise: str = ""
+    first_bad: str = ""
+    changes: tuple[str, ...] = ()
+    shares: tuple[float, float] = (0.0, 0.0)
+    trends: tuple[Trend, ...] = ()
+
+    def mapped(self, change: Callable[[str], str]) -> Log:
+        """Return it with all texts changed; the last lines are changed as one text."""
+        return replace(
+            self,
+            tail=tuple(change("\n".join(self.tail)).split("\n")) if self.tail else (),
+            groups=tuple(replace(each, example=change(each.example)) for each in self.groups),
+            words=change(self.words),
+            rise=change(self.rise),
+            first_bad=change(self.first_bad),
+            changes=tuple(map(change, self.changes)),
+        )
+
+
+def level_of(line: str) -> str:
+    """Return the level that a line says it has, empty if it says none."""
+    # In JSON, the level may stand behind the message.
+    found = _FIELD.search(line) if line.startswith("{") else _FIELD.search(line, 0, _HEAD)
+    found = found or _LEVEL.search(line, 0, _HEAD)
+    return _LEVELS.get(found[found.lastindex or 0].lower(), "") if found else ""
+
+
+def digest(text: str, *, stamped: bool = False, whole: bool = True) -> Log:
+    """Return what a log says. If it is ``stamped``, each line begins with the time of the runtime."""
+    rows = [row for row in map(_row if stamped else _bare_row, text.split("\n")) if row[1].strip()]
+    if not rows:
+        return Log(whole=whole)
+    lines = [line for _stamp, line in rows]
+    suspects = _suspects(lines)
+    troubles = {index: level for index in suspects if (level := _trouble(lines[index])) is not None}
+    bad = [index for index, level in troubles.items() if level != WARN]
+    return Log(
+        tail=tuple(lines[-_TAIL:]),
+        groups=_groups(rows, troubles),
+        words=_last_words(lines, [index for index in suspects if index >= len(lines) - _NEAR_END]),
+        lines=len(lines),
+        since=parse_time(rows[0][0]),
+        whole=whole,
+        rise=_rise(lines, [index for index, level in troubles.items() if level == WARN]),
+        first_bad=lines[bad[0]] if bad else "",
+        changes=_changes(lines, bad[0]) if bad else (),
+        shares=_shares(len(lines), bad),
+        trends=_trends(lines) if troubles else (),
+    )
+
+
+def _changes(lines: Sequence[str], index: int) -> tuple[str, ...]:
+    """Return the lines before a place that tell of a change: the first of them, and the last ones."""
+    found = [line.strip() for line in lines[max(0, index - _BEFORE) : index] if _CHANGED.search(line)]
+    return tuple(found[:1] + found[1:][1 - _MOST_CHANGES :])
+
+
+def _shares(number: int, bad: Sequence[int]) -> tuple[float, float]:
+    part = number // _STEPS
+    if number < _LEAST_LINES:
+        return 0.0, 0.0
+    return sum(1 for each in bad if each < part) / part, sum(1 for each in bad if each >= number - part) / part
+
+
+def _trends(lines: Sequence[str]) -> tuple[Trend, ...]:
+    if len(lines) < _LEAST_LINES:
+        return ()
+    values: dict[str, list[list[float]]] = {}
+    every = max(1, len(lines) // _SAMPLES)
+    for index in range(0, len(lines), every):
+        part = index * _STEPS // len(lines)
+        for found in _FIGURE.finditer(lines[index][:_LONG]):
+            if not _NO_FIGURE.search(found[1]):
+                values.setdefault(found[1], [[] for _part in range(_STEPS)])[part].append(float(found[2]))
+    trends = []
+    for name, parts in values.items():
+        if any(len(each) < _LEAST_SAMPLES for each in parts):
+            continue
+        middles = [sorted(each)[len(each) // 2] for each in parts]
+        steps = [after - before for before, after in zip(middles, middles[1:])]
+        begin, end = middles[0], middles[-1]
+        low, high = sorted((begin, end))
+        against = sum(1 for step in steps if step * (end - begin) < 0 and abs(step) > _NOISE * (high - low))
+        if low >= 0 and high >= _TIMES * low and high > 1 and against <= _MOST_AGAINST:
+            trends.append(Trend(name, begin, end))
+    return tuple(trends)
+
+
+def _bare_row(line: str) -> tuple[str, str]:
+    return "", "" if _OF_KUBELET.match(line) else line
+
+
+def _row(line: str) -> tuple[str, str]:
+    stamp = _STAMP.match(line)
+    # Without a time, it is the kubelet that speaks.
+    return (stamp[0].strip(), line[stamp.end() :].rstrip("\r")) if stamp else _bare_row(line)
+
+
+def _suspects(lines: Sequence[str]) -> list[int]:
+    """Return the places of the lines that may be of trouble."""
+    encoded = [line.encode(errors="replace") for line in lines]
+    starts = list(accumulate((len(line) + 1 for line in encoded), initial=0))
+    text = b"\n".join(encoded).lower()
+    found = {bisect_right(starts, each.start()) - 1 for each in _KLOG.finditer(text)}
+    for hint in _HINTS:
+        word = hint.encode()
+        place = text.find(word)
+        while place >= 0:
+            index = bisect_right(starts, place) - 1
+            found.add(index)
+            place = text.find(word, starts[index + 1])
+    return sorted(found)
+
+
+def _trouble(line: str) -> str | None:
+    """Return the level of a line of trouble, None for any other."""
+    if _CONTINUED.match(line):
+        return None
+    level = level_of(line)
+    if level in (FATAL, ERROR, WARN):
+        return level
+    status = _ACCESS.search(line)
+    if status:
+        return "" if _TROUBLE_STATUS.fullmatch(status[1]) else None
+    if level or _NEGATED.search(line):
+        return None
+    return "" if _ERROR_WORDS.search(line) else None
+
+
+def _own_time(line: str) -> datetime | None:
+    found = _OWN_TIME.search(line, 0, _HEAD)
+    return parse_time(f"{found[1]}T{found[2]}Z") if found else None
+
+
+def looks_bad(line: str) -> bool:
+    """Tell whether a line is one of an error."""
+    return _trouble(line) not in (None, WARN)
+
+
+def _shape(line: str) -> str:
+    status = _ACCESS.search(line)
+    if status:
+        return f"status {status[1]}"
+    message = _MESSAGE.search(line)
+    return _VARIABLE.sub("#", (message[1] or message[2]) if message else line)[:160]
+
+
+def _groups(rows: Sequence[tuple[str, str]], troubles: Mapping[int, str]) -> tuple[Group, ...]:
+    found: dict[tuple[str, str], list[t.Any]] = {}
+    for index, level in troubles.items():
+        stamp, line = rows[index]
+        key = (level, _shape(line))
+        if key in found:
+            found[key][0] += 1
+            found[key][2] = stamp
+            found[key][4] = line
+        elif len(found) < 10 * _MOST_GROUPS:
+            found[key] = [1, stamp, stamp, line, line]
+    groups = [
+        Group(
+            level,
+            count,
+            parse_time(first),
+            parse_time(last),
+            example,
+            not level and _ACCESS.search(example) is not None,
+            _own_time(example),
+            _own_time(last_line),
+        )
+        for (level, _shape), (count, first, last, example, last_line) in found.items()
+    ]
+    rank = {FATAL: 0, ERROR: 1, "": 1, WARN: 2}
+    return tuple(sorted(groups, key=lambda each: (rank[each.level], -each.count))[:_MOST_GROUPS])
+
+
+# Warnings have become more if a part of the lines has so many, and so many times the share of before.
+_PARTS, _RISE_LEAST, _RISE_TIMES, _RISE_FLOOR = 20, 5, 3.0, 0.01
+_CHANGED = re.compile(
+    r"reload|config\w*(?: \w+)? (?:change|update|mismatch)|deployed|switched|upgraded|rotated|failover|\(was:? ",
+    re.IGNORECASE,
+)
+
+
+def _rise(lines: Sequence[str], warnings: Sequence[int]) -> str:
+    """Return the line since which warnings have become more, empty if they have not."""
+    if len(lines) < 10 * _PARTS or len(warnings) < _RISE_LEAST:
+        return ""
+    size = len(lines) // _PARTS
+    for start in range(size, len(lines) - size, size):
+        before = sum(1 for each in warnings if each < start)
+        share = (len(warnings) - before) / (len(lines) - start)
+        if len(warnings) - before >= _RISE_LEAST and share >= _RISE_TIMES * max(before / start, _RISE_FLOOR):
+            first = next(each for each in warnings if each >= start)
+            near = lines[max(0, first - size) : first + 1]
+            return next((line for line in reversed(near) if _CHANGED.search(line)), lines[first])
+    return ""
+
+
+def last_words(lines: Sequence[str]) -> str:
+    """Return what a program said of its end: its fatal line or exception, else the last that looks like an error."""
+    return _last_words(lines, _suspects(lines))
+
+
+def _last_words(lines: Sequence[str], suspects: Sequence[int]) -> str:
+    for index in reversed(suspects):
+        line = lines[index]
+        if _RUST.match(line):
+            return " ".join(each.strip() for each in lines[index : index + 2])
+        if _PANIC.match(line) or (_FATAL_HINT.search(line) and level_of(line) == FATAL):
+            return line.strip()
+    error = _error_words(lines)
+    index, exception = _exception(lines, suspects)
+    if exception and not _error_words(lines[index + _SURVIVED :]):
+        return exception
+    return error or lines[-1].strip()
+
+
+def _exception(lines: Sequence[str], suspects: Sequence[int]) -> tuple[int, str]:
+    for index in reversed(suspects):
+        if _CAUSED.match(lines[index]) or _EXCEPTION.match(lines[index]):
+            return index, lines[index].strip()
+        if _TRACEBACK.match(lines[index]):
+            # Its last line is the first that is not indented.
+            ends = (line for line in lines[index + 1 :] if line.strip() and not line.startswith((" ", "\t")))
+            return index, next(ends, lines[index]).strip()
+    return -1, ""
+
+
+def _error_words(lines: Sequence[str]) -> str:
+    recent = [line for line in lines[-200:] if not _CONTINUED.match(line) and not _HERALD.match(line)]
+    for line in reversed(recent):
+        if level_of(line) in (ERROR, FATAL):
+            return line.strip()
+    for line in reversed(recent[-20:]):
+        if _ERROR_WORDS.search(line) and not _NEGATED.search(line) and level_of(line) != "info":
+            return line.strip()
+    return ""

@@ -1,0 +1,357 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Names, connections, certificates, services and policies of a pod. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator
+
+from ..._k8s.client import Object
+from ..._k8s.objects import containers, selects
+from ..._severity import CRITICAL, INFO, WARNING
+from ..._time import clock, span
+from .. import collector_output
+from ..causes import told_by
+from ..collector_output import Outcome, Sections
+from ..finding import Finding
+from ..observed import Facts
+from .common import shorten
+
+_DNS_STEP = "look at the pod's dnsPolicy and dnsConfig, at NetworkPolicies for port 53, and at the cluster's DNS pods"
+_SLOW_MILLISECONDS = 100
+_CERTIFICATE_DAYS = 14
+# More than a few are a leak, or a peer that is gone.
+_MOST_CLOSING, _MOST_TRYING = 20, 2
+
+
+def certificates(facts: Facts, sections: Sections) -> Iterator[Finding]:
+    seen = [(f"of the Secret {each.secret}", each.certificate) for each in facts.served]
+    seen += [(f"of {name}", leaf) for name, leaf, _verdict in collector_output.handshakes(sections) if leaf]
+    for where, certificate in seen:
+        days = collector_output.expiry(certificate, facts.now)
+        if days >= _CERTIFICATE_DAYS:
+            continue
+        yield Finding(
+            "certificate_expired" if days < 0 else "certificate_expires",
+            CRITICAL if days < 0 else WARNING,
+            f"the certificate {where} {'expired' if days < 0 else 'expires in'} {span(abs(days) * 86400)}"
+            + (" ago" if days < 0 else ""),
+            f"{certificate.subject}, valid until {clock(certificate.not_after)}",
+            "rotate it (ansible-playbook market_intel.runbooks.rotate_certs)",
+        )
+
+
+_REFUSED = "REFUSED"
+
+
+def asks_cluster(facts: Facts) -> bool:
+    """Tell whether the pod asks the name servers of the cluster."""
+    spec = facts.pod["spec"]
+    policy = spec.get("dnsPolicy") or "ClusterFirst"
+    return policy == "ClusterFirstWithHostNet" or (policy == "ClusterFirst" and not spec.get("hostNetwork"))
+
+
+def _of_no_cluster(facts: Facts, outcome: Outcome) -> bool:
+    """Tell whether a name of the cluster is unknown to a pod that asks name servers outside of it, as it should be."""
+    return (
+        not asks_cluster(facts)
+        and outcome.name.startswith("kubernetes.default")
+        and any(word in outcome.says for word in (collector_output.NO_SUCH_NAME, _REFUSED))
+    )
+
+
+def _looked_up(facts: Facts, sections: Sections) -> list[Outcome]:
+    return [each for each in collector_output.names(sections) if not _of_no_cluster(facts, each)]
+
+
+def _own_servers(facts: Facts) -> str:
+    """Return a sentence if the pod has name servers of its own, which need not know the names of the cluster."""
+    spec = facts.pod["spec"]
+    servers = ", ".join((spec.get("dnsConfig") or {}).get("nameservers") or [])
+    return f"the pod has name servers of its own ({servers})" if spec.get("dnsPolicy") == "None" else ""
+
+
+def dns(facts: Facts, sections: Sections) -> Iterator[Finding]:
+    """Names that were looked up: none can be resolved, or some cannot."""
+    looked_up = _looked_up(facts, sections)
+    failed = [each for each in looked_up if each.ok is False]
+    if collector_output.is_starved(sections):
+        failed = [each for each in failed if each.says != collector_output.NO_ANSWER]
+    if failed and len(failed) == len([each for each in looked_up if each.ok is not None]):
+        policy = policy_against_names(facts)
+        yield Finding(
+            "dns",
+            CRITICAL,
+            "no name can be resolved in the pod"
+            + (f": by NetworkPolicy {policy} it may ask no name server" if policy else ""),
+            "; ".join(filter(None, [f"{failed[0].name}: {failed[0].says}", _own_servers(facts)])),
+            f"allow egress to port {_DNS_PORT} (UDP and TCP) in {policy}" if policy else _DNS_STEP,
+        )
+        return
+    for each in failed:
+        what = f"the name {each.name} cannot be resolved in the pod"
+        # A server that is not asked for names of that domain refuses them, and others know them.
+        yield Finding("dns_name", INFO if _REFUSED in each.says else WARNING, what, each.says, _DNS_STEP)
+
+
+def dns_in_log(facts: Facts, sections: Sections) -> Iterator[Finding]:
+    """What logs and the specification tell of names, unless it was seen from inside that none is resolved."""
+    looked_up = _looked_up(facts, sections)
+    if looked_up and not any(each.ok for each in looked_up):
+        return
+    own = _own_servers(facts)
+    for (name, _previous), log in facts.logs.items():
+        for group in log.groups:
+            cause = told_by(group.example)
+            if not cause or cause.kind != "unknown_name" or not group.bad:
+                continue
+            step, policy = (_DNS_STEP if own else cause.step), policy_against_names(facts)
+            others = "other names are resolved from inside" if looked_up else ""
+            evidence = "; ".join(filter(None, [shorten(group.example), own, others]))
+            what = f"container {name} {cause.what}: names cannot be resolved, as its log says"
+            if policy and not looked_up:
+                what += f"; by NetworkPolicy {policy} it may ask no name server"
+                step = f"allow egress to port {_DNS_PORT} (UDP and TCP) in {policy}"
+            yield Finding("dns", CRITICAL if own else WARNING, what, evidence, step)
+            return
+    if own and not looked_up:
+        yield Finding("dns_config", WARNING, own, "dnsPolicy None", _DNS_STEP)
+
+
+_DNS_PORT = 53
+
+
+def policy_against_names(facts: Facts) -> str:
+    """Return the policies that let the pod ask no name server, empty if there are none."""
+    for kind, names, rules in _policies_by_direction(facts):
+        if kind == "Egress" and not any(_lets_ask(rule) for rule in rules):
+            return names
+    return ""
+
+
+def _lets_ask(rule: t.Mapping[str, t.Any]) -> bool:
+    ports = rule.get("ports")
+    return not ports or any(
+        each.get("port") in (None, _DNS_PORT, "dns", "dns-tcp")
+        or (isinstance(each.get("port"), int) and each["port"] <= _DNS_PORT <= each.get("endPort", 0))
+        for each in ports
+    )
+
+
+def dns_slow(facts: Facts, sections: Sections) -> Iterator[Finding]:
+    for each in _looked_up(facts, sections):
+        if each.ok and (each.milliseconds or 0) > _SLOW_MILLISECONDS:
+            yield Finding(
+                "dns_slow",
+                WARNING,
+                f"the name {each.name} takes {each.milliseconds:.0f} ms to be resolved",
+                each.says,
+                _DNS_STEP,
+            )
+
+
+def matches(selector: t.Mapping[str, t.Any], labels: t.Mapping[str, str]) -> bool:
+    """Tell whether a label selector takes a pod with these labels; that of a service is its pairs alone."""
+    whole = "matchLabels" in selector or "matchExpressions" in selector
+    return selects(dict(selector) if whole else {"matchLabels": selector}, labels)
+
+
+def services_of(facts: Facts) -> list[tuple[Object, bool]]:
+    """Return the services that select the pod and, as far as their selectors are close, those that should."""
+    labels = facts.pod["metadata"].get("labels") or {}
+    names, found = names_around(facts), []
+    for service in facts.services or []:
+        selector = service["spec"].get("selector") or {}
+        if not selector:
+            continue
+        if matches(selector, labels):
+            found.append((service, True))
+        elif (
+            facts.pods is not None
+            and not any(matches(selector, pod["metadata"].get("labels") or {}) for pod in facts.pods)
+            and not scaled_to_zero(facts, selector)
+            and (service["metadata"]["name"] in names or _is_close(selector, labels))
+        ):
+            found.append((service, False))
+    return found
+
+
+# Labels that many workloads share.
+_SHARED = (
+    "part-of",
+    "instance",
+    "managed-by",
+    "tier",
+    "env",
+    "environment",
+    "team",
+    "release",
+    "stage",
+    "version",
+    "chart",
+)
+
+
+def _is_close(selector: t.Mapping[str, str], labels: t.Mapping[str, str]) -> bool:
+    """Tell whether a selector has a pair of these labels that not every workload has."""
+    return any(labels.get(key) == value and key.rpartition("/")[2] not in _SHARED for key, value in selector.items())
+
+
+def scaled_to_zero(facts: Facts, selector: t.Mapping[str, str]) -> str:
+    """Return the workload that a service is meant for and that is to have no pod; empty if there is none."""
+    for each in facts.workloads or []:
+        labels = ((each["spec"].get("template") or {}).get("metadata") or {}).get("labels") or {}
+        if each["spec"].get("replicas") == 0 and matches(selector, labels):
+            return f"{each['kind'].lower()}/{each['metadata']['name']}"
+    return ""
+
+
+def names_around(facts: Facts) -> set[str]:
+    labels = facts.pod["metadata"].get("labels") or {}
+    return {facts.chosen.name, *labels.values(), *(each["metadata"]["name"] for each in facts.owners)}
+
+
+def service_selectors(facts: Facts, _sections: Sections) -> Iterator[Finding]:
+    labels = facts.pod["metadata"].get("labels") or {}
+    for service, selected in services_of(facts):
+        if selected:
+            continue
+        name = service["metadata"]["name"]
+        wrong = ", ".join(
+            f"{key}={value} (this pod has {labels.get(key, 'no such label')})"
+            for key, value in sorted(service["spec"]["selector"].items())
+            if labels.get(key) != value
+        )
+        yield Finding(
+            "service_selector",
+            # One that only shares a label may belong to a workload without replicas.
+            CRITICAL if name in names_around(facts) else WARNING,
+            f"the service {name} selects no pod at all; it is probably meant for this one",
+            f"its selector asks for {wrong}",
+            "correct the selector of the service, or the labels in the pod's template",
+        )
+
+
+def service_ports(facts: Facts, sections: Sections) -> Iterator[Finding]:
+    declared = [port for each in containers(facts.pod) for port in each.get("ports") or []]
+    numbers = {port["name"]: port["containerPort"] for port in declared if port.get("name")}
+    ports = {port["containerPort"] for port in declared}
+    heard = collector_output.listeners(sections)
+    for name, target, headless in _target_ports(facts):
+        if isinstance(target, str) and target not in numbers:
+            yield Finding(
+                "service_port",
+                CRITICAL,
+                f"the service {name} sends to the port {target!r}, which no container of the pod names",
+                f"the pod names {', '.join(sorted(numbers)) or 'none'}",
+                "correct targetPort of the service, or the name of the container's port",
+            )
+            continue
+        number = numbers[target] if isinstance(target, str) else target
+        if heard and number not in heard:
+            others = ", ".join(map(str, sorted(heard)))
+            yield Finding(
+                "service_port",
+                WARNING if headless else CRITICAL,
+                f"the service {name} sends to port {number}, on which nothing listens",
+                f"listening in the pod: {others}",
+                f"correct targetPort of the service: {others} listen",
+            )
+        elif heard and all(each.startswith("127.") or each == "[::1]" for each in heard[number]):
+            addresses = ", ".join(sorted(heard[number]))
+            yield Finding(
+                "service_port",
+                CRITICAL,
+                f"the service {name} sends to port {number}, on which the program listens at {addresses} only",
+                "ss -tln",
+                f"let the program listen on all addresses (0.0.0.0 or ::) instead of {addresses}",
+            )
+        elif not heard and ports and number not in ports and not headless:
+            yield Finding(
+                "service_port",
+                WARNING,
+                f"the service {name} sends to port {number}, which no container of the pod declares",
+                f"declared are {', '.join(map(str, sorted(ports)))}",
+                "check that something listens there, or correct targetPort of the service",
+            )
+
+
+def _target_ports(facts: Facts) -> Iterator[tuple[str, str | int, bool]]:
+    """Yield the TCP ports that services of the pod send to, and whether a service is headless: its clients choose."""
+    for service, selected in services_of(facts):
+        for port in (service["spec"].get("ports") or []) if selected else ():
+            if port.get("protocol", "TCP") == "TCP":
+                headless = service["spec"].get("clusterIP") == "None"
+                yield service["metadata"]["name"], port.get("targetPort", port["port"]), headless
+
+
+def policies_of(facts: Facts) -> list[Object]:
+    labels = facts.pod["metadata"].get("labels") or {}
+    return [each for each in facts.policies or [] if matches(each["spec"].get("podSelector") or {}, labels)]
+
+
+def policies_that_isolate(facts: Facts, _sections: Sections) -> Iterator[Finding]:
+    words = {"Ingress": "nothing may connect to the pod", "Egress": "the pod may connect to nothing"}
+    for kind, names, rules in _policies_by_direction(facts):
+        if not rules:
+            yield Finding(
+                "network_policy",
+                WARNING,
+                f"by NetworkPolicy {names}, {words[kind]}",
+                f"{kind} without a rule",
+                "allow what is needed, if the cluster's network enforces policies",
+            )
+
+
+def policies_that_limit(facts: Facts, _sections: Sections) -> Iterator[Finding]:
+    for kind, names, rules in _policies_by_direction(facts):
+        if rules:
+            yield Finding(
+                "network_policy",
+                INFO,
+                f"NetworkPolicy {names} limits {kind.lower()} to {len(rules)} rules",
+                "; ".join(_rule_words(rule) for rule in rules[:5]),
+                "check that its peers are among them, if the cluster's network enforces policies",
+            )
+
+
+def _policies_by_direction(facts: Facts) -> Iterator[tuple[str, str, list[Object]]]:
+    """Yield Ingress and Egress, as far as there are policies for them, with their names and all their rules."""
+    for kind in ("Ingress", "Egress"):
+        ours = [each for each in policies_of(facts) if kind in (each["spec"].get("policyTypes") or ["Ingress"])]
+        if ours:
+            rules = [rule for each in ours for rule in each["spec"].get(kind.lower()) or []]
+            yield kind, ", ".join(each["metadata"]["name"] for each in ours), rules
+
+
+def _rule_words(rule: t.Mapping[str, t.Any]) -> str:
+    ports = ", ".join(str(each.get("port", "any")) for each in rule.get("ports") or []) or "any"
+    peers = len(rule.get("from") or rule.get("to") or [])
+    return f"port {ports} from {peers or 'all'} peers"
+
+
+def close_wait(_facts: Facts, sections: Sections) -> Iterator[Finding]:
+    number = collector_output.states(sections)["CLOSE-WAIT"]
+    if number > _MOST_CLOSING:
+        yield Finding(
+            "close_wait",
+            WARNING,
+            f"{number} connections wait for the program to close them",
+            "CLOSE-WAIT",
+            "the program does not close connections that its peers have ended: look for a leak in its client",
+        )
+
+
+def syn_sent(_facts: Facts, sections: Sections) -> Iterator[Finding]:
+    peers = [each["peer"] for each in collector_output.connections(sections) if each["state"] == "SYN-SENT"]
+    if len(peers) > _MOST_TRYING:
+        yield Finding(
+            "syn_sent",
+            WARNING,
+            f"{len(peers)} connections get no answer",
+            ", ".join(dict.fromkeys(peers))[:200],
+            "check whether the peers are alive, and which NetworkPolicies are between",
+        )

@@ -1,0 +1,404 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What stands between the pod and those that it calls, or that call it, as the API server knows it. PRIVATE."""
+
+from __future__ import annotations
+
+import difflib
+import typing as t
+from collections.abc import Iterator, Sequence
+
+from ..._k8s.client import Object
+from ..._k8s.objects import is_ready, selects
+from ..._severity import CRITICAL, WARNING
+from .. import collector_output
+from ..collector_output import Sections
+from ..dependencies import Dependency, dependencies_of, service_of
+from ..finding import Finding
+from ..observed import Facts
+from ..target import backends
+from .network import asks_cluster, matches, names_around, scaled_to_zero
+
+_CLASS_ANNOTATION = "kubernetes.io/ingress.class"
+_DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
+
+
+class _Call(t.NamedTuple):
+    """A Service that a container calls."""
+
+    container: str
+    dependency: Dependency
+    namespace: str
+    service: str
+
+    @property
+    def place(self) -> str:
+        return f"{self.dependency.host}:{self.dependency.port}"
+
+
+def called(facts: Facts, sections: Sections) -> Iterator[Finding]:
+    """Services that the pod calls, as far as the API server knows why they cannot answer."""
+    outcomes = {each.name: each.ok for each in collector_output.ports(sections)}
+    for call in _calls(facts, sections):
+        answers = outcomes.get(call.place)
+        found = None if answers else _trouble(facts, call)
+        if found:
+            kind, what, evidence, step = found
+            yield Finding(
+                kind,
+                CRITICAL if answers is False else WARNING,
+                f"container {call.container} calls {what}",
+                evidence,
+                step,
+            )
+
+
+def dependencies(facts: Facts, sections: Sections) -> Iterator[Finding]:
+    unresolved = {each.name for each in collector_output.names(sections) if each.ok is False}
+    # What the API server knows the trouble of is told by the rule above.
+    known = {call.place for call in _calls(facts, sections) if _trouble(facts, call)}
+    for each in collector_output.ports(sections):
+        late = collector_output.is_starved(sections) and each.says == collector_output.TOO_LATE
+        if each.ok is False and each.name.rpartition(":")[0] not in unresolved and each.name not in known and not late:
+            yield Finding(
+                "dependency",
+                CRITICAL,
+                f"{each.name} refuses connections from this pod",
+                each.says,
+                "check whether it runs, whether its service has endpoints, and which NetworkPolicies are between",
+            )
+
+
+def _calls(facts: Facts, sections: Sections) -> list[_Call]:
+    if facts.services is None or not asks_cluster(facts):
+        return []
+    own = {name for each in facts.pod["spec"].get("hostAliases") or [] for name in each.get("hostnames") or []}
+    # A name that is resolved without a Service is that of something else.
+    own |= {each.name for each in collector_output.names(sections) if each.ok}
+    found = []
+    for container in facts.pod["spec"]["containers"]:
+        for dependency in dependencies_of(container, facts.settings.get(container["name"])):
+            place = service_of(dependency.host, facts.namespace)
+            if place and (_service(facts, *place) or dependency.host not in own):
+                found.append(_Call(container["name"], dependency, *place))
+    return list({(each.namespace, each.service, each.dependency.port): each for each in found}.values())
+
+
+def _service(facts: Facts, namespace: str, name: str) -> Object | None:
+    if namespace != facts.namespace:
+        return facts.others.get((namespace, name))
+    return next((each for each in facts.services or [] if each["metadata"]["name"] == name), None)
+
+
+def _trouble(facts: Facts, call: _Call) -> tuple[str, str, str, str] | None:
+    """Return the kind of the trouble, what is called, the evidence and what to do; None if all seems well."""
+    service, port = _service(facts, call.namespace, call.service), call.dependency.port
+    here = call.namespace == facts.namespace
+    if service is None:
+        if not here and (call.namespace, call.service) not in facts.others:
+            return None
+        services = [each["metadata"]["name"] for each in facts.services or []] if here else []
+        close = difflib.get_close_matches(call.service, services, 1, 0.7)
+        return (
+            "called_missing",
+            f"{call.dependency.host}, and there is no Service {call.service} in the namespace {call.namespace}",
+            f"closest name: {close[0]}"
+            if close
+            else f"Services there: {', '.join(sorted(services)[:8]) or 'none known'}",
+            f"correct the name to {close[0]}, or create the Service"
+            if close
+            else "correct the name, or create the Service",
+        )
+    spec = service["spec"]
+    offered = spec.get("ports") or []
+    if spec.get("type") == "ExternalName" or any(
+        each.get("protocol") == "UDP" for each in offered if each["port"] == port
+    ):
+        return None
+    if port not in {each["port"] for each in offered} and spec.get("clusterIP") != "None":
+        numbers = ", ".join(str(each["port"]) for each in offered)
+        return (
+            "called_port",
+            f"port {port} of the Service {call.service}, which has {numbers} only",
+            f"{call.dependency.host}:{port}",
+            f"correct the port to {numbers}, or add {port} to the Service",
+        )
+    selector = spec.get("selector") or {}
+    if not selector or facts.pods is None or not here:
+        return None
+    pods = [each for each in facts.pods if matches(selector, each["metadata"].get("labels") or {})]
+    if not pods:
+        return selects_nothing(facts, call.service, selector)
+    if not any(is_ready(each) for each in pods) and not spec.get("publishNotReadyAddresses"):
+        worst = pods[0]["metadata"]["name"]
+        return (
+            "called_not_ready",
+            f"the Service {call.service}, of whose pods ({len(pods)}) none is ready",
+            ", ".join(each["metadata"]["name"] for each in pods[:5]),
+            f"find out why {worst} is not ready (debug_pod_targets={worst})",
+        )
+    return _refused_by_policy(facts, call, pods)
+
+
+def selects_nothing(facts: Facts, service: str, selector: t.Mapping[str, str]) -> tuple[str, str, str, str]:
+    """Return why a Service has no pod: the kind of the trouble, which Service, the evidence and what to do."""
+    wanted = ", ".join(f"{key}={value}" for key, value in sorted(selector.items()))
+    if name := scaled_to_zero(facts, selector):
+        return (
+            "called_scaled_to_zero",
+            f"the Service {service}, whose {name} is scaled to 0",
+            f"its selector asks for {wanted}",
+            f"kubectl scale {name} --replicas=1 -n {facts.namespace}, if it should run",
+        )
+    close: tuple[int, str, str] | None = None
+    for pod in facts.pods or []:
+        labels = pod["metadata"].get("labels") or {}
+        wrong = [key for key, value in selector.items() if labels.get(key) != value]
+        if len(wrong) < len(selector) and (close is None or len(wrong) < close[0]):
+            pairs = ", ".join(f"{key}={labels[key]}" if key in labels else f"no label {key}" for key in sorted(wrong))
+            close = (len(wrong), pod["metadata"]["name"], pairs)
+    return (
+        "called_selector",
+        f"the Service {service}, which selects no pod: its selector asks for {wanted}",
+        f"closest is the pod {close[1]}, which has {close[2]}" if close else "no pod has one of these labels",
+        "correct the selector of the Service, or the labels in the template of its pods",
+    )
+
+
+def _refused_by_policy(facts: Facts, call: _Call, pods: Sequence[Object]) -> tuple[str, str, str, str] | None:
+    """Judge the policies of the other side, with the labels of this pod."""
+    labels, other = facts.pod["metadata"].get("labels") or {}, pods[0]["metadata"].get("labels") or {}
+    policies = [
+        each
+        for each in facts.policies or []
+        if "Ingress" in (each["spec"].get("policyTypes") or ["Ingress"])
+        and matches(each["spec"].get("podSelector") or {}, other)
+    ]
+    rules = [rule for each in policies for rule in each["spec"].get("ingress") or []]
+    if not policies or any(_lets_in(facts, rule, labels) for rule in rules):
+        return None
+    names = ", ".join(each["metadata"]["name"] for each in policies)
+    asked = [
+        ", ".join(f"{key}={value}" for key, value in sorted((peer["podSelector"].get("matchLabels") or {}).items()))
+        for rule in rules
+        for peer in rule.get("from") or []
+        if "podSelector" in peer
+    ]
+    own = ", ".join(f"{key}={value}" for key, value in sorted(labels.items())) or "no label"
+    return (
+        "called_policy",
+        f"the Service {call.service}, whose NetworkPolicy {names} does not let this pod in",
+        f"allowed: {'; '.join(filter(None, asked)) or 'nothing'}; this pod has {own}",
+        f"allow the labels of this pod in {names}, or give it those that are allowed, if the cluster's network "
+        "enforces policies",
+    )
+
+
+def _lets_in(facts: Facts, rule: Object, labels: t.Mapping[str, str]) -> bool:
+    peers = rule.get("from")
+    return not peers or any(_is_peer(facts, peer, labels) for peer in peers)
+
+
+def _is_peer(facts: Facts, peer: Object, labels: t.Mapping[str, str]) -> bool:
+    # An address is not known to be another one.
+    if "ipBlock" in peer:
+        return True
+    space = ((facts.space or {}).get("metadata") or {}).get("labels")
+    if "namespaceSelector" in peer and space is not None and not selects(peer["namespaceSelector"], space):
+        return False
+    return "podSelector" not in peer or selects(peer["podSelector"], labels)
+
+
+def ingresses(facts: Facts, _sections: Sections) -> Iterator[Finding]:
+    """Ingresses that lead to the pod, or were meant to."""
+    services = {each["metadata"]["name"]: each for each in facts.services or []}
+    labels = facts.pod["metadata"].get("labels") or {}
+    ours = {
+        name
+        for name, each in services.items()
+        if (each["spec"].get("selector") and matches(each["spec"]["selector"], labels))
+    }
+    for ingress in facts.ingresses or []:
+        name, sent_to = ingress["metadata"]["name"], backends(ingress)
+        around = ours | names_around(facts)
+        if any(service in around for service, _port in sent_to) or (not sent_to and name in around):
+            yield from ingress_trouble(facts, ingress)
+
+
+def ingress_trouble(facts: Facts, ingress: Object) -> Iterator[Finding]:
+    """What is wrong with an Ingress itself: its class, and the Services and ports that it names."""
+    services = {each["metadata"]["name"]: each for each in facts.services or []}
+    name, sent_to = ingress["metadata"]["name"], backends(ingress)
+    if not sent_to:
+        yield _ingress(name, "sends to nothing: it has no backend", "spec.rules", "name the Service in its rules")
+    yield from _class_trouble(facts, ingress)
+    yield from _certificate_trouble(facts, ingress)
+    for service, port in sent_to:
+        if service not in services:
+            close = ", ".join(sorted(services)[:8]) or "none"
+            step = f"correct the name of the backend; Services: {close}"
+            yield _ingress(
+                name, f"sends to the Service {service}, which does not exist", f"namespace {facts.namespace}", step
+            )
+            continue
+        offered = services[service]["spec"].get("ports") or []
+        known = {each["port"] for each in offered} | {each.get("name") for each in offered}
+        if port is not None and port not in known:
+            numbers = ", ".join(str(each["port"]) for each in offered)
+            what = f"sends to port {port} of the Service {service}, which has {numbers} only"
+            yield _ingress(name, what, f"backend {service}:{port}", f"correct the port of the backend to {numbers}")
+
+
+def _ingress(name: str, what: str, evidence: str, step: str) -> Finding:
+    return Finding("ingress", WARNING, f"the Ingress {name} {what}", evidence, step)
+
+
+def _certificate_trouble(facts: Facts, ingress: Object) -> Iterator[Finding]:
+    for each in ingress["spec"].get("tls") or []:
+        secret = each.get("secretName")
+        if secret and facts.secrets is not None and secret not in facts.secrets:
+            yield _ingress(
+                ingress["metadata"]["name"],
+                f"names the Secret {secret}, which does not exist",
+                f"certificate of {', '.join(each.get('hosts') or []) or 'all hosts'}",
+                f"create the Secret {secret} (kubernetes.io/tls), or correct secretName; look at its Certificate if "
+                f"cert-manager makes it",
+            )
+
+
+def routes(facts: Facts, _sections: Sections) -> Iterator[Finding]:
+    """HTTPRoutes that lead to the pod, or were meant to, and the Gateways that they belong to."""
+    services = {each["metadata"]["name"]: each for each in facts.services or []}
+    labels = facts.pod["metadata"].get("labels") or {}
+    around = names_around(facts) | {
+        name
+        for name, each in services.items()
+        if each["spec"].get("selector") and matches(each["spec"]["selector"], labels)
+    }
+    for route in facts.routes or []:
+        backends = [
+            each
+            for rule in route["spec"].get("rules") or []
+            for each in rule.get("backendRefs") or []
+            if each.get("kind", "Service") == "Service" and each.get("namespace", facts.namespace) == facts.namespace
+        ]
+        if not around & {route["metadata"]["name"], *(each["name"] for each in backends)}:
+            continue
+        name = route["metadata"]["name"]
+        for each in backends:
+            yield from _backend_trouble(name, each, services)
+        for parent in route["spec"].get("parentRefs") or []:
+            if parent.get("kind", "Gateway") == "Gateway":
+                yield from _gateway_trouble(facts, route, parent)
+
+
+def _route(name: str, what: str, evidence: str, step: str) -> Finding:
+    return Finding("route", WARNING, f"the HTTPRoute {name} {what}", evidence, step)
+
+
+def _backend_trouble(name: str, backend: Object, services: t.Mapping[str, Object]) -> Iterator[Finding]:
+    service, port = backend["name"], backend.get("port")
+    if service not in services:
+        there = ", ".join(sorted(services)[:8]) or "none"
+        what = f"sends to the Service {service}, which does not exist"
+        yield _route(name, what, f"Services: {there}", f"correct the name of the backend; Services: {there}")
+        return
+    numbers = [each["port"] for each in services[service]["spec"].get("ports") or []]
+    if port is not None and port not in numbers:
+        offered = ", ".join(map(str, numbers)) or "none"
+        what = f"sends to port {port} of the Service {service}, which has {offered} only"
+        yield _route(name, what, f"backend {service}:{port}", f"correct the port of the backend to {offered}")
+
+
+def _gateway_trouble(facts: Facts, route: Object, parent: Object) -> Iterator[Finding]:
+    name, wanted = route["metadata"]["name"], parent["name"]
+    space = parent.get("namespace", facts.namespace)
+    gateways = {(each["metadata"]["namespace"], each["metadata"]["name"]): each for each in facts.gateways or []}
+    if facts.gateways is None:
+        return
+    gateway = gateways.get((space, wanted))
+    if gateway is None:
+        there = ", ".join(f"{one}/{two}" for one, two in sorted(gateways)[:8]) or "none"
+        what = f"belongs to the Gateway {space}/{wanted}, which does not exist"
+        yield _route(name, what, f"Gateways: {there}", f"correct parentRefs; Gateways: {there}")
+        return
+    classes = {each["metadata"]["name"] for each in facts.gateway_classes or []}
+    wanted_class = gateway["spec"].get("gatewayClassName", "")
+    if facts.gateway_classes is not None and wanted_class not in classes:
+        there = ", ".join(sorted(classes)) or "none"
+        what = f"belongs to the Gateway {wanted}, whose class {wanted_class} does not exist"
+        yield _route(name, what, f"GatewayClasses: {there}", f"correct gatewayClassName ({there})")
+        return
+    listeners = gateway["spec"].get("listeners") or []
+    section = parent.get("sectionName")
+    if section and section not in {each["name"] for each in listeners}:
+        there = ", ".join(each["name"] for each in listeners) or "none"
+        what = f"names the listener {section} of the Gateway {wanted}, which has {there} only"
+        yield _route(name, what, f"parentRefs sectionName {section}", f"correct sectionName to {there}")
+        return
+    refused = [
+        condition
+        for each in (route.get("status") or {}).get("parents") or []
+        if (each.get("parentRef") or {}).get("name") == wanted
+        for condition in each.get("conditions") or []
+        if condition.get("type") in ("Accepted", "ResolvedRefs") and condition.get("status") == "False"
+    ]
+    if refused:
+        reason = refused[0].get("reason", "")
+        what = f"is not accepted by the Gateway {wanted}: {reason}"
+        yield _route(name, what, refused[0].get("message", ""), _STEPS_OF_ROUTES.get(reason, _LOOK_AT_ROUTE))
+        return
+    if space != facts.namespace and listeners and not any(_lets_namespace(facts, each) for each in listeners):
+        what = f"is of another namespace than the Gateway {wanted} takes routes of"
+        step = "let allowedRoutes of a listener take routes of this namespace (from: All, or Selector)"
+        yield _route(name, what, f"Gateway {space}/{wanted}", step)
+        return
+    programmed = next(
+        (
+            each
+            for each in (gateway.get("status") or {}).get("conditions") or []
+            if each.get("type") in ("Accepted", "Programmed") and each.get("status") == "False"
+        ),
+        None,
+    )
+    if programmed:
+        what = f"belongs to the Gateway {wanted}, which is not ready: {programmed.get('reason', '')}"
+        yield _route(name, what, programmed.get("message", ""), f"look at the controller of the class {wanted_class}")
+
+
+def _lets_namespace(facts: Facts, listener: Object) -> bool:
+    allowed = ((listener.get("allowedRoutes") or {}).get("namespaces") or {}) or {"from": "Same"}
+    if allowed.get("from", "Same") != "Selector":
+        return bool(allowed.get("from") == "All")
+    labels = ((facts.space or {}).get("metadata") or {}).get("labels")
+    return labels is None or selects(allowed.get("selector") or {}, labels)
+
+
+_LOOK_AT_ROUTE = "look at its conditions (kubectl describe httproute)"
+_STEPS_OF_ROUTES = {
+    "NotAllowedByListeners": "let allowedRoutes of a listener take routes of this namespace, or move the route",
+    "NoMatchingListenerHostname": "give the route a host name that a listener has",
+    "NoMatchingParent": "correct port and sectionName in parentRefs",
+    "BackendNotFound": "correct the name of the backend",
+    "RefNotPermitted": "make a ReferenceGrant in the namespace of the backend",
+}
+
+
+def _class_trouble(facts: Facts, ingress: Object) -> Iterator[Finding]:
+    name = ingress["metadata"]["name"]
+    wanted = ingress["spec"].get("ingressClassName")
+    if facts.ingress_classes is None or (ingress["metadata"].get("annotations") or {}).get(_CLASS_ANNOTATION):
+        return
+    classes = {each["metadata"]["name"]: each for each in facts.ingress_classes}
+    default = any(
+        (each["metadata"].get("annotations") or {}).get(_DEFAULT_CLASS) == "true" for each in classes.values()
+    )
+    there = ", ".join(sorted(classes)) or "none"
+    if wanted and wanted not in classes:
+        step = f"correct ingressClassName ({there}), or install the controller of {wanted}"
+        yield _ingress(name, f"names the class {wanted}, which does not exist", f"ingress classes: {there}", step)
+    elif not wanted and not default:
+        step = f"set ingressClassName ({there})"
+        yield _ingress(name, "names no class, and there is no default one", f"ingress classes: {there}", step)

@@ -1,0 +1,266 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Probes and hooks of containers: whom they kill, and whom they keep from its work. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections.abc import Iterator
+
+from ..._k8s.client import Object
+from ..._k8s.objects import container_named, is_ready
+from ..._severity import CRITICAL, WARNING
+from ..._time import ago
+from ..collector_output import Sections, listeners
+from ..finding import Finding
+from ..observed import Facts
+from ..statuses import is_running, waiting
+from .common import (
+    as_evidence,
+    condition,
+    container_states,
+    event_count,
+    event_time,
+    events_of,
+    last_message,
+    shorten,
+    told,
+    words_of_end,
+)
+from .ends import HOOK, LIVENESS, STARTUP, End, ends, killer
+from .logs import recent_cause
+
+_CALL = "call what the probe calls from inside, and find out what the program waits for"
+# A probe fails no more if no event has told so for so many seconds; of many events, a kubelet tells only one in five
+# minutes.
+_SILENT, _MANY_EVENTS, _MANY_SILENT = 60, 20, 330
+_DEFAULT_PERIOD, _DEFAULT_FAILURES, _DEFAULT_TIMEOUT = 10, 3, 1
+# How an answer of a probe is told, and what to do about it, if more than for any other; with the timeout, the path and
+# the port of the probe.
+_ANSWERS = (
+    (r"statuscode: 404", "its path {path} does not exist", "correct the path of the probe"),
+    (r"statuscode: 40[13]", "its path {path} asks for a login", "let the probe call a path that needs no login"),
+    (r"statuscode: 5\d\d", "{path} answers with an error", "look in the log why {path} answers with an error"),
+    (
+        r"executable file not found|no such file or directory|not found in \$PATH",
+        "its command is not in the image",
+        "correct the command of the probe: it is not in the image",
+    ),
+    (
+        r"context deadline exceeded|Client\.Timeout|timed? ?out|i/o timeout",
+        "no answer within {timeout} s",
+        "raise timeoutSeconds (it is {timeout}), or find why the program answers late",
+    ),
+    (
+        r"connection refused",
+        "nothing listens on port {port}",
+        "",
+    ),
+    (
+        r"HTTP response to HTTPS client|malformed HTTP response|first record does not look like a TLS|"
+        r"HTTP request to an HTTPS server",
+        "it speaks another scheme",
+        "correct the scheme of the probe (HTTP or HTTPS)",
+    ),
+)
+
+
+def killed(facts: Facts, sections: Sections) -> Iterator[Finding]:
+    """Containers that the kubelet kills for a probe or a hook that fails."""
+    for end in ends(facts):
+        kind = killer(facts, end)
+        if kind == HOOK:
+            yield _killed_by_hook(facts, end)
+        elif kind:
+            yield _killed_by_probe(facts, sections, end, kind)
+
+
+def _killed_by_hook(facts: Facts, end: End) -> Finding:
+    message = waiting(end.status).get("message") or last_message(
+        events_of(facts, "FailedPostStartHook", container=end.name)
+    )
+    return Finding(
+        "post_start",
+        CRITICAL,
+        f"container {end.name} is killed and restarted because its postStart hook fails",
+        f"{shorten(message) or 'FailedPostStartHook'}; {end.restarts} restarts",
+        "correct the command of the hook (lifecycle.postStart), or run it before the program starts",
+    )
+
+
+def _killed_by_probe(facts: Facts, sections: Sections, end: End, kind: str) -> Finding:
+    probe = container_named(facts.pod, end.name).get(f"{kind}Probe") or {}
+    failures = _failures(facts, end.name, kind)
+    hint, step = _hint(facts, sections, end.name, probe, last_message(failures))
+    why = f": {hint}" if hint else ""
+    if kind == STARTUP:
+        window = probe.get("periodSeconds", _DEFAULT_PERIOD) * probe.get("failureThreshold", _DEFAULT_FAILURES)
+        what = f"container {end.name} is killed and restarted because its startup probe fails for {window} s{why}"
+        step = (
+            step or f"give it more than {window} s to start (failureThreshold, periodSeconds), or find why it is slow"
+        )
+    else:
+        what = f"container {end.name} is restarted because its liveness probe fails{why}"
+        step = step or (
+            "compare the probe's timeout and delay with how long the program takes, and find out why it is silent"
+        )
+    words = words_of_end(facts, end.status)
+    evidence = f"{last_message(failures)}; it ended{end.lived}, {ago(end.finished, facts.now)}, exit code {end.code}"
+    return Finding(
+        kind if kind == LIVENESS else "startup_probe",
+        CRITICAL,
+        what,
+        evidence + (as_evidence(words, None) if told(words) else ""),
+        step,
+    )
+
+
+def _failures(facts: Facts, container: str, kind: str) -> list[Object]:
+    found = events_of(facts, "Unhealthy", "ProbeError", "ProbeWarning", container=container)
+    return [each for each in found if str(each.get("message") or "").lower().startswith(kind)]
+
+
+def _port(container: Object, probe: t.Mapping[str, t.Any]) -> int | str | None:
+    port = (probe.get("httpGet") or probe.get("tcpSocket") or probe.get("grpc") or {}).get("port")
+    numbers = {each.get("name"): each["containerPort"] for each in container.get("ports") or []}
+    return numbers.get(port, port) if isinstance(port, str) else port
+
+
+def _hint(facts: Facts, sections: Sections, name: str, probe: t.Mapping[str, t.Any], message: str) -> tuple[str, str]:
+    """Return what can be told of why a probe fails, as a part of evidence, and what to do; both may be empty."""
+    container = container_named(facts.pod, name)
+    port, heard = _port(container, probe), listeners(sections)
+    declared = sorted(each["containerPort"] for each in container.get("ports") or [])
+    if isinstance(port, str):
+        named = ", ".join(filter(None, (each.get("name") for each in container.get("ports") or []))) or "none"
+        return (
+            f"it asks the port {port!r}, which the container does not name (it names {named})",
+            f"correct the port of the probe: the container names {named}",
+        )
+    if port and heard and port not in heard:
+        others = ", ".join(map(str, sorted(heard)))
+        return (
+            f"nothing listens on port {port} (listening: {others})",
+            f"correct the port of the probe: {others} listen",
+        )
+    if port and heard and all(each.startswith("127.") or each == "[::1]" for each in heard[port]):
+        return (
+            f"port {port} is listened on at {', '.join(sorted(heard[port]))} only",
+            f"let the program listen on all addresses (0.0.0.0 or ::) instead of {', '.join(sorted(heard[port]))}",
+        )
+    if port and declared and port not in declared and not heard:
+        others = ", ".join(map(str, declared))
+        return (
+            f"it asks port {port}, which the container does not declare (it declares {others})",
+            f"correct the port of the probe: it asks {port}, the container declares {others}",
+        )
+    path = (probe.get("httpGet") or {}).get("path") or "/"
+    for pattern, hint, step in _ANSWERS:
+        if re.search(pattern, message):
+            values = {"path": path, "port": port, "timeout": probe.get("timeoutSeconds", _DEFAULT_TIMEOUT)}
+            return hint.format(**values), step.format(**values)
+    return "", ""
+
+
+def liveness_failing(facts: Facts, sections: Sections) -> Iterator[Finding]:
+    """Liveness probes that fail now, before the kubelet acts on it."""
+    gone = {end.name for end in ends(facts)}
+    for name, status, is_init in container_states(facts):
+        probe = container_named(facts.pod, name).get("livenessProbe") or {}
+        failures = _failures(facts, name, LIVENESS)
+        last = event_time(failures[-1]) if failures else None
+        if is_init or name in gone or not probe or last is None or not is_running(status):
+            continue
+        period, number = probe.get("periodSeconds", _DEFAULT_PERIOD), sum(map(event_count, failures))
+        silence = _MANY_SILENT if number >= _MANY_EVENTS else _SILENT
+        if (facts.now - last).total_seconds() > max(4 * period, silence):
+            continue
+        limit = probe.get("failureThreshold", _DEFAULT_FAILURES)
+        hint, step = _hint(facts, sections, name, probe, last_message(failures))
+        yield Finding(
+            "liveness_failing",
+            WARNING,
+            f"the liveness probe of container {name} has failed {number} times{f': {hint}' if hint else ''}; it is "
+            f"restarted after {limit} in a row",
+            last_message(failures),
+            step
+            or "call what the probe calls from inside, and find out why it fails before the container is restarted",
+        )
+
+
+def readiness(facts: Facts, sections: Sections) -> Iterator[Finding]:
+    if (facts.pod.get("status") or {}).get("phase") != "Running" or is_ready(facts.pod):
+        return
+    for name, status, is_init in container_states(facts):
+        if is_init or status.get("ready") or not is_running(status):
+            continue
+        container = container_named(facts.pod, name)
+        starting = not status.get("started", True) and container.get("startupProbe")
+        kind = STARTUP if starting else "readiness"
+        probe = container.get(f"{kind}Probe") or {}
+        failures = _failures(facts, name, kind)
+        hint, step = _hint(facts, sections, name, probe, last_message(failures))
+        cause = None if hint else recent_cause(facts, name)
+        yield Finding(
+            "readiness",
+            CRITICAL,
+            f"container {name} is running but not ready: its {kind} probe fails"
+            + (
+                f", and it {cause[0].what}"
+                if cause
+                else f": {hint}"
+                if hint
+                else ", so that no service sends it anything"
+            ),
+            (last_message(failures) or f"probe: {_probe_words(probe)}")
+            + (f"; its log: {shorten(cause[1].example, 200)}" if cause else ""),
+            step or (cause[0].step if cause else _CALL),
+        )
+
+
+def sidecar_starting(facts: Facts, sections: Sections) -> Iterator[Finding]:
+    """A sidecar whose startup probe does not succeed: no container behind it is started."""
+    if (facts.pod.get("status") or {}).get("phase") != "Pending":
+        return
+    for name, status, is_init in container_states(facts):
+        container = container_named(facts.pod, name)
+        if is_init or not is_running(status) or status.get("started", True) or not container.get("startupProbe"):
+            continue
+        failures = _failures(facts, name, STARTUP)
+        hint, step = _hint(facts, sections, name, container["startupProbe"], last_message(failures))
+        yield Finding(
+            "sidecar_starting",
+            CRITICAL if failures else WARNING,
+            f"sidecar {name} has not passed its startup probe{f' ({hint})' if hint else ''}, and no container behind "
+            "it starts before it has",
+            last_message(failures) or f"probe: {_probe_words(container['startupProbe'])}",
+            step or _CALL,
+        )
+
+
+def readiness_gates(facts: Facts, _sections: Sections) -> Iterator[Finding]:
+    for gate in facts.pod["spec"].get("readinessGates") or []:
+        found = condition(facts.pod, gate["conditionType"])
+        if found.get("status") == "True" or (facts.pod.get("status") or {}).get("phase") != "Running":
+            continue
+        why = found.get("message") or found.get("reason") or ("it is False" if found else "nobody has set it yet")
+        yield Finding(
+            "readiness_gate",
+            CRITICAL,
+            f"the pod is not ready because its readiness gate {gate['conditionType']} is not met",
+            shorten(why),
+            f"look at the controller that sets the condition {gate['conditionType']}, such as that of a load balancer",
+        )
+
+
+def _probe_words(probe: t.Mapping[str, t.Any]) -> str:
+    for kind, each in probe.items():
+        if isinstance(each, dict):
+            place = (
+                f"{each.get('path', '')} port {each['port']}" if "port" in each else " ".join(each.get("command") or [])
+            )
+            return f"{kind} {place}".strip()
+    return "none"

@@ -1,0 +1,298 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: runbook_guard
+short_description: Ask whether a runbook may act on a target now, and be the only one that does
+version_added: 1.0.0
+description:
+  - Decides by rules that are the same for people, AWX and alerts, and keeps in the cluster what has been done, so that
+    an automation that is wrong cannot do harm twice.
+  - People stop all runbooks by C(stop) in the ConfigMap C(runbooks-control) in O(namespace), and say by C(reason) why.
+    Each line of its C(maintenance) is a time in which nothing is done, as C(START/END REASON) in RFC 3339. What cannot
+    be understood stops everything.
+  - Decisions and runs are in the ConfigMap C(runbooks-guard). The run that acts holds a Lease of the target, which
+    expires by itself, and at once for runs on the same machine if the ansible-playbook behind it is dead.
+  - A refusal is no failure. It is RV(allowed), with RV(rule) and RV(reason).
+author:
+  - Market Intel Brain (@market-intel-brain)
+extends_documentation_fragment:
+  - market_intel.runbooks._attributes
+  - market_intel.runbooks._attributes.actiongroup_k8s
+  - market_intel.runbooks._k8s
+  - market_intel.runbooks._progress
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Nothing is written. The decision is the one that would be made.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+    details:
+      - Decisions are bookkeeping and never count as a change. A run that asks again is judged again by what people have
+        said since, is not counted again, and holds its Lease for longer. So each step of it can ask before it begins.
+options:
+  state:
+    description: V(present) asks, V(absent) tells how the run ended, and gives the target back.
+    type: str
+    choices: [present, absent]
+    default: present
+  namespace:
+    description: The namespace in which the guard keeps what it knows.
+    type: str
+    required: true
+  run_id:
+    description: The id of this run, such as V(20261123t101500z-respond-to-alert-7f3a). Without it, one is made.
+    type: str
+    default: ''
+  runbook:
+    description: What is to be done, such as V(flush_redis).
+    type: str
+    required: true
+  target:
+    description: What it is to be done to, such as V(market-intel-brain/redis). Equal texts are the same target.
+    type: str
+    required: true
+  target_namespace:
+    description: The namespace of the target. Without it, O(namespace).
+    type: str
+    default: ''
+  namespaces:
+    description: The namespaces in which anything may be done. None of them, and nothing may be.
+    type: list
+    elements: str
+    default: []
+  duration:
+    description: After how many seconds the run has ended, or asks again.
+    type: int
+    default: 600
+  deadline:
+    description: Until when a run may begin (RFC 3339). Later, a person has to look.
+    type: str
+    default: ''
+  cooldown:
+    description: How long a target is left alone after a run, in seconds, at most seven days.
+    type: float
+    default: 1800.0
+  window:
+    description: In which time runs and targets are counted, in seconds, at most seven days.
+    type: float
+    default: 3600.0
+  max_runs:
+    description: How often this runbook may act on one target in O(window), before a person has to look. V(0) for any.
+    type: int
+    default: 2
+  max_targets:
+    description: On how many targets this runbook may act in O(window). V(0) for any number.
+    type: int
+    default: 3
+  max_percent:
+    description: On how many of the O(total) targets this runbook may act in O(window), in percent. V(0) for all.
+    type: float
+    default: 0.0
+  total:
+    description: How many such targets there are. Needed for O(max_percent).
+    type: int
+    default: 0
+  requester:
+    description: Who has started the run, for the record.
+    type: str
+    default: ''
+  outcome:
+    description: How the run ended, for the record, with O(state=absent).
+    type: str
+    default: done
+seealso:
+  - module: market_intel.runbooks.run_lease
+"""
+
+EXAMPLES = r"""
+- name: Ask whether the cache may be flushed
+  market_intel.runbooks.runbook_guard:
+    namespace: runbooks
+    runbook: flush_redis
+    target: market-intel-brain/redis
+    target_namespace: market-intel-brain
+    namespaces: [market-intel-brain]
+    run_id: 20261123t101500z-respond-to-alert-7f3a
+  register: guard
+
+- name: Tell how it ended
+  market_intel.runbooks.runbook_guard:
+    state: absent
+    namespace: runbooks
+    runbook: flush_redis
+    target: market-intel-brain/redis
+    run_id: 20261123t101500z-respond-to-alert-7f3a
+  when: guard.allowed
+"""
+
+RETURN = r"""
+allowed:
+  description: Whether the run may act.
+  returned: with O(state=present)
+  type: bool
+  sample: true
+rule:
+  description: >-
+    V(allowed), or the rule that refuses, V(stopped), V(maintenance), V(namespace), V(late), V(busy), V(cooldown),
+    V(rate), V(targets) or V(share).
+  returned: with O(state=present)
+  type: str
+  sample: cooldown
+reason:
+  description: The same in words.
+  returned: with O(state=present)
+  type: str
+  sample: 'the run 20261123t101500z-respond-to-alert-7f3a was there; another may begin in 12 min'
+at:
+  description: When it was decided.
+  returned: with O(state=present)
+  type: str
+  sample: '2026-11-23T10:15:00Z'
+hand_over:
+  description: Whether a person has to look now.
+  returned: with O(state=present)
+  type: bool
+  sample: false
+lease:
+  description: The Lease of the target, for modules that renew it.
+  returned: with O(state=present)
+  type: str
+  sample: runbook-target-0123456789abcdef
+taken_over:
+  description: The run whose Lease had expired and was taken over; empty if there was none.
+  returned: with O(state=present)
+  type: str
+  sample: ''
+left:
+  description: Runs on this target that have never said how they ended.
+  returned: with O(state=present)
+  type: list
+  elements: dict
+  sample: []
+released:
+  description: Whether the target was this run's until now.
+  returned: with O(state=absent)
+  type: bool
+  sample: true
+run_id:
+  description: The id of this run.
+  returned: success
+  type: str
+  sample: 20261123t101500z-respond-to-alert-7f3a
+report:
+  description: A part of the report, for O(market_intel.runbooks.runbook_report#module:steps).
+  returned: with O(state=present)
+  type: dict
+  sample: {run_id: 20261123t101500z-respond-to-alert-7f3a}
+"""
+
+import typing as t
+from datetime import timedelta
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_kubernetes import KUBERNETES
+from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import InvalidInput
+from ansible_collections.market_intel.runbooks.plugins.module_utils._guard.guard import (
+    enter,
+    guard_report,
+    judge,
+    leave,
+)
+from ansible_collections.market_intel.runbooks.plugins.module_utils._guard.policy import Policy, Request
+from ansible_collections.market_intel.runbooks.plugins.module_utils._guard.store import LONGEST
+from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.lease import process_of
+from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.options import login_argument_spec
+from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.run import api_login
+from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run import check_run_id, new_run_id
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run_options import (
+    controller,
+    progress_argument_spec,
+)
+from ansible_collections.market_intel.runbooks.plugins.module_utils._time import read_time
+
+OPTIONS = {
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "namespace": {"type": "str", "required": True},
+    "run_id": {"type": "str", "default": ""},
+    "runbook": {"type": "str", "required": True},
+    "target": {"type": "str", "required": True},
+    "target_namespace": {"type": "str", "default": ""},
+    "namespaces": {"type": "list", "elements": "str", "default": []},
+    "duration": {"type": "int", "default": 600},
+    "deadline": {"type": "str", "default": ""},
+    "cooldown": {"type": "float", "default": 1800.0},
+    "window": {"type": "float", "default": 3600.0},
+    "max_runs": {"type": "int", "default": 2},
+    "max_targets": {"type": "int", "default": 3},
+    "max_percent": {"type": "float", "default": 0.0},
+    "total": {"type": "int", "default": 0},
+    "requester": {"type": "str", "default": ""},
+    "outcome": {"type": "str", "default": "done"},
+}
+
+
+def body(module: AnsibleModule) -> dict[str, t.Any]:
+    params = module.params
+    run_id = check_run_id(params["run_id"] or new_run_id("runbook_guard"))
+    place, target = params["namespace"], params["target"]
+    if not place or not target or params["duration"] < 1:
+        raise InvalidInput("O(namespace) or O(target) is empty, or O(duration) below 1 s; give all of them.")
+    policy = _policy(params)
+    login = api_login(params, run_id, dry_run=module.check_mode)
+    if params["state"] == "absent":
+        released = not module.check_mode and leave(login, place, run_id, target, params["outcome"])
+        return {"changed": False, "run_id": run_id, "released": released}
+    request = Request(
+        run_id=run_id,
+        runbook=params["runbook"],
+        target=target,
+        namespace=params["target_namespace"] or place,
+        until=login.now() + timedelta(seconds=params["duration"]),
+        total=params["total"],
+        deadline=read_time(params["deadline"], "O(deadline)") if params["deadline"] else None,
+        requester=params["requester"],
+    )
+    if module.check_mode:
+        outcome = judge(login, place, policy, request)
+    else:
+        outcome = enter(login, place, policy, request, params["duration"], process_of(controller(params)))
+    report = guard_report(outcome, place, check_mode=module.check_mode)
+    return {"changed": False, "run_id": run_id, **outcome.to_plain(), "report": report.to_plain()}
+
+
+def _policy(params: t.Mapping[str, t.Any]) -> Policy:
+    for name in ("cooldown", "window"):
+        if not 0 <= params[name] <= LONGEST.total_seconds():
+            raise InvalidInput(f"O({name}) is {params[name]:g}; allowed are 0 to {LONGEST.total_seconds():g} s.")
+    for name in ("max_runs", "max_targets", "total"):
+        if params[name] < 0:
+            raise InvalidInput(f"O({name}) is {params[name]}; allowed are 0 and more.")
+    if not 0 <= params["max_percent"] <= 100 or (params["max_percent"] and not params["total"]):
+        raise InvalidInput("O(max_percent) is not between 0 and 100, or given without O(total); give both, or neither.")
+    return Policy(
+        namespaces=tuple(params["namespaces"]),
+        cooldown=params["cooldown"],
+        window=params["window"],
+        max_runs=params["max_runs"],
+        max_targets=params["max_targets"],
+        max_percent=params["max_percent"],
+    )
+
+
+def main() -> None:
+    spec = ArgumentSpec(OPTIONS).merge(login_argument_spec()).merge(progress_argument_spec())
+    run_module(spec, body, (KUBERNETES,))
+
+
+if __name__ == "__main__":
+    main()
