@@ -1,0 +1,13 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+path "pki_int/sign/market-intel" {
+  capabilities = ["update"]
+}
+path "pki_int/roles/market-intel" {
+  capabilities = ["read"]
+}
+path "kv/data/certs/*" {
+  capabilities = ["create", "read", "update"]
+}
