@@ -25,3 +25,26 @@ os.environ.setdefault("ANSIBLE_HOME", str(ROOT / ".cache" / "ansible"))
 os.environ["ANSIBLE_NOCOLOR"] = "1"
 
 _AnsibleCollectionFinder(paths=[str(COLLECTIONS)])._install()
+
+# What tests spend their time on is measured in all of them.
+pytest_plugins = ["support.spent"]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Say at once what has failed: a stage runs for minutes, and its end says all of it."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Failures(reporter))
+
+
+class _Failures:
+    def __init__(self, reporter: pytest.TerminalReporter) -> None:
+        self._reporter = reporter
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            why = (crash.message if crash else str(report.longrepr)).splitlines()[0][:300]
+            self._reporter.ensure_newline()
+            self._reporter.write_line(f"FAILED {report.nodeid} ({report.when}): {why}")

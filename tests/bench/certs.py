@@ -215,8 +215,8 @@ def _trigger(lab: Lab, namespace: str, before: dict[str, int]) -> None:
     """Have all renewed by hand, and wait until cert-manager has written the last one down."""
     _AnsibleCollectionFinder(paths=[str(ROOT / ".ansible" / "collections")])._install()
     from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.client import (
+        ApiError,
         ApiLogin,
-        ApiRefused,
         ApiSettings,
     )
 
@@ -231,7 +231,7 @@ def _trigger(lab: Lab, namespace: str, before: dict[str, int]) -> None:
             try:
                 login.request("trigger", "PUT", f"{base}/{name}/status", body=found)
                 break
-            except ApiRefused as exc:
+            except ApiError as exc:
                 if exc.status != 409:
                     raise
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Market Intel Brain
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a look at a pod takes: the report, and the look from inside against kubectl debug and kubectl logs."""
+"""How long a diagnosis of a pod takes: the report, and that from inside against kubectl debug and kubectl logs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def measure(note: Callable[..., None], lab: Lab, folder: Path) -> None:
     note("pod_diagnosis_info, one pod", statistics.median(modules), "s")
     note(f"pod_diagnosis_info, {TARGETS} pods", statistics.median(all_modules), "s")
     note("requests for one pod with one container", len(requests), "", "at most 27")
-    note("debug_pod with a look from inside, the whole playbook", statistics.median(ours), "s")
+    note("debug_pod with an inspection from inside, the whole playbook", statistics.median(ours), "s")
     note("kubectl debug and kubectl logs with the same commands", statistics.median(theirs), "s")
     more = statistics.median(one - other for one, other in zip(ours, theirs, strict=True))
     note("what the playbook takes more", more, "s", "at most 3")
@@ -79,7 +79,7 @@ def _by_hand(lab: Lab, namespace: str, name: str, debugger: str) -> None:
         statuses = lab.get("pod", name, *there)["status"].get("ephemeralContainerStatuses") or []
         return any("terminated" in each["state"] for each in statuses if each["name"] == debugger)
 
-    wait_until(ended, 60, "the debug container", 0.2)
+    wait_until(ended, 60, "the ephemeral container", 0.2)
     assert lab.run("kubectl", "logs", name, *there, "-c", debugger)
 
 

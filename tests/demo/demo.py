@@ -17,6 +17,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -532,7 +533,7 @@ def write_variables(name: str, **server: Any) -> Path:
         "flush_redis_backup_dir": str(HOME / "backups"),
         "flush_redis_reports_dir": str(HOME / "reports"),
         # Nobody is asked, and this checkout may lie in a temporary folder.
-        "flush_redis_force": True,
+        "flush_redis_skip_prompt": True,
         "flush_redis_accept_ephemeral_storage": True,
     }
     path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
@@ -562,13 +563,20 @@ class LabSide:
                 # What the first chapters measure should not suffer more than it must.
                 command = ["nice", "-n", "19", sys.executable, "-m", "lab", "build"]
                 self._build = subprocess.Popen(
-                    command, cwd=ROOT / "tests", stdout=log, stderr=log, preexec_fn=die_with_parent()
+                    command,
+                    cwd=ROOT / "tests",
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    preexec_fn=die_with_parent(),
+                    process_group=0,
                 )
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        if self._build:
-            self._build.terminate()
+        if self._build and self._build.poll() is None:
+            # With its compilers; what they have finished is in Go's cache.
+            os.killpg(self._build.pid, signal.SIGTERM)
             self._build.wait()
 
     def play(self) -> None:
@@ -577,7 +585,9 @@ class LabSide:
             self._screen.heading(f"\nLeft out: the chapters in a Kubernetes. {self.left_out}")
             return
         if self._build.poll() is None:
-            self._screen.heading("\nWaiting for the programs of the Kubernetes to be built; LAB=no leaves it out.")
+            self._screen.heading("\nThe programs of the Kubernetes are still being built, once for this machine")
+            self._screen.say("The next chapters begin by themselves when that is done. Ctrl-C loses nothing: what is")
+            self._screen.say("compiled is kept, and the next make demo goes on from there. LAB=no leaves them out.")
             self._show_the_build()
         if self._build.wait():
             raise Broken(f"The lab could not be built: {self._log.read_text(errors='replace').strip()[-400:]}")
@@ -602,12 +612,18 @@ class LabSide:
         broken_service(self._screen, self._lab)
 
     def _show_the_build(self) -> None:
+        """Show how far the build is until it has ended, with no less of the processors than the demo from now on."""
         assert self._build
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.setpriority(os.PRIO_PGRP, self._build.pid, os.getpriority(os.PRIO_PROCESS, 0))
         with self._log.open(encoding="utf-8", errors="replace") as log:
-            while self._build.poll() is None:
-                for line in log:
-                    self._screen.output(line.rstrip())
+            # Of what it has said before, the last line is still true.
+            lines = log.readlines()[-1:]
+            while self._build.poll() is None or lines:
+                for line in lines:
+                    self._screen.output(line.strip())
                 time.sleep(0.5)
+                lines = log.readlines()
 
 
 @contextlib.contextmanager
@@ -644,7 +660,10 @@ def main() -> int:
         screen.failed(str(error))
         return 1
     except KeyboardInterrupt:
-        screen.failed("Interrupted; the private server is stopped, and so is a lab that was started for this.")
+        screen.failed(
+            "Interrupted; the private server is stopped, and so is a lab that was started for this. What was built for "
+            "the lab is kept."
+        )
         return 130
     return 0
 

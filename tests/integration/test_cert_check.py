@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import base64
 import json
-import re
-import socket
-import ssl
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from cryptography.hazmat.primitives.serialization import NoEncryption, pkcs12
 
 from lab.place import NAMESPACE
 from support.ansible import Result, run_module, run_playbook
@@ -25,20 +21,13 @@ from support.issued import issue, secret
 from support.lab import Lab
 from support.pods import Namespace
 from support.processes import wait_until
+from support.rights import rights
 from support.servers import free_port
-from tools.tree import ROOT
+from support.tls_server import TlsServer
 
 pytestmark = pytest.mark.lab
 AUDIT = "audit/kubernetes.log"
-ROLES = [
-    document
-    for block in re.findall(
-        r"```yaml\n(.*?)```", (ROOT / "docs" / "guide_certificate_check.md").read_text(encoding="utf-8"), re.DOTALL
-    )
-    for document in yaml.safe_load_all(block)
-    if isinstance(document, dict) and document.get("kind") in ("Role", "ClusterRole")
-]
-ROLE = next(role for role in ROLES if role["kind"] == "Role")
+(ROLE,) = rights("certificate-check")
 
 
 @pytest.fixture
@@ -148,12 +137,87 @@ def test_what_may_not_be_read_is_unknown(lab: Lab, tmp_path: Path, namespace: Na
     request = {"namespaces": [namespace.name, NAMESPACE], "kubeconfig": kubeconfig}
     result = run_module("cert_info", options(lab, tmp_path, **request))
     assert result["severity"] == "unknown"
+    # Where the right is there, the answer is that this cluster has no Gateways.
     assert {each["where"] for each in result["unread"]} == {
         f"{NAMESPACE}/secrets",
         f"{NAMESPACE}/certificates.cert-manager.io",
+        f"{NAMESPACE}/ingresses.networking.k8s.io",
     }
     everywhere = run_module("cert_info", options(lab, tmp_path, kubeconfig=kubeconfig))
-    assert everywhere["counts"] == {"ok": 0, "warning": 0, "unknown": 2, "critical": 0, "muted": 0, "total": 2}
+    # Secrets, Certificates, Ingresses, Gateways, both kinds of webhooks and APIServices.
+    assert everywhere["counts"] == {"ok": 0, "warning": 0, "unknown": 7, "critical": 0, "muted": 0, "total": 7}
+
+
+def test_secrets_of_other_types_and_what_is_left_out(lab: Lab, tmp_path: Path, namespace: Namespace) -> None:
+    gone = issue("gone.example.com", days=10, age=20)
+    keystore = pkcs12.serialize_key_and_certificates(b"web", gone.key, gone.certificate, None, NoEncryption())
+    put(namespace, secret(namespace.name, "fine", issue("web.example.com", days=365)))
+    namespace.secret("pem", **{"server.pem": gone.pem, "server.key": gone.key_pem, "readme": "nothing"})
+    data = {"web.p12": base64.b64encode(keystore).decode()}
+    namespace.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "store"}, "data": data})
+    result = check(lab, tmp_path, namespace)
+    found = {place: entry["codes"] for place, entry in entries(result).items()}
+    assert found == {"fine:tls.crt": [], "pem:server.pem": ["expired"]}
+    assert result["left_out"] == {"PKCS#12 keystore": 1}
+    result = check(lab, tmp_path, namespace, keystores=True)
+    assert entries(result)["store:web.p12[web]"]["codes"] == ["expired"]
+    assert result["left_out"] == {}
+    assert entries(check(lab, tmp_path, namespace, other_secrets=False)).keys() == {"fine:tls.crt"}
+
+
+def test_ingresses_and_what_they_serve(lab: Lab, tmp_path: Path, namespace: Namespace) -> None:
+    put(namespace, secret(namespace.name, "web", issue("web.example.com", days=365)))
+    tls = [
+        {"hosts": ["web.example.com", "api.example.com"], "secretName": "web"},
+        {"hosts": ["b.example.com"], "secretName": "gone"},
+    ]
+    backend = {"service": {"name": "web", "port": {"number": 80}}}
+    spec = {"tls": tls, "defaultBackend": backend}
+    namespace.apply(
+        {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "front"}, "spec": spec}
+    )
+    result = check(lab, tmp_path, namespace)
+    found = {place: (entry["severity"], entry["codes"]) for place, entry in entries(result).items()}
+    assert found == {
+        "web:tls.crt": ("critical", ["host-not-covered"]),
+        f"front:{namespace.name}/gone": ("critical", ["secret-missing"]),
+    }
+    assert kubernetes_writes(lab.state / AUDIT, result["run_id"]) == []
+    assert entries(check(lab, tmp_path, namespace, consumers=False))["web:tls.crt"]["severity"] == "ok"
+
+
+def test_what_the_api_server_trusts_for_webhooks(lab: Lab, tmp_path: Path, namespace: Namespace) -> None:
+    gone = issue("authority", ca=True, days=10, age=20)
+    bundle = base64.b64encode(gone.pem.encode()).decode()
+    name = f"{namespace.name}.example.com"
+    # It is for objects that nobody makes.
+    rule = {"apiGroups": ["example.com"], "apiVersions": ["v1"], "resources": ["nothings"], "operations": ["CREATE"]}
+    hook = {
+        "name": name,
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "None",
+        "clientConfig": {"url": "https://127.0.0.1:1/", "caBundle": bundle},
+        "rules": [rule],
+    }
+    about = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration"}
+    lab.api.create({**about, "metadata": {"name": name}, "webhooks": [hook]})
+    try:
+        result = run_module("cert_info", options(lab, tmp_path))
+    finally:
+        lab.api.delete("validatingwebhookconfiguration", name)
+    place = f"{name}:{name} caBundle[0]"
+    assert (entries(result)[place]["severity"], entries(result)[place]["codes"]) == ("critical", ["expired"])
+
+
+def test_what_others_do_to_a_secret_of_cert_manager(lab: Lab, tmp_path: Path, namespace: Namespace) -> None:
+    namespace.order_certificate("web", "web.example.com")
+    wait_until(lambda: _ready(namespace, "web") == "True", 30, "cert-manager")
+    assert entries(check(lab, tmp_path, namespace))["web-tls:tls.crt"]["codes"] == []
+    data = namespace.lab.get("secret", "web-tls", "-n", namespace.name)["data"]
+    # The same certificate, so that cert-manager has no reason to replace it.
+    changed = base64.b64encode(base64.b64decode(data["tls.crt"]) + b"\n").decode()
+    namespace.patch("secret", "web-tls", {"data": {"tls.crt": changed}}, how="merge")
+    assert entries(check(lab, tmp_path, namespace))["web-tls:tls.crt"]["codes"] == ["changed-by-hand"]
 
 
 def test_the_difference_to_the_run_before(lab: Lab, tmp_path: Path, namespace: Namespace) -> None:
@@ -161,48 +225,22 @@ def test_the_difference_to_the_run_before(lab: Lab, tmp_path: Path, namespace: N
     put(namespace, secret(name, "stays", issue("a", days=365)), secret(name, "goes", issue("b", days=365)))
     assert check(lab, tmp_path, namespace)["difference"]["run_id"] == ""
     put(namespace, secret(name, "stays", issue("a", days=365)), secret(name, "comes", issue("c", days=365)))
-    namespace.kubectl("delete", "secret", "goes", "-n", name)
+    namespace.delete("secret", "goes")
     found = check(lab, tmp_path, namespace)["difference"]
     assert found["new"] == [f"secret:{name}/comes:tls.crt"]
     assert found["renewed"] == [f"secret:{name}/stays:tls.crt"]
     assert found["disappeared"] == [f"secret:{name}/goes:tls.crt"]
 
 
-class Server:
-    """A TLS server on this machine that shows a certificate; a context manager."""
-
-    def __init__(self, folder: Path, shown: Any) -> None:
-        self.port = free_port()
-        (folder / "server.pem").write_text(shown.key_pem + shown.pem)
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(folder / "server.pem")
-
-    def __enter__(self) -> Server:
-        self._socket = self._context.wrap_socket(socket.create_server(("127.0.0.1", self.port)), server_side=True)
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-        return self
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                self._socket.accept()[0].close()
-            except ssl.SSLError:
-                continue
-            except OSError:
-                return
-
-    def __exit__(self, *_exc: object) -> None:
-        self._socket.close()
-
-
 def test_what_is_served_against_what_is_stored(lab: Lab, tmp_path: Path, namespace: Namespace) -> None:
     old, new = issue("web.example.com", days=365, age=10), issue("web.example.com", days=365)
     put(namespace, secret(namespace.name, "web", new))
     closed = free_port()
-    with Server(tmp_path, old) as server:
-        addresses = [f"127.0.0.1:{server.port}", f"127.0.0.1:{closed}"]
-        result = check(lab, tmp_path, namespace, endpoints=addresses)
+    (tmp_path / "ca.pem").write_text(old.pem)
+    with TlsServer(tmp_path, old) as server:
+        addresses = [server.address, f"127.0.0.1:{closed}"]
+        endpoints = [{"address": server.address, "server_name": "web.example.com"}, addresses[1]]
+        result = check(lab, tmp_path, namespace, endpoints=endpoints, endpoint_ca_cert=str(tmp_path / "ca.pem"))
     found = {entry["name"]: entry for entry in entries(result).values()}
     assert found[addresses[0]]["codes"] == ["served-differs"]
     assert found[addresses[0]]["stored_fingerprint"] == found["web"]["fingerprint"]
@@ -210,10 +248,16 @@ def test_what_is_served_against_what_is_stored(lab: Lab, tmp_path: Path, namespa
 
 
 def test_endpoints_alone_need_no_cluster(tmp_path: Path) -> None:
-    with Server(tmp_path, issue("web.example.com", days=365)) as server:
+    root = issue("root", ca=True, days=3650)
+    (tmp_path / "ca.pem").write_text(root.pem)
+    with TlsServer(tmp_path, issue("web.example.com", signer=root, days=365)) as server:
+        endpoint = {"address": server.address, "server_name": "web.example.com", "ca_cert": str(tmp_path / "ca.pem")}
         nothing = {"secrets": False, "certificates": False}
-        result = run_module("cert_info", {**nothing, "endpoints": [f"127.0.0.1:{server.port}"]})
+        result = run_module("cert_info", {**nothing, "endpoints": [endpoint]})
+        by_address = run_module("cert_info", {**nothing, "endpoints": [server.address]})
     assert (result["severity"], result["counts"]["total"], result["paths"]) == ("ok", 1, {})
+    (entry,) = by_address["worst"]
+    assert entry["codes"] == ["host-not-covered", "not-trusted"]
 
 
 @pytest.mark.parametrize(
@@ -229,7 +273,8 @@ def test_a_run_fails_once_its_report_is_written(
     assert result.changed == 0
     report = json.loads((tmp_path / "reports/latest-check_certs/localhost.json").read_text())
     assert report["timeline"][0]["severity"] == "warning"
-    assert report["state"] == "unchanged"
+    assert (report["state"], report["severity"]) == ("unchanged", "warning")
+    assert report["findings"][0]["where"] == f"secret {namespace.name}/soon tls.crt"
     if fails:
         assert f"{namespace.name}/soon: it expires in 15 d" in result.failures[0].msg
         assert "localhost.html" in result.failures[0].msg
@@ -259,7 +304,7 @@ def test_a_mute_lets_a_run_pass(lab: Lab, tmp_path: Path, namespace: Namespace) 
         ("rotate_certs_check_warning=0.2", "warning is '0.2'; allowed are a time with its unit"),
         ("rotate_certs_check_namespaces=no-such-namespace", "There is no namespace no-such-namespace in"),
         ("rotate_certs_check_endpoints=shop", "endpoints[0] is 'shop'; allowed are host:port"),
-        ("rotate_certs_check_previous=/no/such.json", "which is no inventory of certificates"),
+        ("rotate_certs_check_previous=/no/such.json", "which is not an inventory of certificates"),
         ("rotate_certs_kubeconfig=/no/kubeconfig", "The kubeconfig /no/kubeconfig cannot be read"),
         ('rotate_certs_check_mutes=[{"match":"a/b","until":"soon","reason":"x"}]', "mutes[0].until is 'soon'"),
     ],
@@ -279,8 +324,9 @@ def test_certificates_in_vault(lab: Lab, tmp_path: Path, namespace: Namespace) -
     token = lab.vault_login()[1]["auth"]["client_token"]
     vault = {"url": lab.variables()["VAULT_ADDR"], "token": token}
     result = check(lab, tmp_path, namespace, vault=vault)
-    found = next(entry for entry in entries(result).values() if entry["source"] == "vault")
-    assert (found["name"], found["key_matches"], found["kind"]) == ("certs/core-engine", True, "leaf")
+    # Other tests have entries of their own beside it.
+    found = {entry["name"]: entry for entry in entries(result).values() if entry["source"] == "vault"}
+    assert (found["certs/core-engine"]["key_matches"], found["certs/core-engine"]["kind"]) == (True, "leaf")
     result = check(lab, tmp_path, namespace, vault={**vault, "url": f"http://127.0.0.1:{free_port()}"})
     assert result["severity"] == "unknown"
     assert "cannot be reached" in result["unread"][0]["reason"]

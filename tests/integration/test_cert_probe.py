@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from support import loss
 from support.ansible import run_module
 from support.audit import kubernetes_writes
 from support.handshakes import (
@@ -28,8 +29,6 @@ from support.handshakes import (
 from support.lab import Lab
 from support.pods import IMAGE, Namespace
 from support.route import Route
-
-from . import loss
 
 pytestmark = pytest.mark.lab
 AUDIT = "audit/kubernetes.log"
@@ -160,7 +159,7 @@ def test_a_missing_right_is_named(platform: Platform, tmp_path: Path) -> None:
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "no address": ({"endpoints": ["https://www.example.com"]}, "is no address"),
+    "no address": ({"endpoints": ["https://www.example.com"]}, "is not an address"),
     "no port": ({"ports": [70000]}, "allowed is 1 to 65535"),
     "no fingerprint": ({"fingerprint": "sha1:00"}, "64 hexadecimal digits"),
 }

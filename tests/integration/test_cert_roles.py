@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Market Intel Brain
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the guide to certificates names: rights that are enough, each of them asked for, and the way back by hand."""
+"""What the guide to certificates names: rights that are enough, each of them checked, and the rollback by hand."""
 
 from __future__ import annotations
 
@@ -18,28 +18,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from lab.place import NAMESPACE
+from support import loss
 from support.ansible import run_module, run_playbook
 from support.audit import kubernetes_writes
 from support.certs import LEASE, PASSWORD, arguments, platform, revision, secret_data, stored, variables
 from support.handshakes import issue, issue_again, stored_fingerprint
 from support.lab import Lab
 from support.pods import Namespace
+from support.rights import FILES, rights
 from tools.tree import ROOT
-
-from . import loss
 
 pytestmark = pytest.mark.lab
 PAGE = (ROOT / "docs" / "guide_certificates.md").read_text(encoding="utf-8")
-ROLE, CLUSTER_ROLE, MORE = next(
-    documents
-    for documents in map(list, map(yaml.safe_load_all, re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)))
-    if documents[0].get("kind") == "Role"
-)
+ROLE, CLUSTER_ROLE, MORE = rights("certificates")
 BY_HAND = next(block for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) if "certificaterequest" in block)
-(POLICY,) = re.findall(r"```hcl\n(.*?)```", PAGE, re.DOTALL)
+POLICY = (FILES / "vault-policy.hcl").read_text(encoding="utf-8")
 CAPABILITIES = {path: json.loads(words) for path, words in re.findall(r'path "(.+?)" {\s+capabilities = (.+)', POLICY)}
 NAME = "certificates-by-the-page"
 # What is read before rights are asked for, in the words of the sentence about it.
@@ -62,8 +56,7 @@ class Account:
         self._root = json.loads((lab.state / "vault-keys.json").read_text())["root_token"]
         self.kubeconfig = str(self._place.login(folder, NAME, ROLE, MORE))
         self.grant()
-        subject = f"--serviceaccount={NAMESPACE}:{NAME}"
-        self._place.kubectl("create", "clusterrolebinding", NAME, f"--clusterrole={NAME}", subject)
+        self._place.bind_cluster_role(NAME, NAME, NAME)
 
     def grant(self, lacking: dict[str, Any] | None = None, number: int = 0, verb: str = "", more: bool = False) -> None:
         """Give it what is needed, but for one verb of a rule, and what is not needed if there is to be more."""
@@ -87,11 +80,11 @@ class Account:
         return str(made["auth"]["client_token"])
 
     def remove(self) -> None:
-        self._place.kubectl("delete", "clusterrolebinding,clusterrole", NAME, "--ignore-not-found")
+        for kind in ("clusterrolebinding", "clusterrole", "serviceaccount"):
+            self._place.delete(kind, NAME)
         for document in (ROLE, MORE):
-            made = self._made(document)
-            self._place.kubectl("delete", "rolebinding,role", made, "-n", NAMESPACE, "--ignore-not-found")
-        self._place.kubectl("delete", "serviceaccount", NAME, "-n", NAMESPACE, "--ignore-not-found")
+            for kind in ("rolebinding", "role"):
+                self._place.delete(kind, self._made(document))
         self._lab.ask_vault(f"sys/policies/acl/{NAME}", self._root, method="DELETE")
 
 
@@ -202,7 +195,7 @@ def test_by_hand_cert_manager_does_not_undo_it(lab: Lab, tmp_path: Path) -> None
         given = arguments(lab, tmp_path, namespace.name, certificates=catalogue, issued_before="2099-01-01T00:00:00Z")
         folder = Path(run_module("cert_backup", given)["backup_path"])
         assert issue_again(namespace, "shop") != old
-        namespace.kubectl("wait", "-n", namespace.name, "--for=condition=Ready", "certificate/shop", "--timeout=60s")
+        namespace.wait_ready("certificate", "shop")
         find, show, delete, put_back = BY_HAND.replace("api-gateway", "shop").splitlines()
         here = Shell(lab, folder, namespace.name)
         present = here.run(find).strip()

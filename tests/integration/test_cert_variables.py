@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from support.ansible import Result, run_playbook
 from support.audit import kubernetes_writes
@@ -20,7 +19,7 @@ from support.certs import PASSWORD
 from support.handshakes import issue, stored_fingerprint
 from support.lab import Lab
 from support.pods import Namespace
-from tools.tree import ROOT
+from support.roles import variables
 
 pytestmark = pytest.mark.lab
 PREFIX = "rotate_certs_"
@@ -51,16 +50,16 @@ PLANNED = {
     "rollout_timeout": ("33.5", "rollout_restart:timeout", 33.5),
     "issue_timeout": ("44", "cert_rotate:timeout", 44.0),
     "allow_names_removed": ("DNS:a,DNS:b", "cert_rotate:allow_names_removed", ["DNS:a", "DNS:b"]),
+    "allow_extensions_removed": ("TLSFeature", "cert_rotate:allow_extensions_removed", ["TLSFeature"]),
     "allow_issuer_change": ("on", "cert_rotate:allow_issuer_change", True),
     "max_lifetime_loss": ("0.5", "cert_rotate:max_lifetime_loss", 0.5),
-    "reports_keep": ("4", "runbook_report:keep", 4),
 }
 DONE = {
     "probe_timeout": ("7.5", "cert_probe:timeout", 7.5),
     "backup_keep": ("1", "cert_backup:keep", 1),
 }
 UNDONE = {
-    "host": ("https://127.0.0.1:1", "cert_restore:host", "https://127.0.0.1:1"),
+    "api_host": ("https://127.0.0.1:1", "cert_restore:host", "https://127.0.0.1:1"),
     "vault_url": ("https://vault.example.com", "cert_restore:vault.url", "https://vault.example.com"),
     "vault_namespace": ("team-a", "cert_restore:vault.namespace", "team-a"),
     "vault_ca_cert": ("/etc/vault.pem", "cert_restore:vault.ca_cert", "/etc/vault.pem"),
@@ -74,8 +73,11 @@ UNDONE = {
 }
 CHECKED = {
     "check_secrets": ("yes", "cert_info:secrets", True),
+    "check_other_secrets": ("no", "cert_info:other_secrets", False),
+    "check_keystores": ("yes", "cert_info:keystores", True),
     "check_certificates": ("no", "cert_info:certificates", False),
     "check_configmaps": ("on", "cert_info:configmaps", True),
+    "check_consumers": ("off", "cert_info:consumers", False),
     "check_unused": ("True", "cert_info:unused", True),
     "check_endpoints": ("127.0.0.1:1,127.0.0.1:2", "cert_info:endpoints", ["127.0.0.1:1", "127.0.0.1:2"]),
     "check_endpoint_timeout": ("1.5", "cert_info:endpoint_timeout", 1.5),
@@ -98,8 +100,9 @@ CHECKED = {
 # Their text depends on the lab and the test's own folders, they are secret, or they are no option of a module.
 ELSEWHERE = {
     "kubeconfig", "api_key", "ca_cert", "client_cert", "client_key", "vault_token", "vault_login", "namespace",
-    "certificates", "backup_dir", "backup_password", "reports_dir", "run_id", "rollback",
-    "check_namespaces", "check_vault", "check_previous", "check_fail_on",
+    "certificates", "backup_dir", "backup_password", "reports_dir", "reports_keep", "run_id", "rollback",
+    "environment", "confirm", "skip_prompt", "unattended",
+    "check_namespaces", "check_vault", "check_previous", "check_fail_on", "check_endpoint_ca_cert",
 }  # fmt: skip
 
 
@@ -124,6 +127,7 @@ def texts(lab: Lab, namespace: Namespace, folder: Path, **values: str) -> list[s
         "backup_dir": "my/backups",
         "backup_password": SECRET,
         "accept_ephemeral_storage": "1",
+        "skip_prompt": "yes",
         "reports_dir": "my/reports",
     }
     return [f"{PREFIX}{name}={text}" for name, text in {**common, **values}.items()]
@@ -148,10 +152,9 @@ def check_given(result: Result, table: dict[str, tuple[str, str, Any]]) -> None:
 
 
 def test_the_tables_hold_every_variable_of_the_role() -> None:
-    defaults = yaml.safe_load((ROOT / "roles" / "rotate_certs" / "defaults" / "main.yml").read_text())
     tables = [*PLANNED, *DONE, *UNDONE, *CHECKED, *ELSEWHERE]
     assert len(tables) == len(set(tables))
-    assert {PREFIX + name for name in tables} == set(defaults)
+    assert {PREFIX + name for name in tables} == variables("rotate_certs")
 
 
 def test_every_variable_of_a_rotation_may_be_text(lab: Lab, namespace: Namespace, tmp_path: Path) -> None:
@@ -195,21 +198,25 @@ def test_every_variable_of_a_check_may_be_text(lab: Lab, namespace: Namespace, t
     previous = tmp_path / "my" / "previous.json"
     more = {
         "kubeconfig": "",
-        "host": f"https://127.0.0.1:{port}",
+        "api_host": f"https://127.0.0.1:{port}",
         **{name: str(lab.state / "pki" / file) for name, file in files.items()},
         "vault_url": found["VAULT_ADDR"],
         "vault_login": json.dumps(login, separators=(",", ":")),
         "check_vault": "yes",
         "check_namespaces": f"{namespace.name},default",
         "check_fail_on": "never",
+        "check_endpoint_ca_cert": "my/ca.pem",
         **only_texts(CHECKED),
     }
     given_here = texts(lab, namespace, tmp_path, **more)
+    authorities = tmp_path / "my" / "ca.pem"
+    authorities.write_bytes((lab.state / "pki" / "ca.crt").read_bytes())
     first = run_playbook("check_certs", given_here, cwd=tmp_path)
     assert first.rc == 0, first.output
     check_given(first, CHECKED)
     result = first.one("cert_info").result
     assert given(first, "cert_info")["namespaces"] == [namespace.name, "default"]
+    assert given(first, "cert_info")["endpoint_ca_cert"] == str(authorities)
     sources = {each["source"] for each in json.loads(Path(result["paths"]["json"]).read_text())["certificates"]}
     assert sources >= {"secret", "configmap", "vault", "endpoint"}
     assert set(result["paths"]) == {"json", "csv", "nagios"}
@@ -244,11 +251,19 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
     "no-number": ({"serial": "few"}, "rotate_certs_serial"),
     "less-than-one": ({"serial": "0"}, "allowed is 1 or more"),
     "no-boolean": ({"force": "maybe"}, "rotate_certs_force"),
-    "no-keep": ({"backup_keep": "-1"}, "keep is -1; allowed is 0"),
+    "no-keep": ({"backup_keep": "-1"}, "rotate_certs_backup_keep is -1; allowed is 0"),
     "no-wait": ({"rollout_timeout": "-5"}, "rotate_certs_rollout_timeout is not above 0"),
-    "no-login": ({"vault_login": "approle"}, "rotate_certs_vault_login is no mapping"),
-    "no-method": ({"method": "acme"}, "must be one of: auto, cert-manager, vault"),
-    "no-restart": ({"restart": "sometimes"}, "must be one of: auto, always, never"),
+    "no-login": ({"vault_login": "approle"}, "rotate_certs_vault_login is not a mapping"),
+    "wrong-login": (
+        {
+            "vault_login": '{"auth_method":"token","token":"nothing"}',
+            "method": "vault",
+            "vault_url": "http://127.0.0.1:1",
+        },
+        "correct rotate_certs_vault_login",
+    ),
+    "no-method": ({"method": "acme"}, "allowed are auto, cert-manager, vault"),
+    "no-restart": ({"restart": "sometimes"}, "allowed are auto, always, never"),
     "no-unit": ({"min_remaining": "30"}, "a time with its unit"),
     "no-time": ({"issued_before": "yesterday", "force": "no"}, "RFC 3339"),
     "two-times": ({"issued_before": "2099-01-01T00:00:00Z"}, "force"),
@@ -260,8 +275,8 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
         "both cert_manager and vault",
     ),
     "half-an-entry": ({"certificates": '[{"name":"a"}]'}, "secret_name"),
-    "no-catalogue": ({"certificates": "api-gateway"}, "'certificates'"),
-    "no-overrides": ({"overrides": "hot"}, "'overrides'"),
+    "no-catalogue": ({"certificates": "api-gateway"}, "rotate_certs_certificates is not a list"),
+    "no-overrides": ({"overrides": "hot"}, "rotate_certs_overrides is not a mapping"),
     "no-override": ({"overrides": '{"web":"hot"}'}, "deployment/api-gateway"),
     "no-password": ({"backup_password": ""}, "no password to encrypt it"),
     "no-namespace": ({"namespace": "no-such-namespace"}, "There is no namespace no-such-namespace"),
@@ -271,7 +286,7 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
     "no-run-id": ({"run_id": "Monday"}, "20261123t101500z-flush-redis-7f3a"),
     "short-lived-disk": ({"accept_ephemeral_storage": "no"}, "in a temporary folder"),
     "reports-nowhere": ({"reports_dir": "/proc/reports"}, "name a folder in which this user may write"),
-    "no-canary": ({"canary": "deployment/nothing"}, "is no workload"),
+    "no-canary": ({"canary": "deployment/nothing"}, "is not a workload"),
 }
 
 
@@ -282,10 +297,11 @@ def test_wrong_text_gets_one_sentence_before_anything_is_touched(
     common = dict(text.split("=", 1) for text in texts(lab, namespace, tmp_path, names="shop", force="yes"))
     hosts = {host: {PREFIX + name: text for name, text in values.items()} for host, (values, _part) in WRONG.items()}
     inventory = tmp_path / "inventory.yml"
-    inventory.write_text(json.dumps({"clusters": {"hosts": hosts, "vars": common}}))
+    same = {f"{PREFIX}context": "lab", "runbooks_same_cluster": True}
+    inventory.write_text(json.dumps({"clusters": {"hosts": hosts, "vars": {**common, **same}}}))
     result = run_playbook("rotate_certs", args=["-i", str(inventory), "--forks", "4", "-vvv"], cwd=tmp_path)
     assert result.rc == 2
-    said = {task.host: task.msg.removeprefix("Validation of arguments failed:\n") for task in result.failures}
+    said = {task.host: task.msg for task in result.failures}
     assert set(said) == set(WRONG)
     assert {host: text for host, text in said.items() if WRONG[host][1] not in text or "\n" in text} == {}
     assert "Traceback" not in result.output

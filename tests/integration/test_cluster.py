@@ -8,20 +8,39 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from support import loss
 from support.ansible import run_module, run_playbook
+from support.cluster import RedisCluster
+from support.disturbed import (
+    BIG_KEY_BYTES,
+    CLUSTER_CASES,
+    SLOT_CASES,
+    Case,
+    ClusterArena,
+    arguments,
+    cluster_case,
+    connection,
+    slot_case,
+)
 from support.flush import role_variables
+from support.members import quiet_port
 from support.processes import wait_until
 from support.servers import RedisServer
-from support.topologies import RedisCluster, quiet_port
-
-from . import loss
-from .disturbed import BIG_KEY_BYTES, MOVED, Arena, Moving, arguments, connection
 
 KEYS = 3_000
+# What does not depend on the servers.
+ON_REDIS = pytest.mark.parametrize("any_cluster", ["redis-7.0"], indirect=True)
+
+
+def _on_its_flavour(case: Callable[[int], Case], cases: Sequence[object]) -> list[Any]:
+    """Return the first turn of cases, which is each way at each of its moments, with the flavour of the cluster."""
+    return [pytest.param(one.flavour, one, id=f"{one.flavour}-{one}") for one in map(case, range(len(cases)))]
 
 
 def fill(cluster: RedisCluster) -> None:
@@ -62,6 +81,7 @@ def test_all_primaries_are_one_cache(cluster: RedisCluster, tmp_path: Path) -> N
     assert run_module("redis_restore", {**way, "path": done["backup"]["path"]})["changed"] is False
 
 
+@pytest.mark.parametrize("any_cluster", ["redis-7.0", "redis-8.0", "valkey-9.1"], indirect=True)
 def test_every_type_and_big_keys_come_back(cluster: RedisCluster, tmp_path: Path) -> None:
     client = cluster.client()
     big = bytes(random.Random(1).randbytes(3 * BIG_KEY_BYTES))
@@ -199,6 +219,7 @@ def test_keys_on_a_node_that_does_not_own_them_are_reported(cluster: RedisCluste
     assert any("1 keys lie on nodes of the cluster that do not own their slots" in text for text in done["notices"])
 
 
+@ON_REDIS
 def test_recovery_is_watched_on_every_primary(cluster: RedisCluster, tmp_path: Path) -> None:
     fill(cluster)
     done = run_module("redis_flush", arguments(cluster, tmp_path, recovery_timeout=4))
@@ -213,17 +234,43 @@ def test_a_seed_that_is_dead_and_one_that_is_a_replica(cluster: RedisCluster, tm
     assert run_module("redis_flush", args)["removed"] == KEYS
 
 
-def test_big_keys_of_an_unfinished_run_are_noticed_through_another_seed(cluster: RedisCluster, tmp_path: Path) -> None:
+def test_an_unfinished_run_is_known_through_another_seed(cluster: RedisCluster, tmp_path: Path) -> None:
     fill(cluster)
     args = arguments(cluster, tmp_path)
     path = Path(run_module("redis_flush", args)["backup"]["path"])
     manifest = json.loads((path / "manifest.json").read_text())
-    (path / "manifest.json").write_text(json.dumps({**manifest, "state": "interrupted"}))
+    # all of its processes have been restarted since
+    server = {**manifest["server"], "run_id": "gone"}
+    (path / "manifest.json").write_text(json.dumps({**manifest, "server": server, "state": "interrupted"}))
     with (path / "journal.jsonl").open("a") as journal:
         journal.write(json.dumps({"quarantine": b"away".hex(), "key": b"market:data:big".hex()}) + "\n")
-    planned = run_module("redis_flush", {**args, "url": f"redis://{cluster.seeds[2]}"}, check=True)
+    other = {**args, "url": f"redis://{cluster.seeds[2]}", "nodes": []}
+    assert run_module("redis_flush", other, check=True)["plan"]["continues"] == path.name
+    planned = run_module("redis_flush", {**other, "patterns": ["other:*"]}, check=True)
     (notice,) = (text for text in planned["notices"] if path.name in text)
     assert "renamed big keys away" in notice and args["url"] in notice
+
+
+def test_a_cluster_of_valkey_9_has_databases(tmp_path: Path) -> None:
+    with RedisCluster("valkey-9.1", replicas=0, cluster_databases=6) as cluster:
+        cluster.mset({b"market:data:%d" % number: b"of database 0" for number in range(30)})
+        names = [b"market:data:%d" % number for number in range(100)]
+        for name in names:
+            with cluster.owner(name).admin(db=5) as admin:
+                admin.set(name, "of database 5")
+        args = arguments(cluster, tmp_path, url=f"redis://{cluster.seeds[0]}/5", max_share=1.0)
+        done = run_module("redis_flush", args)
+        assert (done["removed"], done["remaining"]) == (100, 0)
+        assert cluster.dbsize() == 30
+        way = {"url": args["url"], "patterns": ["market:data:*"]}
+        assert run_module("redis_cache_info", way)["caches"][0]["keys"] == 0
+        restored = run_module("redis_restore", {"url": args["url"], "path": done["backup"]["path"]})
+        assert restored["restored"] == 100
+        with cluster.owner(names[7]).admin(db=5) as admin:
+            assert admin.get(names[7]) == b"of database 5"
+        refused = run_module("redis_flush", {**args, "url": f"redis://{cluster.seeds[0]}/7"})
+        assert not loss.not_one_sentence(refused)
+        assert "names the database 7" in refused["msg"] and "cluster-databases" in refused["msg"]
 
 
 def test_a_socket_of_one_node_is_refused(cluster: RedisCluster, tmp_path: Path) -> None:
@@ -233,6 +280,7 @@ def test_a_socket_of_one_node_is_refused(cluster: RedisCluster, tmp_path: Path) 
     assert "name a node as host:port" in refused["msg"]
 
 
+@ON_REDIS
 def test_the_role_reaches_a_cluster(cluster: RedisCluster, tmp_path: Path) -> None:
     fill(cluster)
     variables = role_variables(f"redis://{cluster.seeds[0]}", tmp_path, topology="cluster")
@@ -246,6 +294,7 @@ def test_the_role_reaches_a_cluster(cluster: RedisCluster, tmp_path: Path) -> No
     assert run_playbook("redis_stats", {**way, "flush_redis_names": "market-data"}).rc == 0
 
 
+@ON_REDIS
 def test_what_is_no_cluster_is_said_in_one_sentence(cluster: RedisCluster, tmp_path: Path) -> None:
     for options, words in (
         ({"topology": "standalone"}, "is a node of a cluster"),
@@ -262,7 +311,12 @@ def test_a_cluster_that_is_down_is_said_in_one_sentence(tmp_path: Path) -> None:
     with RedisCluster(replicas=0, node_timeout_ms=500) as cluster:
         fill(cluster)
         cluster.kill(cluster.nodes[1])
-        time.sleep(2)
+        left = [node.admin() for node in cluster.nodes if node.running]
+        wait_until(
+            lambda: all(b"cluster_state:fail" in node.execute_command("CLUSTER", "INFO") for node in left),
+            20,
+            "the other nodes to see that the cluster is down",
+        )
         started = time.monotonic()
         result = run_module("redis_flush", arguments(cluster, tmp_path))
         assert time.monotonic() - started < 20
@@ -282,21 +336,12 @@ def test_addresses_are_translated(tmp_path: Path) -> None:
         assert as_text["changed"] is False
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_nothing_is_lost_while_slots_move_to_and_fro(any_cluster: RedisCluster, tmp_path: Path, seed: int) -> None:
-    any_cluster.reset()
-    with Arena(any_cluster, tmp_path) as arena:
-        movers: list[Moving] = []
-
-        def move() -> None:
-            movers.append(Moving(any_cluster, MOVED[seed:][:4]))
-            movers[0].__enter__()
-            time.sleep(1)
-            movers[0].stop()
-
-        outcome = arena.play(seed, move, latest=0.3)
+@pytest.mark.parametrize(("any_cluster", "case"), _on_its_flavour(slot_case, SLOT_CASES), indirect=["any_cluster"])
+def test_nothing_is_lost_while_slots_move_to_and_fro(any_cluster: RedisCluster, tmp_path: Path, case: Case) -> None:
+    with ClusterArena(any_cluster, tmp_path) as arena:
+        outcome = arena.play(case)
     assert not outcome.problems
-    assert movers[0].moves >= 2
+    assert outcome.during
 
 
 def test_a_slot_that_stays_half_moved_is_flushed_on_both_sides(cluster: RedisCluster, tmp_path: Path) -> None:
@@ -319,18 +364,12 @@ def test_a_slot_that_stays_half_moved_is_flushed_on_both_sides(cluster: RedisClu
     assert sorted(cluster.scan_all()) == sorted(names)
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_nothing_is_lost_when_a_primary_is_killed(any_cluster: RedisCluster, tmp_path: Path, seed: int) -> None:
-    victim = random.Random(seed).randrange(3)
-    with Arena(any_cluster, tmp_path) as arena:
-        outcome = arena.play(seed, lambda: any_cluster.kill(any_cluster.primaries()[victim]))
+@pytest.mark.parametrize(
+    ("any_cluster", "case"), _on_its_flavour(cluster_case, CLUSTER_CASES), indirect=["any_cluster"]
+)
+def test_nothing_is_lost_in_a_failover(any_cluster: RedisCluster, tmp_path: Path, case: Case) -> None:
+    with ClusterArena(any_cluster, tmp_path) as arena:
+        outcome = arena.play(case)
     assert not outcome.problems
     assert outcome.during
-    assert outcome.result["failovers"] >= 1
-
-
-def test_nothing_is_lost_when_a_primary_hands_over(any_cluster: RedisCluster, tmp_path: Path) -> None:
-    with Arena(any_cluster, tmp_path) as arena:
-        outcome = arena.play(1, lambda: [any_cluster.fail_over(shard) for shard in range(3)])
-    assert not outcome.problems
-    assert outcome.result["failovers"] == 3
+    assert outcome.interruptions

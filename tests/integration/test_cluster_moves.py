@@ -14,10 +14,9 @@ import pytest
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.connection import RedisSettings
 from support import resp
+from support.cluster import RedisCluster
+from support.engine import Engine
 from support.servers import RedisServer
-from support.topologies import RedisCluster
-
-from .engine import CACHE, Engine
 
 KEY = b"market:data:1"
 
@@ -43,13 +42,13 @@ def test_the_last_record_of_a_key_that_moved_is_its_last_state(_cluster: RedisCl
     with closing(Engine(RedisSettings(f"redis://{_cluster.seeds[0]}"), tmp_path)) as engine:
         to, fro = (engine.flush_of(engine.session_of(node)) for node in (target, source))
         client.set(on(_cluster, target, "first"), "opens the part")
-        to.run(CACHE)
+        to.run()
         client.set(KEY, "old")
-        fro.run(CACHE)
+        fro.run()
         assert client.get(KEY) is None
         client.set(KEY, "new")
         _cluster.migrate(_cluster.slot(KEY), target)
-        to.run(CACHE)
+        to.run()
         # Its node did not own the slot when the pass began.
         assert client.get(KEY) == b"new"
         assert to.has_arriving
@@ -81,12 +80,12 @@ def test_a_key_that_was_away_for_a_moment_needs_another_pass(
     with closing(Engine(RedisSettings(f"redis://{_cluster.seeds[0]}"), tmp_path)) as engine:
         flush = engine.flush_of(engine.session_of(source))
         engine.between = between
-        flush.run(CACHE)
+        flush.run()
         assert flush.unsettled
         assert client.get(KEY) == b"value"
         _cluster.migrate(_cluster.slot(KEY), source)
         flush.begin_pass(flush.slots)
-        flush.run(CACHE)
+        flush.run()
         assert not flush.unsettled
         assert client.get(KEY) is None
 
@@ -100,13 +99,31 @@ def test_a_big_key_in_a_slot_on_its_way_is_left_for_the_next_pass(_cluster: Redi
     with closing(Engine(RedisSettings(f"redis://{_cluster.seeds[0]}"), tmp_path)) as engine:
         flush = engine.flush_of(engine.session_of(source))
         _cluster.begin_migration(_cluster.slot(KEY), target)
-        flush.run(CACHE)
+        flush.run()
         assert flush.unsettled
         assert client.strlen(KEY) == 2_000_000
         _cluster.migrate_keys(_cluster.slot(KEY), target, 1)
         _cluster.finish_migration(_cluster.slot(KEY), target)
         engine.deployment.refresh()
         flush = engine.flush_of(engine.session_of(target))
-        flush.run(CACHE)
+        flush.run()
         assert not flush.unsettled
         assert list(_cluster.scan_all()) == []
+
+
+def test_keys_of_several_slots_are_removed_one_by_one_where_they_have_to(
+    _cluster: RedisCluster, tmp_path: Path
+) -> None:
+    """A proxy may make a cluster look like one server: it shows in the answer to several keys."""
+    _cluster.reset()
+    client = _cluster.client()
+    for number in range(200):
+        client.set(f"market:data:{number}", "x")
+    with closing(Engine(RedisSettings(f"redis://{_cluster.seeds[0]}"), tmp_path)) as engine:
+        for session in engine.deployment.sessions:
+            flush = engine.flush_of(session)
+            flush._commands.keys_per_call = 25
+            flush.run()
+            flush.close()
+            assert flush._commands.keys_per_call == 1
+    assert list(_cluster.scan_all()) == []

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from support import loss
 from support.ansible import run_module, run_playbook, start_playbook
 from support.audit import kubernetes_writes
 from support.lab import Lab
@@ -22,10 +23,9 @@ from support.patients import DEBUG, REDIS, STAY, TIGHT, container, pod, variable
 from support.pods import Namespace
 from support.processes import wait_until
 
-from . import loss
-
 pytestmark = pytest.mark.lab
 PORT = 6390
+ENFORCED = "pod-security.kubernetes.io/enforce"
 OURS = "app.kubernetes.io/managed-by=market-intel.runbooks"
 
 
@@ -42,6 +42,11 @@ def namespace(lab: Lab) -> Iterator[Namespace]:
             pod("tight", tight),
             pod("busy"),
             pod("spare"),
+            pod(
+                "mounting",
+                container(volumeMounts=[{"name": "key", "mountPath": "/key"}]),
+                volumes=[{"name": "key", "secret": {"secretName": "nothing"}}],
+            ),
             pod("lost", dnsPolicy="None", dnsConfig={"nameservers": ["127.0.0.1"]}),
             pod(
                 "calling",
@@ -79,10 +84,10 @@ def entries(place: Namespace, name: str) -> list[dict[str, Any]]:
     return list(place.lab.get("pod", name, "-n", place.name)["status"].get("ephemeralContainerStatuses") or [])
 
 
-def running(place: Namespace) -> list[str]:
-    """Return what of ours runs in all pods of the lab."""
+def running(*places: Namespace) -> list[str]:
+    """Return what of ours runs in the pods of namespaces."""
     found = []
-    for each in place.lab.get("pods", "-A")["items"]:
+    for each in [each for place in places for each in place.lab.get("pods", "-n", place.name)["items"]]:
         for status in each["status"].get("ephemeralContainerStatuses") or []:
             if "-debug-" in status["name"] and "running" in status["state"]:
                 found.append(status["name"])
@@ -112,6 +117,7 @@ def test_it_sees_the_processes_and_sockets_of_its_target_and_its_packets(namespa
     packets = Path(found["capture"]["path"]).read_bytes()
     assert hashlib.sha256(packets).hexdigest() == found["capture"]["sha256"]
     assert Path(found["capture"]["path"]).stat().st_mode & 0o777 == 0o600
+    assert found["capture"]["seconds"] >= 3
     # A file that is whole, of packets of this port and of no other.
     assert packets[:4] in (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4")
     assert b"PING" in packets.upper() and found["capture"]["packets"] > 4
@@ -135,7 +141,7 @@ def test_what_cannot_be_reached_or_resolved_is_found(namespace: Namespace) -> No
     lost, calling = run_module("pod_diagnosis_info", arguments)["diagnoses"]
     assert (lost["findings"][0]["kind"], lost["findings"][0]["severity"]) == ("dns", "critical")
     kinds = {each["kind"]: each for each in calling["findings"]}
-    assert "127.0.0.2:6399 takes no connection" in kinds["dependency"]["what"]
+    assert "127.0.0.2:6399 refuses connections" in kinds["dependency"]["what"]
     assert "store.example.invalid cannot be resolved" in kinds["dns_name"]["what"]
     assert calling["details"]["dependencies"] and calling["details"]["names"]
 
@@ -148,7 +154,7 @@ def test_the_most_useful_profile_that_pod_security_allows(
     level: str, name: str, profile: str, lab: Lab, tmp_path: Path
 ) -> None:
     with Namespace(lab) as place:
-        place.kubectl("label", "namespace", place.name, f"pod-security.kubernetes.io/enforce={level}")
+        place.label(**{ENFORCED: level})
         place.apply(pod(name, container(securityContext=TIGHT)))
         place.wait_for(name)
         run_id = f"20261123t101500z-{uuid.uuid4().hex}-0000"
@@ -169,13 +175,27 @@ def test_a_namespace_that_was_tightened_afterwards_leaves_the_report(lab: Lab, t
     with Namespace(lab) as place:
         place.apply(pod("old"))
         place.wait_for("old")
-        place.kubectl("label", "namespace", place.name, "pod-security.kubernetes.io/enforce=restricted")
+        place.label(**{ENFORCED: "restricted"})
         found = session(place, "old")
         assert (found["mode"], found["state"], len(found["rejected"])) == ("report", "none", 3)
         assert "violates PodSecurity" in found["degraded"][0]
         run = run_playbook("debug_pod", variables(place, tmp_path, "old"), cwd=tmp_path)
         assert run.rc == 0, run.output
         assert entries(place, "old") == []
+
+
+def test_nothing_is_made_in_a_pod_that_waits_for_a_volume(namespace: Namespace) -> None:
+    found = session(namespace, "mounting")
+    assert (found["mode"], found["changed"]) == ("report", False)
+    assert "the pod has no network or volumes yet" in found["degraded"][0]
+    assert entries(namespace, "mounting") == []
+
+
+def test_two_targets_that_are_one_pod_share_a_container(namespace: Namespace) -> None:
+    before = len(entries(namespace, "lost"))
+    first, second = look(namespace, "lost", "app=lost", force=True)["sessions"]
+    assert (first["name"], second["same_as"]) == (second["name"], "lost")
+    assert len(entries(namespace, "lost")) == before + 1
 
 
 def test_what_the_kubelet_cannot_start_goes_one_rung_down(namespace: Namespace) -> None:
@@ -213,7 +233,7 @@ def test_many_runs_leave_ten_entries_at_most(namespace: Namespace) -> None:
         found = session(namespace, "worn", **quick)
     assert len(entries(namespace, "worn")) == 10
     assert found["mode"] == "report"
-    assert "the pod has 10 debug containers already" in found["degraded"][0]
+    assert "the pod has 10 ephemeral containers already" in found["degraded"][0]
 
 
 def test_a_shell_stays_until_its_time_is_over_though_the_bastion_is_dead(namespace: Namespace, tmp_path: Path) -> None:
@@ -231,21 +251,16 @@ def test_a_shell_stays_until_its_time_is_over_though_the_bastion_is_dead(namespa
 
 def test_a_shell_beside_a_container_that_does_not_run_ends_too(namespace: Namespace) -> None:
     # It is the first process of a namespace of its own, which the kernel lets nobody inside kill.
-    namespace.apply(pod("failing", container("exit 1")))
-    wait_until(
-        lambda: "waiting" in _state(namespace, "failing"),
-        60,
-        "the first failure",
-        0.5,
-    )
-    found = session(namespace, "failing", interactive=True, ttl=8)
+    namespace.apply(pod("waiting", initContainers=[container(name="first")]))
+    wait_until(lambda: "running" in _init_state(namespace, "waiting"), 90, "its init container", 0.5)
+    found = session(namespace, "waiting", container="main", interactive=True, ttl=8)
     assert (found["state"], found["beside"]) == ("live", False)
     assert found["name"] in running(namespace)
     wait_until(lambda: found["name"] not in running(namespace), 68, "its end", 1.0)
 
 
-def _state(place: Namespace, name: str) -> dict[str, Any]:
-    statuses = place.lab.get("pod", name, "-n", place.name)["status"].get("containerStatuses") or [{"state": {}}]
+def _init_state(place: Namespace, name: str) -> dict[str, Any]:
+    statuses = place.lab.get("pod", name, "-n", place.name)["status"].get("initContainerStatuses") or [{"state": {}}]
     return dict(statuses[0]["state"])
 
 
@@ -257,7 +272,7 @@ def test_a_live_shell_is_used_again_and_its_line_leads_there(namespace: Namespac
     assert again["sessions"][0]["name"] == first["name"]
     _kubectl, *words = first["commands"][1].replace(" -it ", " ").split()
     assert lab.run("kubectl", *words[:-1], "sh", "-c", "echo $TARGET_POD").strip() == "tight"
-    cleaned = clean(namespace, force=True)
+    cleaned = clean(namespace, force=True, runs=[first["name"].rsplit("-", 2)[0]])
     assert ("ended", "tight") in {(each["outcome"], each["target"]) for each in cleaned["found"]}
     wait_until(lambda: running(namespace) == [], 20, "the end of the shell", 0.5)
 
@@ -270,12 +285,34 @@ def clean(place: Namespace, check: bool = False, **options: Any) -> dict[str, An
 @pytest.fixture(scope="module")
 def node_namespace(lab: Lab) -> Iterator[Namespace]:
     with Namespace(lab) as place:
-        place.kubectl("label", "namespace", place.name, "pod-security.kubernetes.io/enforce=privileged")
+        place.label(**{ENFORCED: "privileged"})
         yield place
 
 
 def jobs(place: Namespace) -> list[str]:
     return [each["metadata"]["name"] for each in place.lab.get("jobs", "-n", place.name, "-l", OURS)["items"]]
+
+
+def test_a_command_in_a_copy_is_followed(namespace: Namespace, lab: Lab) -> None:
+    ended = session(namespace, "tight", mode="copy", copy_command=["sh", "-c", "echo checked; exit 3"])
+    assert (ended["state"], ended["exit_code"], ended["degraded"]) == ("collected", 3, [])
+    assert ended["sections"]["output"] == ["checked"]
+    going = session(namespace, "tight", mode="copy", copy_command=["sh", "-c", f"echo up; {STAY}"], ttl=60)
+    assert going["state"] == "live"
+    _kubectl, *words = going["commands"][0].replace(" -f ", " ").split()
+    assert lab.run("kubectl", *words).strip() == "up"
+    clean(namespace, force=True, runs=[going["name"].rpartition("-")[0]])
+    assert jobs(namespace) == []
+
+
+def test_a_foreign_job_with_our_label_stays(namespace: Namespace) -> None:
+    about = {"name": "foreign", "labels": dict([OURS.split("=")])}
+    spec = {"suspend": True, "template": {"spec": {**pod("x")["spec"], "restartPolicy": "Never"}}}
+    namespace.apply({"apiVersion": "batch/v1", "kind": "Job", "metadata": about, "spec": spec})
+    found = clean(namespace, namespaces=[namespace.name], force=True, everybody=True)["found"]
+    assert "foreign" not in {each["name"] for each in found}
+    assert jobs(namespace) == ["foreign"]
+    namespace.delete("job", "foreign")
 
 
 def test_a_copy_has_no_traffic_of_the_pod_and_goes_away(namespace: Namespace) -> None:
@@ -333,10 +370,18 @@ def test_cleaning_up_removes_what_is_ours_and_is_idempotent(
     kept = run_playbook("cleanup_debug_pods", given, cwd=tmp_path)
     assert live["name"] in jobs(node_namespace), kept.output
     assert "is in use until" in kept.output
-    removed = run_playbook("cleanup_debug_pods", {**given, "debug_pod_force": True}, cwd=tmp_path)
+    refused = run_playbook("cleanup_debug_pods", {**given, "debug_pod_force": True}, cwd=tmp_path)
+    assert refused.rc != 0 and "set debug_pod_everybody=true" in refused.output
+    colleague = session(namespace, "busy", interactive=True, ttl=120)
+    other = {**given, "debug_pod_force": True, "debug_pod_runs": "20260101t000000z-debug-pod-0000"}
+    assert run_playbook("cleanup_debug_pods", other, cwd=tmp_path).changed == 0
+    own = {**given, "debug_pod_force": True, "debug_pod_runs": live["name"].rpartition("-")[0]}
+    removed = run_playbook("cleanup_debug_pods", own, cwd=tmp_path)
     assert (removed.rc, removed.changed) == (0, 1), removed.output
+    assert colleague["name"] in running(namespace)
+    clean(namespace, force=True, runs=[colleague["name"].rsplit("-", 2)[0]])
     wait_until(lambda: jobs(node_namespace) == [] and running(node_namespace) == [], 30, "its removal", 0.5)
-    again = run_playbook("cleanup_debug_pods", {**given, "debug_pod_force": True}, cwd=tmp_path)
+    again = run_playbook("cleanup_debug_pods", own, cwd=tmp_path)
     assert again.changed == 0
 
 
@@ -344,7 +389,8 @@ def test_an_orphan_is_removed(namespace: Namespace, node_namespace: Namespace) -
     namespace.apply(pod("short"))
     namespace.wait_for("short")
     session(namespace, "short", mode="node", node_namespace=node_namespace.name, interactive=True, ttl=300)
-    namespace.kubectl("delete", "pod", "short", "-n", namespace.name, "--now")
+    namespace.delete("pod", "short", grace=1)
+    wait_until(lambda: namespace.gone("pod", "short"), 30, "the end of the pod", 0.1)
     found = [
         each for each in clean(namespace)["found"] if each["kind"] == "job" and each["namespace"] == node_namespace.name
     ]
@@ -362,7 +408,8 @@ def test_a_pod_that_is_deleted_meanwhile_leaves_a_partial_report(namespace: Name
         wait_until(
             lambda: any("running" in each["state"] for each in entries(namespace, "leaving")), 60, "the look", 0.2
         )
-        namespace.kubectl("delete", "pod", "leaving", "-n", namespace.name, "--now")
+        namespace.delete("pod", "leaving", grace=1)
+        wait_until(lambda: namespace.gone("pod", "leaving"), 30, "the end of the pod", 0.1)
         result = run.wait()
     assert result.rc == 0, result.output
     assert "Traceback" not in result.output
@@ -378,7 +425,7 @@ def test_a_pod_that_is_deleted_meanwhile_leaves_a_partial_report(namespace: Name
         ({"capture": {"seconds": 5, "filter": "-z reboot"}, "directory": "/var/x"}, "capture.filter is '-z reboot'"),
         ({"capture": {"seconds": 5, "interface": "eth0; reboot"}, "directory": "/var/x"}, "capture.interface"),
         ({"capture": {"seconds": 5}, "directory": "captures"}, "relative path"),
-        ({"dependencies": ["x;y:80"]}, "The dependency 'x;y:80' is none"),
+        ({"dependencies": ["x;y:80"]}, "dependencies has 'x;y:80'"),
         ({"container": "nobody"}, "has no container 'nobody'; it has main"),
         ({"targets": ["nobody"]}, "There is no pod nobody"),
     ],

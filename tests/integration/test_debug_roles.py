@@ -6,28 +6,26 @@
 from __future__ import annotations
 
 import copy
-import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from support.ansible import run_module
 from support.audit import kubernetes_writes
+from support.handshakes import wait_rolled_out
 from support.lab import Lab
 from support.patients import BUSYBOX, DEBUG, container, pod
 from support.pods import Namespace
-from tools.tree import ROOT
+from support.rights import rights
 
 pytestmark = pytest.mark.lab
-PAGE = (ROOT / "docs" / "guide_debugging.md").read_text(encoding="utf-8")
 OBJECTS = {
     (each["kind"], each["metadata"]["name"]): each
-    for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    for each in yaml.safe_load_all(block)
+    for name in ("report", "ephemeral", "copy", "node", "cleanup")
+    for each in rights(f"debug-{name}")
 }
 REPORT, EVERYWHERE = OBJECTS["Role", "debug-report"], OBJECTS["ClusterRole", "debug-report"]
 # What a part of the report is called that needs a right.
@@ -40,6 +38,10 @@ CALLED = {
     "replicasets": "ReplicaSet",
     "endpointslices": "endpointslices",
     "networkpolicies": "networkpolicies",
+    "ingresses": "ingresses",
+    "horizontalpodautoscalers": "horizontalpodautoscalers",
+    "poddisruptionbudgets": "poddisruptionbudgets",
+    "httproutes": "HTTPRoutes",
     "nodes": "the node",
     "namespaces": "the namespace",
     "secrets": "secrets",
@@ -70,7 +72,8 @@ class Account:
         )
 
     def remove(self) -> None:
-        self.place.kubectl("delete", "clusterrolebinding,clusterrole", self.name, "--ignore-not-found")
+        self.place.delete("clusterrolebinding", self.name)
+        self.place.delete("clusterrole", self.name)
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +86,7 @@ def account(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Acco
         ]
         web["containers"][0]["image"] = BUSYBOX
         place.secret("key", word="x")
+        place.service("web", {"app": "web"}, 80, 80)
         place.apply(
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"a": "b"}},
             {
@@ -99,7 +103,7 @@ def account(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Acco
             },
             pod("claiming", volumes=web["volumes"][1:]),
         )
-        place.kubectl("rollout", "status", "-n", place.name, "deployment/web", "--timeout=90s")
+        wait_rolled_out(place, "deployment/web")
         made = Account(place, tmp_path_factory.mktemp("login"))
         try:
             yield made

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from support.ansible import Result, run_playbook
-from tools.tree import ROOT
+from support.roles import variables
 
 PREFIX = "debug_pod_"
 # Nobody answers there, so that the modules get their options and fail.
@@ -20,7 +19,7 @@ NOWHERE = "https://127.0.0.1:1"
 
 # variable: (text, module and option, what the module gets)
 INSIDE: dict[str, tuple[str, Any]] = {
-    "host": (NOWHERE, NOWHERE),
+    "api_host": (NOWHERE, NOWHERE),
     "validate_certs": ("no", False),
     "namespace": ("shop", "shop"),
     "targets": ("app in (a, b); deployment/web", ["app in (a, b)", "deployment/web"]),
@@ -40,7 +39,7 @@ INSIDE: dict[str, tuple[str, Any]] = {
     "privileged": ("True", True),
     "reuse_age": ("0", 0),
     "max_ephemeral": ("3", 3),
-    "force": ("on", True),
+    "new_session": ("on", True),
     "copy_command": ("sleep 60", ["sleep", "60"]),
     "node_namespace": ("debug", "debug"),
     "run_id": ("20261123t101500z-debug-pod-7f3a", "20261123t101500z-debug-pod-7f3a"),
@@ -48,12 +47,12 @@ INSIDE: dict[str, tuple[str, Any]] = {
 # They are looked at by other tests, depend on files, are secret, or belong to another module.
 ELSEWHERE = {
     "kubeconfig", "context", "api_key", "ca_cert", "client_cert", "client_key", "tail_lines", "reports_dir",
-    "reports_keep", "namespaces",
+    "reports_keep", "namespaces", "runs", "force", "everybody", "environment", "confirm", "skip_prompt",
 }  # fmt: skip
 
 
 def run(playbook: str, folder: Path, values: dict[str, str]) -> Result:
-    texts = {"host": NOWHERE, "reports_dir": "reports", **values}
+    texts = {"api_host": NOWHERE, "skip_prompt": "yes", "reports_dir": "reports", **values}
     return run_playbook(playbook, [f"{PREFIX}{name}='{text}'" for name, text in texts.items()], cwd=folder)
 
 
@@ -62,14 +61,16 @@ def options(result: Result, module: str) -> dict[str, Any]:
 
 
 def test_every_variable_is_looked_at() -> None:
-    defaults = yaml.safe_load((ROOT / "roles" / "debug_pod" / "defaults" / "main.yml").read_text())
-    assert {name.removeprefix(PREFIX) for name in defaults} == set(INSIDE) | ELSEWHERE
+    assert {name.removeprefix(PREFIX) for name in variables("debug_pod")} == set(INSIDE) | ELSEWHERE
 
 
 def test_every_variable_may_be_text(tmp_path: Path) -> None:
     result = run("debug_pod", tmp_path, {name: text for name, (text, _value) in INSIDE.items()})
     given = options(result, "debug_container")
-    assert {name: given[name] for name in INSIDE} == {name: value for name, (_text, value) in INSIDE.items()}
+    called = {"api_host": "host", "new_session": "force"}
+    assert {name: given[called.get(name, name)] for name in INSIDE} == {
+        name: value for name, (_text, value) in INSIDE.items()
+    }
     assert given["directory"] == f"{tmp_path}/reports/captures"
     assert "cannot be reached" in result.failures[0].msg
 
@@ -77,16 +78,16 @@ def test_every_variable_may_be_text(tmp_path: Path) -> None:
 def test_a_report_alone_calls_one_module_and_writes_what_was_reached(tmp_path: Path) -> None:
     result = run("debug_pod", tmp_path, {"mode": "report", "targets": "web", "tail_lines": "5", "reports_keep": "2"})
     assert options(result, "pod_diagnosis_info")["tail_lines"] == 5
-    assert options(result, "runbook_report")["keep"] == 2
     assert all(each.status == "skipped" for each in result.by_action("debug_container"))
     assert list((tmp_path / "reports").glob("*/localhost.html"))
 
 
 def test_where_to_clean_up_may_be_text(tmp_path: Path) -> None:
     for playbook in ("list_debug_pods", "cleanup_debug_pods"):
-        result = run(playbook, tmp_path, {"namespaces": "shop, debug"})
+        runs = [f"20261123t101500z-debug-pod-000{number}" for number in (1, 2)]
+        result = run(playbook, tmp_path, {"namespaces": "shop, debug", "runs": ", ".join(runs)})
         given = options(result, "debug_container")
-        assert (given["namespaces"], given["state"]) == (["shop", "debug"], "absent")
+        assert (given["namespaces"], given["runs"], given["state"]) == (["shop", "debug"], runs, "absent")
 
 
 @pytest.mark.parametrize(
@@ -94,11 +95,11 @@ def test_where_to_clean_up_may_be_text(tmp_path: Path) -> None:
     [
         ({"mode": "everything"}, "everything"),
         ({"ttl": "soon"}, "soon"),
-        ({"targets": ""}, "targets is empty"),
-        ({"targets": "x; $(reboot)"}, "'$(reboot)' is not a valid target"),
-        ({"capture": '{"seconds": 9999}'}, "capture.seconds is 9999"),
-        ({"kubeconfig": "nowhere", "host": ""}, "/nowhere cannot be read"),
-        ({"run_id": "mine"}, "The run id 'mine' is not valid"),
+        ({"targets": ""}, "debug_pod_targets is empty"),
+        ({"targets": "x; $(reboot)"}, "debug_pod_targets has '$(reboot)', which is not a valid target"),
+        ({"capture": '{"seconds": 9999}'}, "debug_pod_capture.seconds is 9999"),
+        ({"kubeconfig": "nowhere", "api_host": ""}, "/nowhere cannot be read"),
+        ({"run_id": "mine"}, "debug_pod_run_id is 'mine', which is not valid"),
     ],
     ids=str,
 )

@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import redis
 
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis import flush as flush_module
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.catalogue import CachePattern
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.commands import (
     CHANGED,
     GONE,
@@ -19,6 +24,8 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.comma
     stored_value,
 )
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.connection import Connection, RedisSettings
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.scan import Page
+from support.engine import Engine
 from support.servers import RedisServer
 
 KEY = b"market:data:1"
@@ -51,8 +58,9 @@ def attempt(server: RedisServer, mutation: Act | None) -> int:
     records, expiries = commands.copies([KEY], connection.receive(commands.replies_per_copy))
     if mutation:
         mutation(server.client())
-    connection.send(commands.remove(records, expiries))
-    (outcome,) = connection.receive(1)
+    calls = commands.remove(records, expiries)
+    connection.send(calls.blob)
+    (outcome,) = calls.outcomes(connection.receive(1))
     connection.close()
     return int(outcome)
 
@@ -89,3 +97,24 @@ def test_stored_values_are_read_from_real_payloads(any_redis: RedisServer) -> No
     assert stored_value(client.dump(KEY)) is None
     client.set(KEY, b"ab" * 500)
     assert stored_value(client.dump(KEY)) is None
+
+
+@pytest.mark.parametrize("backup", [True, False])
+def test_a_key_that_is_found_twice_is_counted_once(
+    redis70: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backup: bool
+) -> None:
+    redis70.client().mset({b"market:data:%d" % number: b"value" for number in range(100)})
+    walk = flush_module.scan
+
+    def walk_twice(*args: Any, **options: Any) -> Iterator[Page]:
+        for page in walk(*args, **options):
+            twice = [sorted(2 * each) for each in (page.keys, page.patterns, page.sizes)]
+            yield Page(*twice, page.cursor)
+
+    # A server does so while it makes its table smaller.
+    monkeypatch.setattr(flush_module, "scan", walk_twice)
+    with closing(Engine(RedisSettings(redis70.url), tmp_path)) as engine:
+        flush = engine.flush_of(engine.deployment.sessions[0], CachePattern("market:data:*", backup=backup))
+        flush.run()
+        flush.close()
+    assert (flush.counts.removed, redis70.client().dbsize()) == (100, 0)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import stat
 import subprocess
 from collections.abc import Callable
@@ -31,17 +32,17 @@ def write_neighbours(server: RedisServer) -> dataset.Snapshot:
     return dataset.snapshot(client, NEIGHBOURS)
 
 
-def test_every_type_and_every_name_is_flushed_and_comes_back(any_redis: RedisServer, tmp_path: Path) -> None:
-    client = any_redis.client()
+def test_every_type_and_every_name_is_flushed_and_comes_back(every_redis: RedisServer, tmp_path: Path) -> None:
+    client = every_redis.client()
     dataset.fill_all_types(client, b"market:data:", 300, seed=7)
     for name in dataset.awkward_names(b"market:data:"):
         client.set(name, b"value of " + name[:20], px=3_600_000)
     client.hset("market:data:big", mapping={b"field %d" % index: os.urandom(40) for index in range(4_000)})
     client.set("market:data:long", os.urandom(700_000))
-    neighbours = write_neighbours(any_redis)
+    neighbours = write_neighbours(every_redis)
     before = dataset.snapshot(client, CACHE.encode())
 
-    flushed = flush(any_redis, tmp_path, big_key_bytes=65_536)
+    flushed = flush(every_redis, tmp_path, big_key_bytes=65_536)
 
     assert flushed["removed"] == len(before) > 300
     assert flushed["counts"]["big"] >= 2
@@ -49,13 +50,40 @@ def test_every_type_and_every_name_is_flushed_and_comes_back(any_redis: RedisSer
     assert dataset.snapshot(client, CACHE.encode()) == {}
     assert dataset.diff(neighbours, dataset.snapshot(client, NEIGHBOURS)) == []
 
-    restored = restore(any_redis, flushed)
+    restored = restore(every_redis, flushed)
     assert restored["restored"] == len(before)
     assert dataset.diff(before, dataset.snapshot(client, CACHE.encode())) == []
 
-    again = restore(any_redis, flushed)
+    again = restore(every_redis, flushed)
     assert not again["changed"]
     assert again["restored"] == 0
+
+
+def test_fields_that_expire_and_vectors_come_back_as_they_were(redis80: RedisServer, tmp_path: Path) -> None:
+    client, chooser = redis80.client(), random.Random(9)
+    fields = {b"field %d" % index: os.urandom(30) for index in range(2_000)}
+    client.hset("market:data:hash", mapping=fields)
+    client.execute_command("HPEXPIRE", "market:data:hash", 3_600_000, "FIELDS", 2, "field 1", "field 1999")
+    for index in range(500):
+        vector = [chooser.uniform(-1, 1) for _dimension in range(32)]
+        client.execute_command("VADD", "market:data:vectors", "VALUES", 32, *vector, f"e{index}", "SETATTR", '{"a":1}')
+    asked = [
+        ("HPEXPIRETIME", "market:data:hash", "FIELDS", 3, "field 1", "field 2", "field 1999"),
+        ("HGETALL", "market:data:hash"),
+        ("VSIM", "market:data:vectors", "ELE", "e7", "WITHSCORES", "COUNT", 20, "TRUTH"),
+        ("VEMB", "market:data:vectors", "e8"),
+        ("VGETATTR", "market:data:vectors", "e9"),
+    ]
+    before = [client.execute_command(*question) for question in asked]
+    assert before[0][1] == -1 and before[0][0] == before[0][2] > 0
+
+    # Both of them whole, then both as big keys.
+    for size in (1 << 24, 16_384):
+        flushed = flush(redis80, tmp_path, big_key_bytes=size)
+        assert (flushed["removed"], flushed["counts"]["big"]) == (2, 0 if size > 1 << 20 else 2)
+        assert client.dbsize() == 0
+        assert restore(redis80, flushed)["restored"] == 2
+        assert [client.execute_command(*question) for question in asked] == before
 
 
 def test_a_slow_network_does_not_change_when_a_big_key_expires(

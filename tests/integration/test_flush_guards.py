@@ -27,6 +27,10 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
         {"caches": CATALOGUE, "names": ["prices"]},
         r"'prices' is not in the catalogue; known are: market-data, quotes",
     ),
+    "a name twice": (
+        {"caches": [*CATALOGUE, {"name": "quotes", "prefix": "q:"}], "names": ["market-data"]},
+        r"'quotes' stands 2 times in the catalogue, for quotes:\* and for q:; allowed is each name once",
+    ),
     "another environment": (
         {"caches": CATALOGUE, "names": ["quotes"], "environment": "production"},
         r"staging only, this is production",
@@ -41,13 +45,13 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     "empty pattern": ({"patterns": [""]}, r"too broad"),
     "short prefix": ({"patterns": ["ma*"]}, r"2 literal characters, at least 3"),
     "set of characters": ({"patterns": ["[a-z]arket:*"]}, r"too broad"),
-    "sessions": ({"patterns": ["app:sessions:*"]}, r"'session'.*flush_redis_allow_sensitive"),
+    "sessions": ({"patterns": ["app:sessions:*"]}, r"'session'.* to allow_sensitive"),
     "tokens": ({"patterns": ["auth:token:*"]}, r"allow_sensitive"),
     "queues": ({"patterns": ["bull:mail:*"]}, r"'bull'.*lose jobs"),
     "locks": ({"patterns": ["locks:*"]}, r"'lock'"),
-    "too many": ({"max_keys": 100}, r"1500 keys match, allowed are 100; .*flush_redis_max_keys"),
+    "too many": ({"max_keys": 100}, r"1500 keys match, allowed are 100; .*raise max_keys"),
     "too large a share": ({"max_share": 0.5}, r"1500 of 2000 keys match \(75% of the database\), allowed are 50%"),
-    "unconfirmed production": ({"environment": "production"}, r"flush_redis_confirm=[0-9a-f]{16}-1500-\d{8}T\d{6}Z"),
+    "unconfirmed production": ({"environment": "production"}, r"again with confirm=[0-9a-f]{16}-1500-\d{8}T\d{6}Z"),
     "confirmation of no form": ({"environment": "production", "confirm": "yes"}, r"has not the form of a plan's hash"),
     "made-up confirmation": (
         {"environment": "production", "confirm": "0123456789abcdef-1500-20261123T101500Z"},
@@ -59,11 +63,14 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
         {"accept_ephemeral_storage": False},
         r"in a temporary folder; a backup must outlive the run",
     ),
-    "batch size": ({"batch_size": 1}, r"flush_redis_batch_size is 1; allowed is 10 to 10000"),
-    "run id": ({"run_id": "../../etc"}, r"run id '../../etc' is not valid"),
+    "batch size": ({"batch_size": 1}, r"batch_size is 1; allowed is 10 to 10000"),
+    "run id": ({"run_id": "../../etc"}, r"run_id is '../../etc', which is not valid"),
     "password in the url": ({"url": "redis://:hunter22@127.0.0.1:1/0"}, r"credentials are not allowed in a URL"),
-    "unknown scheme": ({"url": "http://127.0.0.1:1/0"}, r"allowed are redis://, rediss:// and unix://"),
-    "bad database": ({"url": "redis://127.0.0.1:1/zero"}, r"database 'zero'; allowed is a number"),
+    "unknown scheme": (
+        {"url": "http://127.0.0.1:1/0"},
+        r"allowed are redis://HOST:PORT/DB, rediss://HOST:PORT/DB and unix:///PATH",
+    ),
+    "bad database": ({"url": "redis://127.0.0.1:1/zero"}, r"no number as its database; allowed are"),
     "nobody there": (
         {"url": "redis://127.0.0.1:1/0"},
         r"cannot be reached \([^.]*127\.0\.0\.1:1: Connection refused\); check",
@@ -130,7 +137,7 @@ class TestProduction:
         confirm = flush(redis70, tmp_path, check=True, environment="production")["plan"]["confirm"]
         dataset.fill(client, 201, prefix=b"market:data:more:")
         refused = flush(redis70, tmp_path, environment="production", confirm=confirm)
-        assert "1201 keys match now, 1000 did when the plan was confirmed" in refused["msg"]
+        assert "has grown since it was confirmed (1201 keys match, 1000 were planned then" in refused["msg"]
         client.delete("market:data:more:1")
         assert flush(redis70, tmp_path, environment="production", confirm=confirm)["removed"] == 1_200
 

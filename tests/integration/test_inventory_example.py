@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.place import NAMESPACE
 from support.ansible import Result, run_playbook
 from support.certs import variables
 from support.lab import Lab
@@ -77,7 +78,7 @@ def test_every_cluster_is_planned_with_its_own_settings(server: RedisServer, tmp
 
 def test_production_is_not_flushed_without_a_confirmation(server: RedisServer, tmp_path: Path) -> None:
     result = run(
-        "flush_redis", server, tmp_path, "flush_redis_names=market-data", "flush_redis_force=yes",
+        "flush_redis", server, tmp_path, "flush_redis_names=market-data", "flush_redis_skip_prompt=yes",
         "runbooks_hosts=production", check=False,
     )  # fmt: skip
     assert result.rc != 0
@@ -111,7 +112,7 @@ def test_statistics_show_the_whole_catalogue_everywhere(server: RedisServer, tmp
 @pytest.mark.lab
 def test_certificates_are_planned_in_every_cluster_and_checked(lab: Lab, tmp_path: Path) -> None:
     """The lab is the Kubernetes of each of them."""
-    here = variables(lab, tmp_path, rotate_certs_context="lab", rotate_certs_force=True)
+    here = variables(lab, tmp_path, runbooks_context="lab", rotate_certs_force=True, runbooks_same_cluster=True)
     # The catalogue, the place of the backups and how long certificates live are the inventory's.
     del here["rotate_certs_backup_dir"]
     planned = run_playbook("rotate_certs", here, args=["-i", str(INVENTORY)], check=True, cwd=tmp_path)
@@ -125,5 +126,7 @@ def test_certificates_are_planned_in_every_cluster_and_checked(lab: Lab, tmp_pat
         }
         given = plan["invocation"]["module_args"]
         assert (given["backup_dir"], given["vault"]["ttl"]) == (f"/srv/runbooks/backups/{host}", "2160h")
+    # Other namespaces of the lab hold certificates that are to be found.
+    here["rotate_certs_check_namespaces"] = [NAMESPACE]
     checked = run_playbook("check_certs", here, args=["-i", str(INVENTORY), "--limit", "staging"], cwd=tmp_path)
     assert checked.rc == 0, checked.output

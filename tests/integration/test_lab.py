@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Market Intel Brain
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab from outside: what is in it, that it mends itself, and that nothing of it is left."""
+"""The lab from outside: what is in it, that it repairs itself, and that nothing of it is left."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ from support.processes import wait_until
 from support.route import Route
 
 pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(scope="module")
+def lab(breakable_lab: Lab) -> Lab:
+    return breakable_lab
 
 
 def test_all_of_the_platform_runs(lab: Lab) -> None:

@@ -33,6 +33,11 @@ TUNNEL = {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get",
 
 
 @pytest.fixture(scope="module")
+def lab(breakable_lab: Lab) -> Lab:
+    return breakable_lab
+
+
+@pytest.fixture(scope="module")
 def namespace(lab: Lab) -> Iterator[Namespace]:
     with Namespace(lab) as namespace:
         yield namespace
@@ -146,7 +151,7 @@ def test_a_paused_controller_issues_nothing_until_it_goes_on(lab: Lab, namespace
         namespace.order_certificate("late", f"late.{NAMESPACE}.svc")
         time.sleep(3)
         assert "status" not in lab.get("certificate", "late", "-n", namespace.name)
-    namespace.kubectl("wait", "-n", namespace.name, "--for=condition=Ready", "certificate/late", "--timeout=60s")
+    namespace.wait_ready("certificate", "late")
 
 
 def test_a_sealed_vault_refuses_all_and_comes_back(lab: Lab) -> None:

@@ -29,6 +29,11 @@ POD = "redis-primary-0"
 PORT = 6379
 
 
+@pytest.fixture(scope="module")
+def lab(breakable_lab: Lab) -> Lab:
+    return breakable_lab
+
+
 @pytest.fixture
 def client(lab: Lab) -> Iterator[kubernetes.client.ApiClient]:
     with kubernetes.config.new_client_from_config(str(lab.state / "kubeconfig")) as client:

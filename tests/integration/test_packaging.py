@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -15,18 +12,24 @@ import pytest
 import yaml
 
 from support.ansible import Result, run_playbook
+from support.packaging import command
 from support.servers import RedisServer
-from tools.tree import ROOT, export, tracked
+from tools.tree import ROOT, tracked
 
-BIN = Path(sys.executable).parent
 PACKED = {
     "CHANGELOG.md",
     "FILES.json",
     "LICENSE",
+    "LICENSES",
     "MANIFEST.json",
     "README.md",
+    "REUSE.toml",
+    "bin",
     "changelogs",
+    "decision-environment.yml",
     "docs",
+    "execution-environment.yml",
+    "extensions",
     "inventory",
     "meta",
     "playbooks",
@@ -38,26 +41,6 @@ PACKED = {
 KEYS = 20
 
 
-@pytest.fixture(scope="module")
-def artefact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tarball, built from a copy of the tracked files."""
-    folder = tmp_path_factory.mktemp("build")
-    output = command(folder, "ansible-galaxy", "collection", "build", "--output-path", str(folder), cwd=export(folder))
-    (built,) = folder.glob("*.tar.gz")
-    assert built.name in output
-    return built
-
-
-@pytest.fixture(scope="module")
-def installed(artefact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An otherwise empty collections folder with the artefact in it."""
-    folder = tmp_path_factory.mktemp("installed")
-    command(
-        folder, "ansible-galaxy", "collection", "install", str(artefact), "-p", str(folder), "--no-deps", "--offline"
-    )
-    return folder
-
-
 @pytest.fixture
 def cache(redis70: RedisServer) -> RedisServer:
     """A server with a cache and a neighbour."""
@@ -65,23 +48,6 @@ def cache(redis70: RedisServer) -> RedisServer:
         client.mset({f"market:data:{number}": "x" for number in range(KEYS)})
         client.set("neighbour", "stays")
     return redis70
-
-
-def command(home: Path, program: str, *arguments: str, cwd: Path | None = None, **variables: str) -> str:
-    """Run one of Ansible's tools with nobody's configuration, and return what it printed."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    environment |= {"HOME": str(home), "PATH": f"{BIN}:{environment['PATH']}", "NO_COLOR": "1", **variables}
-    done = subprocess.run(
-        [str(BIN / program), *arguments],
-        cwd=cwd or home,
-        env=environment,
-        check=False,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
 
 
 def flush(installed: Path, cwd: Path, server: RedisServer, *more: str, check: bool = False) -> Result:
@@ -93,7 +59,7 @@ def flush(installed: Path, cwd: Path, server: RedisServer, *more: str, check: bo
         [
             f"flush_redis_url={server.url}",
             "flush_redis_names=market-data",
-            "flush_redis_force=true",
+            "flush_redis_skip_prompt=true",
             f"flush_redis_reports_dir={cwd / 'reports'}",
             *more,
         ],
@@ -162,6 +128,23 @@ def test_mistyped_host_is_not_a_green_run(installed: Path, cache: RedisServer, t
     assert result.rc != 0
     assert "nope" in result.output
     assert cache.client().dbsize() == KEYS + 1
+
+
+def test_the_command_runs_through_a_link_to_the_installed_collection(
+    installed: Path, cache: RedisServer, tmp_path: Path
+) -> None:
+    link = tmp_path / "ops"
+    link.symlink_to(installed / "ansible_collections" / "market_intel" / "runbooks" / "bin" / "ops")
+    words = [
+        "redis",
+        "list",
+        "-e",
+        f"flush_redis_url={cache.url}",
+        "-e",
+        f"runbooks_reports_dir={tmp_path / 'reports'}",
+    ]
+    output = command(tmp_path, str(link), *words, ANSIBLE_HOME=str(tmp_path), PYTHONDONTWRITEBYTECODE="1")
+    assert f"market-data: {KEYS} keys" in output
 
 
 def test_runtime_dependencies_are_said_once() -> None:

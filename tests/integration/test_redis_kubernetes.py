@@ -20,27 +20,19 @@ import redis
 import yaml
 
 from lab.place import NAMESPACE
+from support import loss
 from support.ansible import run_module, run_playbook, start_module
 from support.audit import kubernetes_writes
 from support.lab import Lab
 from support.pods import Namespace, PodServer, api_port, kubeconfig, password_of, platform_redis, wait_for_primary
 from support.processes import wait_until
 from support.proxy import Proxy
+from support.rights import rights
 from support.servers import RedisServer
 from support.writer import Writer
-from tools.tree import ROOT
-
-from . import loss
 
 pytestmark = pytest.mark.lab
-ROLE = next(
-    document
-    for block in re.findall(
-        r"```yaml\n(.*?)```", (ROOT / "docs" / "guide_redis_kubernetes.md").read_text(encoding="utf-8"), re.DOTALL
-    )
-    for document in yaml.safe_load_all(block)
-    if document.get("kind") == "Role"
-)
+(ROLE,) = rights("redis")
 TLS_FILES = {"cert": "tls.crt", "key": "tls.key", "ca-cert": "ca.crt"}
 CREATE = ("redis-cli", "--cluster", "create")
 AUDIT = "audit/kubernetes.log"
@@ -121,7 +113,7 @@ def test_a_playbook_flushes_and_its_undo_restores(lab: Lab, platform: PodServer,
         "flush_redis_kubernetes": json.dumps(place(lab)),
         "flush_redis_names": "market-data",
         "flush_redis_max_share": "1",
-        "flush_redis_force": "true",
+        "flush_redis_skip_prompt": "true",
         "flush_redis_accept_ephemeral_storage": "true",
         "flush_redis_recovery_timeout": "0",
         "flush_redis_backup_dir": str(tmp_path / "backups"),
@@ -218,18 +210,18 @@ def test_a_promoted_replica_is_the_heir(namespace: Namespace, lab: Lab, scratch:
         wait_until(lambda: second.client().dbsize() == first.client().dbsize(), 30, "the replica to have it all")
         with start_module("redis_flush", arguments(kubernetes, tmp_path, rate_limit=60)) as module:
             wait_until(lambda: bool(loss.parts(loss.runs_in(tmp_path / "backups"))), 60, "the first part")
-            namespace.kubectl("delete", "pod", "first", "-n", namespace.name, "--grace-period=0", "--force")
+            namespace.delete("pod", "first", grace=0)
             second.client().replicaof("NO", "ONE")
             result = module.wait(240).result
         removed_for_good(result, cache)
         assert (result["failovers"], result["nodes"][0]["url"]) == (1, "redis://second:6379/0")
         assert loss.lost(before, cache, loss.runs_in(tmp_path / "backups"), scratch) == []
-    namespace.kubectl("delete", "pod", "second", "-n", namespace.name, "--now")
+    namespace.delete("pod", "second", grace=1)
 
 
 def test_tls_and_an_acl_user_work_inside(namespace: Namespace, lab: Lab, tmp_path: Path) -> None:
     namespace.order_certificate("redis", f"secure.{namespace.name}.svc")
-    namespace.kubectl("wait", "-n", namespace.name, "--for=condition=Ready", "certificate/redis", "--timeout=60s")
+    namespace.wait_ready("certificate", "redis")
     files = [f"--tls-{name}-file /secret/{file}" for name, file in TLS_FILES.items()]
     options = ["--port 0 --tls-port 6390 --tls-auth-clients no", *files, "--user default off"]
     options.append("--user ops on >open-sesame-94 ~* &* +@all")
@@ -393,12 +385,14 @@ def test_several_primaries_are_named(namespace: Namespace, lab: Lab, tmp_path: P
 def test_an_expired_login_is_named(lab: Lab, tmp_path: Path) -> None:
     config = kubeconfig(lab, tmp_path / "kubeconfig", token="expired")
     kubernetes = place(lab, kubeconfig=str(config))
-    assert "does not accept the login (401" in sentence(run_module("redis_flush", arguments(kubernetes, tmp_path)))
+    refusal = sentence(run_module("redis_flush", arguments(kubernetes, tmp_path)))
+    assert "does not accept the login (401" in refusal
+    assert "renew it (kubernetes.kubeconfig or kubernetes.api_key)" in refusal
 
 
 def test_an_api_server_that_is_silent_is_not_waited_for(lab: Lab, tmp_path: Path) -> None:
     with Proxy(api_port(lab)) as proxy:
-        proxy.stall(after_bytes=0)
+        proxy.stall(after_bytes=0, repeats=True)
         config = kubeconfig(lab, tmp_path / "kubeconfig", server=f"https://127.0.0.1:{proxy.port}")
         args = arguments(place(lab, kubeconfig=str(config)), tmp_path, connect_timeout=2, timeout=4)
         started = time.monotonic()

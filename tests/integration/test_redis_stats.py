@@ -85,7 +85,7 @@ def test_the_playbook_reports(redis70: RedisServer, tmp_path: Path) -> None:
             check=check,
         )
         assert (result.rc, result.changed) == (0, 0), result.output
-        assert "market-data: 100 keys" in result.stdout
+        assert "market-data: 100 keys" in result.stderr
     assert redis70.write_commands_called() == []
     reports = [json.loads(path.read_text()) for path in tmp_path.glob("*/localhost.json")]
     assert {report["mode"] for report in reports} == {"check", "run"}

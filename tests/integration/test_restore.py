@@ -5,14 +5,24 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import random
+import signal
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
 
-from support import dataset
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis import backup
+from support import dataset, loss
+from support.ansible import run_module, start_module
 from support.flush import CACHE, flush, restore
+from support.proxy import Gate, Proxy
 from support.servers import RedisServer
 
 
@@ -63,6 +73,7 @@ def test_a_part_of_a_backup(any_redis: RedisServer, tmp_path: Path) -> None:
 
 def test_expiries(any_redis: RedisServer, tmp_path: Path) -> None:
     client = any_redis.client()
+    began = time.monotonic()
     client.set("market:data:ever", "x")
     client.set("market:data:hour", "x", px=3_600_000)
     client.set("market:data:moment", "x", px=2_500)
@@ -70,6 +81,7 @@ def test_expiries(any_redis: RedisServer, tmp_path: Path) -> None:
     client.pexpire("market:data:bigmoment", 2_500)
     flushed = flush(any_redis, tmp_path, big_key_bytes=65_536)
     assert flushed["removed"] == 4
+    saved_after = time.monotonic() - began
     time.sleep(2.6)
 
     absolute = restore(any_redis, flushed)
@@ -78,9 +90,12 @@ def test_expiries(any_redis: RedisServer, tmp_path: Path) -> None:
     assert 3_500_000 < client.pttl("market:data:hour") < 3_598_000
     client.flushall()
 
+    restoring = time.monotonic()
     remaining = restore(any_redis, flushed, expiry="remaining")
     assert remaining.get("restored") == 4, remaining["msg"]
-    assert 3_598_000 < client.pttl("market:data:hour") <= 3_601_000
+    # Lives that are left do not go on while they are in the backup.
+    lived = saved_after + time.monotonic() - restoring
+    assert 3_600_000 - 1000 * lived < client.pttl("market:data:hour") <= 3_601_000
     client.flushall()
 
     assert restore(any_redis, flushed, expiry="persist")["restored"] == 4
@@ -118,18 +133,41 @@ def test_a_version_that_cannot_be_read_is_refused_before_the_first_write(
     assert other.client().dbsize() == (0 if empty else 1) + (50 if readable else 0)
 
 
-def test_damage_is_found_and_named(redis70: RedisServer, tmp_path: Path) -> None:
-    dataset.fill(redis70.client(), 3_000)
-    flushed = flush(redis70, tmp_path)
-    part = next(Path(flushed["backup"]["path"]).glob("part-*.resp.gz"))
-    content = bytearray(part.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    part.write_bytes(content)
+def big_list(client: redis.Redis, name: str = "market:data:big") -> None:
+    client.rpush(name, *[b"%d" % number * 20 for number in range(3_000)])
 
-    result = restore(redis70, flushed)
 
-    assert "is damaged at byte" in result["msg"]
-    assert redis70.client().dbsize() == 0
+def part_of(flushed: dict[str, Any]) -> Path:
+    (part,) = Path(flushed["backup"]["path"]).glob("part-*.resp.gz")
+    return part
+
+
+def damage(path: Path, position: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position] ^= 0xFF
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("where", ["batch", "big key", "header"])
+def test_damage_is_found_and_named_before_anything_is_written(redis70: RedisServer, tmp_path: Path, where: str) -> None:
+    client = redis70.client()
+    dataset.fill(client, 1_000)
+    if where == "big key":
+        big_list(client)
+    flushed = flush(redis70, tmp_path, big_key_bytes=16_384)
+    part = part_of(flushed)
+    chosen = [member for member in backup.members(part) if bool(member.flags & backup.BIG) == (where == "big key")]
+    middle = chosen[len(chosen) // 2]
+    # The number of keys in a header is in no checksum of gzip's.
+    damage(part, middle.offset + (20 if where == "header" else middle.length // 2))
+    redis70.reset_stats()
+
+    for check in (True, False):
+        result = restore(redis70, flushed, check=check)
+        assert "is damaged" in result["msg"]
+        assert ("at byte" in result["msg"]) == (where != "header")
+        assert result["report"]["state"] == "failed"
+    assert redis70.write_commands_called() == []
 
 
 def test_a_folder_without_a_backup_is_refused(redis70: RedisServer, tmp_path: Path) -> None:
@@ -148,3 +186,261 @@ def test_keys_that_the_application_removed_itself_do_not_come_back(redis70: Redi
     journal.write_text(journal.read_text().replace('"void":[]', '"void":[0,1]', 1))
 
     assert restore(redis70, flushed)["restored"] == 18
+
+
+# -- memory ------------------------------------------------------------------------------------------------------------
+
+
+POLICIES = ("allkeys-lru", "allkeys-lfu", "volatile-lru", "noeviction")
+LIVE = 1_000
+
+
+def limit(client: redis.Redis, more: int) -> None:
+    """Leave a server so much memory that is free."""
+    client.config_set("maxmemory", client.info("memory")["used_memory"] + more)
+
+
+@pytest.fixture(params=["redis-7.0", "redis-8.0"])
+def crowded(
+    request: pytest.FixtureRequest, _recorded_server: Callable[[str], RedisServer], tmp_path: Path
+) -> tuple[RedisServer, dict[str, Any]]:
+    """A server with live keys that expire, and a flush of 2,000 keys of 2 KB that are well compressed."""
+    server = _recorded_server(request.param)
+    client = server.client()
+    client.mset({f"market:data:{index}": "x" * 2_048 for index in range(2_000)})
+    flushed = flush(server, tmp_path)
+    client.mset({f"live:{index}": "y" * 200 for index in range(LIVE)})
+    for index in range(LIVE):
+        client.expire(f"live:{index}", 10_000)
+    return server, flushed
+
+
+def test_a_restore_for_which_keys_would_be_evicted_is_refused(crowded: tuple[RedisServer, dict[str, Any]]) -> None:
+    server, flushed = crowded
+    client = server.client()
+    manifest = json.loads((Path(flushed["backup"]["path"]) / "manifest.json").read_text())
+    assert manifest["parts"][0]["memory_bytes"] > 2_000 * 2_048
+    server.reset_stats()
+    for policy in POLICIES:
+        client.config_set("maxmemory-policy", policy)
+        limit(client, 1024 * 1024)
+        result = restore(server, flushed, check=policy == "allkeys-lfu")
+        assert f"maxmemory-policy {policy}" in result["msg"]
+        assert "raise maxmemory" in result["msg"]
+        assert "allow_eviction" in result["msg"]
+        assert result["report"]["state"] == "refused"
+        assert result["plan"]["memory_left"] < 1024 * 1024 < 2_000 * 2_048 < result["plan"]["memory_bytes"]
+    assert server.write_commands_called() == []
+    assert client.dbsize() == LIVE
+
+    needed = result["plan"]["memory_bytes"]
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    limit(client, needed + 128 * 1024)
+    done = restore(server, flushed)
+    assert (done.get("restored"), done["missing"], done["evicted"]) == (2_000, 0, 0), done.get("msg")
+    assert done["report"]["proofs"][0]["result"] == "proven"
+    assert client.dbsize() == LIVE + 2_000
+    # It was no more than was needed.
+    assert client.info("memory")["used_memory"] > client.info("memory")["maxmemory"] - 0.3 * needed
+
+
+def test_evictions_and_missing_keys_are_counted_and_not_done(crowded: tuple[RedisServer, dict[str, Any]]) -> None:
+    server, flushed = crowded
+    client = server.client()
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    limit(client, 1024 * 1024)
+
+    result = restore(server, flushed, allow_eviction=True)
+
+    there = sum(client.exists(f"market:data:{index}") for index in range(2_000))
+    assert result["failed"]
+    assert result["report"]["state"] == "failed"
+    assert (result["restored"], result["missing"]) == (2_000, 2_000 - there)
+    assert result["evicted"] == client.info("stats")["evicted_keys"] > result["missing"] > 0
+    assert f"{result['missing']} keys of the backup are not there" in result["msg"]
+
+    client.config_set("maxmemory", 0)
+    again = restore(server, flushed)
+    assert (again["restored"], again["missing"]) == (2_000 - there, 0)
+    assert again["report"]["state"] == "done"
+
+
+def test_a_restore_stops_when_evictions_begin(redis70: RedisServer, tmp_path: Path) -> None:
+    client = redis70.client()
+    client.mset({f"market:data:{index}": "x" * 500 for index in range(5_000)})
+    flushed = flush(redis70, tmp_path)
+    client.mset({f"live:{index}": "y" * 200 for index in range(LIVE)})
+    client.config_set("maxmemory-policy", "allkeys-random")
+    with Proxy(redis70.port) as proxy:
+        proxy.gate = gate = Gate(lambda request: b"ABSTTL" in request and b"market:data:" in request)
+        with start_module("redis_restore", {"url": proxy.url, "path": flushed["backup"]["path"]}) as running:
+            gate.wait()
+            # Somebody else has filled it since the plan was made.
+            limit(client, 64 * 1024)
+            gate.open()
+            result = running.wait().result
+    assert "began to evict keys" in result["msg"]
+    assert 0 < result["restored"] < 5_000
+    assert 0 < result["evicted"] == client.info("stats")["evicted_keys"]
+
+
+def without_memory(flushed: dict[str, Any]) -> None:
+    """Make of a backup one of an older version, which does not tell what its keys took."""
+    part = part_of(flushed)
+    content = part.read_bytes()
+    older = b""
+    for member in backup.members(part):
+        data = content[member.offset + 33 : member.offset + member.length]
+        header = struct.pack("<4sIBBHBBHIIB", b"\x1f\x8b\x08\x04", 0, 0, 3, 13, 77, 73, 9, member.length - 8,
+                             member.keys, member.flags)  # fmt: skip
+        older += header + data
+    part.write_bytes(older)
+    path = part.with_name("manifest.json")
+    manifest = json.loads(path.read_text())
+    manifest["parts"] = [{"node": part["node"], **backup.describe_part(part_of(flushed))} for part in manifest["parts"]]
+    path.write_text(json.dumps(manifest))
+
+
+def test_the_keys_of_an_older_backup_are_estimated_by_a_sample(redis70: RedisServer, tmp_path: Path) -> None:
+    client = redis70.client()
+    chooser = random.Random(1)
+    for index in range(2_000):
+        client.set(f"market:data:{index}", chooser.choice("xy") * 2_048, ex=10_000)
+    told = restore_plan(redis70, flushed := flush(redis70, tmp_path))
+    without_memory(flushed)
+    assert gzip.decompress(part_of(flushed).read_bytes()).count(b"RESTORE") == 2_000
+    redis70.reset_stats()
+    unknown = restore(redis70, flushed, check=True)
+    assert redis70.write_commands_called() == []
+    assert any("memory" in line for line in unknown["plan"]["not_verified"])
+
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    limit(client, 1024 * 1024)
+    result = restore(redis70, flushed)
+    assert "maxmemory-policy allkeys-lru" in result["msg"]
+    assert 0.8 < result["plan"]["memory_bytes"] / told["memory_bytes"] < 1.25
+    assert client.dbsize() == client.info("stats")["evicted_keys"] == 0
+
+    client.config_set("maxmemory", 0)
+    assert restore(redis70, flushed)["restored"] == 2_000
+
+
+def restore_plan(server: RedisServer, flushed: dict[str, Any]) -> dict[str, Any]:
+    plan: dict[str, Any] = restore(server, flushed, check=True)["plan"]
+    return plan
+
+
+def test_an_overwritten_key_takes_only_what_it_is_larger(redis70: RedisServer, tmp_path: Path) -> None:
+    client = redis70.client()
+    chooser = random.Random(1)
+    client.mset({f"market:data:{index}": chooser.randbytes(10_000) for index in range(500)})
+    flushed = flush(redis70, tmp_path)
+    client.mset({f"market:data:{index}": chooser.randbytes(10_000) for index in range(500)})
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    limit(client, 1024 * 1024)
+    done = restore(redis70, flushed, overwrite=True)
+    assert (done["restored"], done["missing"], done["evicted"]) == (500, 0, 0)
+
+
+# -- interrupted -------------------------------------------------------------------------------------------------------
+
+
+# 500 elements of a list, which the questions about rights are not.
+CHUNK = b"*502\r\n$5\r\nRPUSH\r\n"
+
+
+def in_work(client: redis.Redis) -> list[bytes]:
+    return list(client.scan_iter(match=b"*" + loss.QUARANTINE + b"*"))
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["restored", "rebuilt by the application"])
+def test_a_part_of_a_big_key_expires_and_the_same_command_removes_it(
+    redis70: RedisServer, tmp_path: Path, again: bool
+) -> None:
+    client = redis70.client()
+    big_list(client)
+    before = client.lrange("market:data:big", 0, -1)
+    flushed = flush(redis70, tmp_path, big_key_bytes=16_384)
+    with Proxy(redis70.port) as proxy:
+        args = {"url": proxy.url, "path": flushed["backup"]["path"]}
+        fault = proxy.stall(match=CHUNK, occurrence=3)
+        with start_module("redis_restore", args) as running:
+            fault.wait()
+            running.signal(signal.SIGKILL)
+            proxy.drop()
+            running.wait_gone()
+        (left,) = in_work(client)
+        assert client.llen(left) == 1_000
+        assert 0 < client.ttl(left) <= 600
+        if not again:
+            client.set("market:data:big", "new")
+
+        planned = run_module("redis_restore", args, check=True)
+        assert (planned["plan"]["leftovers"], planned["changed"]) == (1, True)
+        assert in_work(client) == [left]
+        assert run_module("redis_restore", args)["changed"]
+        assert in_work(client) == []
+        assert not run_module("redis_restore", args)["changed"]
+    assert client.lrange("market:data:big", 0, -1) == before if again else client.get("market:data:big") == b"new"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "terminated"])
+def test_a_restore_that_is_stopped_leaves_nothing_of_a_big_key(redis70: RedisServer, tmp_path: Path, how: int) -> None:
+    client = redis70.client()
+    big_list(client)
+    flushed = flush(redis70, tmp_path, big_key_bytes=16_384)
+    with Proxy(redis70.port) as proxy:
+        args = {"url": proxy.url, "path": flushed["backup"]["path"]}
+        proxy.gate = gate = Gate(lambda request: CHUNK in request)
+        with start_module("redis_restore", args) as running:
+            gate.wait()
+            assert "works with the run" in restore(redis70, flushed)["msg"]
+            running.signal(how)
+            gate.open()
+            result = running.wait().result
+    assert result["report"]["state"] == "interrupted"
+    assert client.dbsize() == 0
+    assert restore(redis70, flushed)["restored"] == 1
+
+
+def test_a_key_that_vanishes_while_it_is_built_is_not_built_from_its_middle(
+    redis70: RedisServer, tmp_path: Path
+) -> None:
+    client = redis70.client()
+    big_list(client)
+    flushed = flush(redis70, tmp_path, big_key_bytes=16_384)
+    with Proxy(redis70.port) as proxy:
+        requests = iter(range(100))
+        proxy.gate = gate = Gate(lambda request: CHUNK in request and next(requests) == 2)
+        with start_module("redis_restore", {"url": proxy.url, "path": flushed["backup"]["path"]}) as running:
+            gate.wait()
+            client.delete(*in_work(client))
+            gate.open()
+            result = running.wait().result
+    assert "vanished while it was built" in result["msg"]
+    assert client.dbsize() == 0
+    assert restore(redis70, flushed)["restored"] == 1
+
+
+# -- elsewhere ---------------------------------------------------------------------------------------------------------
+
+
+def test_another_database_or_server_is_said_in_the_plan(
+    redis70: RedisServer, redis80: RedisServer, tmp_path: Path
+) -> None:
+    redis70.client().set("market:data:1", "x")
+    flushed = flush(redis70, tmp_path)
+    path = flushed["backup"]["path"]
+
+    def said(url: str) -> str:
+        result = run_module("redis_restore", {"url": url, "path": path}, check=True)
+        where, report = result["plan"]["elsewhere"], result["report"]
+        for lines in (report["plan"]["summary"], report["summary"]):
+            assert [line for line in lines if "another" in line] == ([where] if where else [])
+        return str(where)
+
+    assert said(redis70.url) == ""
+    assert said(redis70.unix_url) == ""
+    assert said(redis70.url.replace("/0", "/5")).startswith("the backup is of another database: database 0 of redis")
+    assert said(redis80.url).startswith("the backup is of another server: database 0 of redis 7.0")
+    assert redis70.url in said(redis80.url)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from support import loss
 from support.ansible import run_module, start_module
 from support.audit import kubernetes_writes
 from support.handshakes import (
@@ -28,8 +29,6 @@ from support.handshakes import (
 from support.lab import Lab
 from support.pods import IMAGE, Namespace
 from support.processes import wait_until
-
-from . import loss
 
 pytestmark = pytest.mark.lab
 GOOD, BAD = "a" * 64, "b" * 64
@@ -120,7 +119,7 @@ def fragile(namespace: Namespace) -> Iterator[Namespace]:
     namespace.apply(workload(names[0], pod), workload(names[1], steady))
     wait_rolled_out(namespace, *(f"deployment/{name}" for name in names))
     yield namespace
-    namespace.kubectl("delete", "deployment", *names, "-n", namespace.name)
+    namespace.delete("deployment", *names)
 
 
 def test_a_rollout_that_never_becomes_ready_is_the_last_and_can_be_undone(fragile: Namespace) -> None:
@@ -138,8 +137,7 @@ def test_a_rollout_that_never_becomes_ready_is_the_last_and_can_be_undone(fragil
     assert generation(fragile, "b-after") == other
 
     # What Kubernetes itself has given up is not waited for.
-    deadline = '{"spec": {"progressDeadlineSeconds": 2}}'
-    fragile.kubectl("patch", "deployment", "a-fragile", "-n", fragile.name, "-p", deadline)
+    fragile.patch("deployment", "a-fragile", {"spec": {"progressDeadlineSeconds": 2}})
     started = time.monotonic()
     result = run_module("rollout_restart", arguments(fragile, "fragile-tls", BAD))
     assert time.monotonic() - started < 60
@@ -152,8 +150,7 @@ def test_a_rollout_that_never_becomes_ready_is_the_last_and_can_be_undone(fragil
 
 
 def test_a_killed_run_is_continued_without_a_second_restart(fragile: Namespace) -> None:
-    slow = '{"spec": {"minReadySeconds": 6}}'
-    fragile.kubectl("patch", "deployment", "a-fragile", "-n", fragile.name, "-p", slow)
+    fragile.patch("deployment", "a-fragile", {"spec": {"minReadySeconds": 6}})
     wait_rolled_out(fragile, "deployment/a-fragile")
     first, second = generation(fragile, "a-fragile"), generation(fragile, "b-after")
     args = arguments(fragile, "fragile-tls", GOOD)

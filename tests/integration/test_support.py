@@ -27,7 +27,7 @@ from support.ansible import run_module, run_playbook, start_module, start_playbo
 from support.dataset import PREFIX, awkward_names, diff, fill, fill_all_types, restore_states, snapshot
 from support.probe import LatencyProbe
 from support.processes import wait_until
-from support.proxy import Proxy
+from support.proxy import Gate, Proxy
 from support.resp import Damaged, commands, records, replay
 from support.servers import RedisServer, wait_for_replica
 from support.writer import Writer
@@ -137,10 +137,19 @@ def test_fill_stops_at_a_refused_key(redis70: RedisServer) -> None:
         fill(redis70.client(), 10)
 
 
-def test_all_types_survive_dump_and_restore(any_redis: RedisServer, fresh_redis: Servers) -> None:
-    client, other = any_redis.client(), fresh_redis(any_redis.flavour).client()
+# What a server can hold that others cannot.
+NEWER = {"redis-8.0": {"hash-field-expiry", "vector-set"}, "valkey-9.1": {"hash-field-expiry"}}
+
+
+def test_all_types_survive_dump_and_restore(every_redis: RedisServer, fresh_redis: Servers) -> None:
+    client, other = every_redis.client(), fresh_redis(every_redis.flavour).client()
     keys = fill_all_types(client, n=100)
-    assert {client.type(key) for key in keys} == {b"string", b"list", b"set", b"zset", b"hash", b"stream"}
+    newer = NEWER.get(every_redis.flavour, set())
+    assert newer == dataset.NEEDED.keys() & set(dataset.kinds(client))
+    types = {b"string", b"list", b"set", b"zset", b"hash", b"stream"} | (
+        {b"vectorset"} if "vector-set" in newer else set()
+    )
+    assert {client.type(key) for key in keys} == types
     before = snapshot(client, PREFIX + b"*")
     assert sorted(before) == sorted(keys)
     assert 0 < sum(state.expire_at > 0 for state in before.values()) < len(keys)
@@ -159,11 +168,12 @@ CHANGES = {
     "stream": lambda c, k: c.xadd(k, {"a": 1}),
     "stream-groups": lambda c, k: c.xack(k, "workers", "1000-1"),
     "hash-field-expiry": lambda c, k: c.execute_command("HPERSIST", k, "FIELDS", 1, "f1"),
+    "vector-set": lambda c, k: c.execute_command("VSETATTR", k, c.execute_command("VRANDMEMBER", k), ""),
 }
 
 
-def test_every_change_shows(any_redis: RedisServer) -> None:
-    client = any_redis.client()
+def test_every_change_shows(every_redis: RedisServer) -> None:
+    client = every_redis.client()
     here = dataset.kinds(client)
     keys = dict(zip(here, fill_all_types(client, n=len(here))))
     before = snapshot(client)
@@ -279,6 +289,23 @@ def test_stalled_refused_and_dropped(redis70: RedisServer) -> None:
         start = time.monotonic()
         client.ping()
         assert time.monotonic() - start >= 0.1
+
+
+def test_a_gate_holds_all_requests_of_its_proxies_from_one_on(redis70: RedisServer) -> None:
+    with Proxy(redis70.port) as one, Proxy(redis70.port) as other:
+        clients = [_through(proxy, socket_timeout=0.2) for proxy in (one, other)]
+        one.gate = other.gate = gate = Gate(lambda request: b"GET" in request)
+        assert all(client.ping() for client in clients)
+        assert not gate.reached
+        with pytest.raises(redis.exceptions.TimeoutError):
+            clients[0].get("a")
+        gate.wait(1)
+        with pytest.raises(redis.exceptions.TimeoutError):
+            clients[1].set("a", "held")
+        assert redis70.client().get("a") is None
+        gate.open()
+        wait_until(lambda: redis70.client().get("a") == b"held", 10, "the request that was held")
+        assert _through(one).get("a") == b"held"
 
 
 # -- writer ----------------------------------------------------------------------------------------------------------

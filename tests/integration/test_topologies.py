@@ -11,10 +11,11 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AskError, AuthenticationError, MovedError
 from redis.retry import Retry
 
+from support.cluster import SLOTS, RedisCluster
 from support.dataset import awkward_names
 from support.processes import wait_until
+from support.sentinel import SentinelSet
 from support.sequences import PREFIX, SequenceLog, SequenceWriter, lost, read_sequences, sequence_of
-from support.topologies import SLOTS, RedisCluster, SentinelSet
 
 # -- Sentinel --------------------------------------------------------------------------------------------------------
 

@@ -75,7 +75,12 @@ def main(arguments: list[str]) -> int:
 def build() -> dict[str, Any]:
     """Build what the lab is made of, if that has not been done, and return where it is in the cache."""
     check_machine()
-    programs = build_programs()
+    try:
+        programs = build_programs()
+    except KeyboardInterrupt:
+        raise LabError(
+            "The build was interrupted; what it has fetched and compiled is kept, and the next one goes on from there."
+        ) from None
     tree = debian.unpacked("lab", _HOST_PACKAGES, CACHE, closure=False)
     built = images.build_images(CACHE, service=programs.service)
     return {
@@ -129,14 +134,14 @@ def env() -> None:
         print(f"export {name}={shlex.quote(value)}")
 
 
-def variables() -> dict[str, str]:
-    """Return the variables with which programs find the lab; raise LabError if it is not up."""
-    if _supervisor() is None or not (STATE / "vault-roles.json").exists():
+def variables(state: Path = STATE) -> dict[str, str]:
+    """Return the variables with which programs find a lab; raise LabError if it is not up."""
+    if _supervisor(state) is None or not (state / "vault-roles.json").exists():
         raise LabError("The lab is not up; run make lab-up first.")
-    ports: dict[str, int] = json.loads((STATE / "ports.json").read_text())
-    login = json.loads((STATE / "vault-roles.json").read_text())["runbooks"]
+    ports: dict[str, int] = json.loads((state / "ports.json").read_text())
+    login = json.loads((state / "vault-roles.json").read_text())["runbooks"]
     return {
-        "KUBECONFIG": str(STATE / "kubeconfig"),
+        "KUBECONFIG": str(state / "kubeconfig"),
         "VAULT_ADDR": f"http://127.0.0.1:{ports['vault']}",
         "VAULT_ROLE_ID": login["role_id"],
         "VAULT_SECRET_ID": login["secret_id"],
@@ -220,15 +225,15 @@ def _status() -> dict[str, dict[str, Any]]:
         return {}
 
 
-def _supervisor() -> int | None:
-    """Return the number of the process whose end is the end of the lab, if it is alive."""
+def _supervisor(state: Path = STATE) -> int | None:
+    """Return the number of the process whose end is the end of a lab, if it is alive."""
     try:
-        pid = int((STATE / "supervisor.pid").read_text())
+        pid = int((state / "supervisor.pid").read_text())
         command = _command(pid)
     except (OSError, ValueError):
         return None
     # The number of a process that is gone may have been given to another one.
-    return pid if os.fsencode(STATE) in command and b"lab.supervisor" in command else None
+    return pid if os.fsencode(state) in command and b"lab.supervisor" in command else None
 
 
 def _command(pid: int) -> list[bytes]:

@@ -10,13 +10,18 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-import time
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.processes import die_with_parent
+
 from .place import CACHE, HERE, LabError, say
+from .progress import MissingModules, Progress, packages
 
 _GO = (1, 25)
 _CERT_MANAGER = "github.com/cert-manager/cert-manager"
@@ -26,7 +31,14 @@ _FLAGS = {
     "programs": f"-s -w -X {_VERSION}.gitVersion=v1.34.4 -X {_VERSION}.gitMajor=1 -X {_VERSION}.gitMinor=34",
     "service": "-s -w",
 }
-_FIRST_BUILD = "the first build takes 8 to 30 minutes and 8 GB of Go's caches; the binary is kept in"
+# The linker drops all debugging information, so none has to be made.
+_COMPILER = "all=-dwarf=false"
+_FIRST_BUILD = (
+    "building the programs of the lab, once for all checkouts: API server, kubelet, cert-manager, Vault and others in "
+    "one binary; what is fetched and compiled is kept if this is interrupted, and the next build goes on from there"
+)
+_SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_TO_STOP = 10.0
 
 
 @dataclass(frozen=True)
@@ -43,9 +55,14 @@ def build_programs(cache: Path = CACHE) -> Programs:
     lab, served = (cache / f"{name}-{_hash(name)}" for name in ("programs", "service"))
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / ".building").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not lab.exists():
+                say("another process is building the programs of the lab; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         if not lab.exists():
-            say(f"building the programs of the lab: {_FIRST_BUILD} {lab}")
+            say(_FIRST_BUILD)
             part = _fresh(lab)
             _build("programs", part / "lab")
             module = go("list", "-m", "-f", "{{.Dir}}", _CERT_MANAGER, folder=HERE / "programs").strip()
@@ -60,14 +77,14 @@ def build_programs(cache: Path = CACHE) -> Programs:
 
 
 def _sources(folder: Path) -> list[Path]:
-    files = [*folder.glob("*.go"), folder / "go.mod", folder / "go.sum"]
-    return sorted(path for path in files if path.exists() and not path.name.endswith("_test.go"))
+    files = [path for name in ("*.go", "go.mod", "go.sum") for path in folder.rglob(name)]
+    return sorted(path for path in files if not path.name.endswith("_test.go"))
 
 
 def _hash(name: str) -> str:
     digest = hashlib.sha256(_FLAGS[name].encode())
     for path in _sources(HERE / name):
-        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+        digest.update(f"{path.relative_to(HERE)}\0{path.stat().st_size}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -80,31 +97,87 @@ def _fresh(folder: Path) -> Path:
 
 
 def _build(name: str, binary: Path) -> None:
-    go("build", "-trimpath", f"-ldflags={_FLAGS[name]}", "-o", str(binary), ".", folder=HERE / name)
+    """Build a folder's program, and say every few seconds how far it is."""
+    folder = HERE / name
+    flags = ["-trimpath", f"-gcflags={_COMPILER}", f"-ldflags={_FLAGS[name]}"]
+    stale = {each.path: each.cost for each in packages(_list(folder, flags)) if each.stale}
+    compiling = Progress("compiling", sum(stale.values()), say)
+
+    def watch(errors: str) -> None:
+        begun = [line for line in errors.splitlines() if line in stale]
+        # The last ones that were begun are still under way, one on each processor.
+        done = begun if len(begun) == len(stale) else begun[: -(os.cpu_count() or 1)]
+        compiling.show(sum(stale[path] for path in done), f"{len(done):,} of {len(stale):,} packages")
+
+    go("build", "-v", *flags, "-o", str(binary), ".", folder=folder, watch=watch)
 
 
-def go(*arguments: str, folder: Path) -> str:
-    """Run Go in a folder and return what it prints; raise LabError if it fails. Long runs say that they are alive."""
-    command = [_find_go(), *arguments]
-    started, shown = time.monotonic(), 0.0
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false"}
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+def _list(folder: Path, flags: Sequence[str]) -> str:
+    """Return what Go knows of all packages of a program; this fetches the modules that are not there yet."""
+    missing = MissingModules(folder / "go.sum", Path(go("env", "GOMODCACHE", folder=folder).strip()))
+    fetching = Progress("fetching", missing.total, say)
+
+    def watch(_errors: str) -> None:
+        fetched = missing.fetched()
+        fetching.show(fetched, f"{fetched:,} of {missing.total:,} modules")
+
+    return go("list", "-deps", "-json=ImportPath,Dir,GoFiles,Stale", *flags, ".", folder=folder, watch=watch)
+
+
+def go(*arguments: str, folder: Path, watch: Callable[[str], None] = lambda _errors: None) -> str:
+    """Run Go in a folder and return what it prints; raise LabError if it fails.
+
+    While it runs, `watch` gets what it has written to its error output so far, about once a second.
+    """
+    environment = {
+        **os.environ,
+        "CGO_ENABLED": "0",
+        "GOTOOLCHAIN": "local",
+        "GOFLAGS": "-buildvcs=false",
+        # The compiler is many short processes: nearly half of their time went into collecting their garbage.
+        "GOGC": "800",
+        "GOMEMLIMIT": str(_memory_limit()),
+    }
+    with (
+        tempfile.NamedTemporaryFile("w", prefix="lab-go-") as errors,
+        subprocess.Popen(
+            [_find_go(), *arguments],
+            cwd=folder,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            preexec_fn=die_with_parent(),
+        ) as process,
+    ):
         while True:
             try:
-                output, errors = process.communicate(timeout=5)
+                output, _none = process.communicate(timeout=_SECONDS_BETWEEN_LOOKS)
                 break
             except subprocess.TimeoutExpired:
-                if time.monotonic() - started >= shown + 60:
-                    shown = time.monotonic() - started
-                    say(f"still building, {shown / 60:.0f} min")
+                watch(Path(errors.name).read_text(errors="replace"))
             except BaseException:
-                process.kill()
+                _stop(process)
                 raise
+        told = Path(errors.name).read_text(errors="replace").strip()
     if process.returncode:
-        raise LabError(f"go {arguments[0]} failed in {folder}: {errors.strip()[-800:]}")
+        raise LabError(f"go {arguments[0]} failed in {folder}: {told[-800:]}")
     return output
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """Let Go keep what it is compiling, unless that takes too long."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(_SECONDS_TO_STOP)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def _memory_limit() -> int:
+    """Return the bytes above which a process of Go collects garbage all the same: half of the memory, by processors."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return memory // 2 // (os.cpu_count() or 1)
 
 
 def _find_go() -> str:

@@ -130,8 +130,11 @@ def fill_vault() -> None:
             "secret_id": put(f"auth/approle/role/{name}/secret-id")["secret_id"],
         }
     path = INSIDE / "vault-roles.json"
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(logins))
+    part = path.with_name(f"{path.name}.part")
+    part.touch(mode=0o600)
+    part.write_text(json.dumps(logins))
+    # Others read it at any moment, and never a part of it.
+    part.rename(path)
 
 
 _POLICIES: dict[str, dict[str, Any]] = {

@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import platform
 import shlex
 import shutil
 import subprocess
@@ -33,29 +34,43 @@ class DebianMissing(LabError):
     """Packages could not be fetched or unpacked; the message is one sentence, with the last lines of what failed."""
 
 
-def unpacked(name: str, packages: Sequence[str], cache: Path, *, closure: bool) -> Path:
+def unpacked(name: str, packages: Sequence[str], cache: Path, *, closure: bool, suite: str = "") -> Path:
     """Return the folder `cache/debian/<name>-<hash>` with the packages unpacked; it is made once and then only read.
 
-    With `closure` everything they depend on is in it too, down to the C library, and its programs run under chroot;
-    recommended packages are left out. The file `.complete` in it lists the archives it was made of, one a line.
+    With `closure` everything they depend on is in it too, down to the C library, and its programs run under chroot or
+    with `own_loader`; recommended packages are left out. `suite` is a release of Debian, such as trixie, the machine's
+    own sources by default. The file `.complete` in it lists the archives it was made of, one a line.
     Raises DebianMissing.
     """
-    words = json.dumps([_LAYOUT, sorted(packages), closure])
+    words = json.dumps([_LAYOUT, sorted(packages), closure, *([suite] if suite else [])])
     home = cache.resolve() / "debian" / f"{name}-{hashlib.sha256(words.encode()).hexdigest()[:12]}"
     if not (home / ".complete").exists():
         with _lock(home.parent):
             if not (home / ".complete").exists():
-                _build(name, packages, home, closure)
+                _build(name, packages, home, closure, suite)
     return home
 
 
-def _build(name: str, packages: Sequence[str], home: Path, closure: bool) -> None:
+def own_loader(tree: Path, program: str) -> str:
+    """Return a script that runs a program of an unpacked closure with the loader and the libraries beside it.
+
+    The program keeps the process id of the script, and takes the script's own path for the name it was started by.
+    """
+    (loader,) = tree.glob("usr/lib/*-linux-gnu*/ld-linux*.so.*")
+    words = [str(loader), "--library-path", str(loader.parent)]
+    return f'#!/bin/sh\nexec {shlex.join(words)} --argv0 "$0" {shlex.quote(str(tree / program))} "$@"\n'
+
+
+def _build(name: str, packages: Sequence[str], home: Path, closure: bool, suite: str) -> None:
     for program in ("apt-get", "dpkg-deb", "tar"):
         if not shutil.which(program):
             raise DebianMissing(f"The packages for {name} come from Debian, and this machine has no {program}.")
     part, archives = _fresh(home.with_name(f"{home.name}.part")), _fresh(home.with_name(f"{home.name}.debs"))
     try:
-        found = _Apt(home.parent / "apt").download(name, packages, archives, closure)
+        apt = _Apt(home.parent / "apt")
+        if suite and platform.freedesktop_os_release().get("VERSION_CODENAME") != suite:
+            apt = apt.of_suite(suite)
+        found = apt.download(name, packages, archives, closure)
         say(f"unpacking {len(found)} Debian packages for {name}")
         for folder in MERGED:
             # Before the first package, as on an installed Debian 12: many still ship /bin/x or /lib/x.
@@ -82,9 +97,10 @@ def _unpack(archive: Path, folder: Path) -> None:
 
 
 class _Apt:
-    """apt-get with lists of its own in a folder, and without a single installed package."""
+    """apt with lists of its own in a folder, without any installed package; by default with the machine's sources."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, sources: str = "") -> None:
+        self._state = state
         self._lists = state / "lists"
         for folder in ("lists/partial", "cache"):
             (state / folder).mkdir(parents=True, exist_ok=True)
@@ -94,8 +110,32 @@ class _Apt:
             "-o", f"Dir::State::status={state / 'status'}",
             "-o", f"Dir::Cache={state / 'cache'}",
             "-o", "APT::Sandbox::User=",
+            "-o", "Acquire::Languages=none",
             "-o", "Debug::NoLocking=true",
         ]  # fmt: skip
+        if sources:
+            (state / "debian.sources").write_text(sources)
+            self._options += ["-o", f"Dir::Etc::sourcelist={state / 'debian.sources'}", "-o", "Dir::Etc::sourceparts=-"]
+
+    def of_suite(self, suite: str) -> _Apt:
+        """Return an apt for another release, from the machine's mirror.
+
+        Its keys are in the newest keyring of the machine's own release, which the machine's keys vouch for; the
+        installed one may be older than the other release.
+        """
+        keyring = self._state / "keyring"
+        if not keyring.exists():
+            (archive,) = self.download("its keys", ["debian-archive-keyring"], _fresh(self._state / "debs"), False)
+            part = _fresh(self._state / "keyring.part")
+            _run(["dpkg-deb", "-x", str(archive), str(part)])
+            part.rename(keyring)
+        # The mirror of security updates has another label.
+        targets = ["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Label: Debian"]
+        mirror = next(iter(self._run(*targets).split()), "http://deb.debian.org/debian")
+        signed_by = keyring / "usr" / "share" / "keyrings" / "debian-archive-keyring.gpg"
+        words = {"Types": "deb", "URIs": mirror, "Suites": suite, "Components": "main", "Signed-By": signed_by}
+        sources = "".join(f"{name}: {value}\n" for name, value in words.items())
+        return _Apt(self._state.with_name(f"apt-{suite}"), sources)
 
     def download(self, name: str, packages: Sequence[str], folder: Path, closure: bool) -> list[Path]:
         """Fetch into an empty folder and return the archives, sorted; lists that are too old are fetched anew."""

@@ -298,6 +298,8 @@ def _kubelet(cgroup: str) -> dict[str, object]:
         "evictionHard": {"nodefs.available": "1%", "imagefs.available": "1%"},
         "failSwapOn": False,
         "imageGCHighThresholdPercent": 100,
+        # As many as the network of pods has addresses for, nearly.
+        "maxPods": 240,
         "localStorageCapacityIsolation": False,
         "resolvConf": str(INSIDE / "conf" / "no-resolv.conf"),
         "staticPodPath": str(INSIDE / "static-pods"),

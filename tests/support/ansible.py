@@ -12,6 +12,7 @@ Every process gets a small clean environment, an own HOME inside `cwd` and an ow
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import resource
@@ -20,6 +21,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +29,7 @@ from pathlib import Path
 from typing import Any, Union
 
 from .processes import die_with_parent, wait_until
+from .spent import started
 
 COLLECTION = "market_intel.runbooks"
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,6 +48,7 @@ class Process:
     pid: int
     ppid: int
     argv: tuple[str, ...]
+    module: str
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,7 @@ class Running:
         env: Mapping[str, str] | None,
         limits: Mapping[int, int] | None,
         stdin: bytes = b"",
+        terminal: bool = False,
     ) -> None:
         self._mark = uuid.uuid4().hex
         self._own = Path(tempfile.mkdtemp(prefix="run-"))
@@ -147,12 +152,17 @@ class Running:
             ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"),
             ANSIBLE_COLLECTIONS_PATH=str(COLLECTIONS_PATH),
             ANSIBLE_NOCOLOR="1",
+            # From ansible-core 2.21 on, results say what a module was given only where that is asked for.
+            ANSIBLE_INJECT_INVOCATION="True",
             SUPPORT_MARK=self._mark,
         )
+        if terminal:
+            environment["TERM"] = "xterm"
         environment.update(env or {})
         command = [text.replace("{peak}", str(self.peak)) for text in argv]
+        self._keyboard, screen = os.openpty() if terminal else (None, None)
         with (
-            (self._own / "stdin").open("rb") as source,
+            open(self._own / "stdin" if screen is None else screen, "rb", buffering=0) as source,
             self._stdout.open("wb") as stdout,
             self._stderr.open("wb") as stderr,
         ):
@@ -164,7 +174,7 @@ class Running:
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=True,
-                preexec_fn=_limited(limits or {}),
+                preexec_fn=_limited(limits or {}, terminal=terminal),
             )
 
     def _recording(self) -> dict[str, str]:
@@ -197,6 +207,22 @@ class Running:
         found = (_read_process(int(entry), self._mark) for entry in os.listdir("/proc") if entry.isdigit())
         return [process for process in found if process]
 
+    def answer(self, text: str, timeout: float = 60.0) -> None:
+        """Wait until the run reads keys from its terminal, as a prompt of Ansible does, and type an answer."""
+        keyboard = self._keyboard
+        assert keyboard is not None, "the run has no terminal"
+        seen = 0
+
+        def reads() -> bool:
+            nonlocal seen
+            mode = termios.tcgetattr(keyboard)[3]
+            seen = seen + 1 if mode & termios.ECHO and not mode & termios.ICANON else 0
+            # What is typed before is thrown away, until just after the mode has changed.
+            return seen > 3
+
+        wait_until(reads, timeout, "a prompt")
+        os.write(keyboard, f"{text}\r".encode())
+
     def interrupt(self) -> None:
         """Send SIGINT to the process group, as Ctrl-C and a cancel in AWX do."""
         os.killpg(self.popen.pid, signal.SIGINT)
@@ -224,6 +250,9 @@ class Running:
         """End what still runs and remove the temporary files."""
         self.kill_tree()
         self.popen.wait()
+        if self._keyboard is not None:
+            os.close(self._keyboard)
+            self._keyboard = None
         shutil.rmtree(self._own, ignore_errors=True)
 
 
@@ -238,8 +267,6 @@ class RunningPlaybook(Running):
             "ANSIBLE_CALLBACK_PLUGINS": str(_HERE / "callback_plugins"),
             "ANSIBLE_CALLBACKS_ENABLED": "record_results",
             "SUPPORT_RECORD": str(self.record),
-            # a pipelined module has no name of its own among the processes
-            "ANSIBLE_PIPELINING": "False",
         }
 
     def module_pid(self, name: str, timeout: float = 60.0) -> int:
@@ -247,9 +274,14 @@ class RunningPlaybook(Running):
         found: list[int] = []
 
         def there() -> bool:
-            # the shell that starts it has the same text inside a longer argument
+            # ours are pipelined and have their name in their environment only; the shell that starts another one has
+            # the same text inside a longer argument
             ends = f"AnsiballZ_{name}.py"
-            found.extend(p.pid for p in self.processes() if any(word.endswith(ends) for word in p.argv))
+            found.extend(
+                p.pid
+                for p in self.processes()
+                if p.module == name or any(word.endswith(ends) and " " not in word for word in p.argv)
+            )
             if not found and self.popen.poll() is not None:
                 raise AssertionError(f"the run ended without a process of {name}:\n{self.stdout}\n{self.stderr}")
             return bool(found)
@@ -309,12 +341,13 @@ def start_playbook(
     env: Mapping[str, str] | None = None,
     limits: Mapping[int, int] | None = None,
     bin_dir: Path | None = None,
+    terminal: bool = False,
 ) -> RunningPlaybook:
     """Start a playbook: a path, a full name, or the short name of one of ours.
 
     `extra_vars` is a mapping (one JSON `-e`) or a list of texts, each given as its own `-e`. `limits` are
     `resource.RLIMIT_*` of the whole run. `bin_dir` names another environment's commands. The caller's working
-    folder is `cwd`, a new temporary one if none is given.
+    folder is `cwd`, a new temporary one if none is given. With `terminal`, the run has one, see `Running.answer`.
     """
     name = str(playbook)
     if "." not in name and "/" not in name:
@@ -323,7 +356,8 @@ def start_playbook(
     command = [str((bin_dir or Path(sys.executable).parent) / "ansible-playbook"), name, *args]
     command += [word for text in given for word in ("-e", text)]
     command += ["--check"] * check + ["--diff"] * diff
-    return RunningPlaybook(command, cwd=cwd, env=env, limits=limits)
+    started("playbooks")
+    return RunningPlaybook(command, cwd=cwd, env=env, limits=limits, terminal=terminal)
 
 
 def run_playbook(playbook: str | Path, extra_vars: ExtraVars = (), *, timeout: float = 300.0, **options: Any) -> Result:
@@ -345,6 +379,7 @@ def start_module(
 ) -> RunningModule:
     """Start one of our modules without ansible-playbook; options as in `start_playbook`."""
     parameters = {**args, "_ansible_check_mode": check, "_ansible_diff": diff}
+    started("modules")
     launcher, fqcn = str(_HERE / "_run_module.py"), f"{COLLECTION}.{name}"
     return RunningModule(
         [str(python or sys.executable), "-I", launcher, str(COLLECTIONS_PATH), fqcn, "{peak}"],
@@ -364,11 +399,14 @@ def run_module(name: str, args: Mapping[str, Any], *, timeout: float = 300.0, **
     return outcome.result
 
 
-def _limited(limits: Mapping[int, int]) -> Callable[[], None]:
+def _limited(limits: Mapping[int, int], *, terminal: bool = False) -> Callable[[], None]:
     before = die_with_parent()
 
     def preexec() -> None:
         before()
+        if terminal:
+            # The new session has none yet; its own is what the standard input is.
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         for what, value in limits.items():
             resource.setrlimit(what, (value, value))
 
@@ -386,7 +424,8 @@ def _read_process(pid: int, mark: str) -> Process | None:
         return None
     if stat[0] == "Z":
         return None
-    return Process(pid, int(stat[1]), tuple(argv[:-1]))
+    module = environ.partition(b"RUNBOOKS_MODULE=")[2].partition(b"\0")[0].decode()
+    return Process(pid, int(stat[1]), tuple(argv[:-1]), module)
 
 
 def _kill(pid: int, how: int) -> None:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a run has changed, from the audit logs of Kubernetes and Vault: check mode has to leave nothing there.
 
-Requests carry the run id in their User-Agent (Kubernetes), or are those of one token's entity (Vault).
+Requests carry the run id in their User-Agent (Kubernetes), or are those of one token or of one login (Vault).
 """
 
 from __future__ import annotations
@@ -55,14 +55,18 @@ def vault_writes(log: Path, accessor: str) -> list[str]:
     )
 
 
-def vault_writes_since(log: Path, number: int) -> list[str]:
-    """Return the same of everybody, without the first so many requests."""
-    return _vault_changes(vault_requests(log)[number:])
+def vault_writes_of(log: Path, owner: str) -> list[str]:
+    """Return the same of all tokens of a login whose metadata name an owner."""
+    return _vault_changes(vault_requests(log, owner))
 
 
-def vault_requests(log: Path) -> list[dict[str, Any]]:
-    """Return all requests that Vault was sent, whoever sent them."""
-    return [event["request"] for event in _vault_events(log)]
+def vault_requests(log: Path, owner: str) -> list[dict[str, Any]]:
+    """Return all requests of the tokens of a login whose metadata name an owner."""
+    return [
+        event["request"]
+        for event in _vault_events(log)
+        if ((event.get("auth") or {}).get("metadata") or {}).get("owner") == owner
+    ]
 
 
 def _vault_events(log: Path) -> Iterator[dict[str, Any]]:

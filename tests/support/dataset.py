@@ -128,6 +128,12 @@ def _hash_field_expiry(pipe: redis.client.Pipeline, key: bytes, chooser: random.
     pipe.execute_command("HPEXPIREAT", key, at + 12_345, "FIELDS", 1, "f4")
 
 
+def _vector_set(pipe: redis.client.Pipeline, key: bytes, chooser: random.Random) -> None:
+    for index, word in enumerate(_words(chooser, 12)):
+        place = [chooser.uniform(-1, 1) for _dimension in range(8)]
+        pipe.execute_command("VADD", key, "VALUES", 8, *place, word, "SETATTR", f'{{"rank":{index}}}')
+
+
 # Sizes stand on both sides of the default limits of the compact encodings.
 MAKERS: dict[str, Maker] = {
     "string": lambda p, k, c: p.set(k, _text(c, 300)),
@@ -149,13 +155,16 @@ MAKERS: dict[str, Maker] = {
     "stream": _stream,
     "stream-groups": _stream_groups,
     "hash-field-expiry": _hash_field_expiry,
+    "vector-set": _vector_set,
 }
+# The commands of what not every server has.
+NEEDED = {"hash-field-expiry": "HPEXPIREAT", "vector-set": "VADD"}
 
 
 def kinds(client: redis.Redis) -> list[str]:
     """Return the kinds of values that this server can hold."""
-    known = knows(client, "HPEXPIREAT")
-    return [kind for kind in MAKERS if known or kind != "hash-field-expiry"]
+    lacking = {kind for kind, command in NEEDED.items() if not knows(client, command)}
+    return [kind for kind in MAKERS if kind not in lacking]
 
 
 def fill_all_types(client: redis.Redis, prefix: bytes = PREFIX, n: int = 1000, seed: int = 1) -> list[bytes]:

@@ -51,6 +51,7 @@ class HttpFault:
     times: int
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
+    message: str = ""
     change: Callable[[dict[str, str], bytes], bytes] | None = None
     struck: int = 0
 
@@ -89,10 +90,17 @@ class HttpFaults:
         self._server.server_close()
 
     def answer(
-        self, status: int, *, method: str = "", path: str = "", times: int = 1, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        *,
+        method: str = "",
+        path: str = "",
+        times: int = 1,
+        headers: Mapping[str, str] | None = None,
+        message: str = "",
     ) -> HttpFault:
         """Answer with a status instead of asking the server; `headers` may hold Retry-After."""
-        return self._add(HttpFault("answer", method, path, times, status, headers or {}))
+        return self._add(HttpFault("answer", method, path, times, status, headers or {}, message))
 
     def hang(self, *, method: str = "", path: str = "", times: int = 1) -> HttpFault:
         """Never answer."""
@@ -181,10 +189,11 @@ def _handler(faults: HttpFaults) -> type[http.server.BaseHTTPRequestHandler]:
 
         def _answer(self, fault: HttpFault) -> None:
             reason = http.client.responses.get(fault.status, "")
+            message = fault.message or f"{reason} (by the test)"
             content = {
                 # As Kubernetes says it, and as Vault does.
-                "kind": "Status", "apiVersion": "v1", "status": "Failure", "message": f"{reason} (by the test)",
-                "reason": reason.replace(" ", ""), "code": fault.status, "errors": [f"{reason} (by the test)"],
+                "kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message,
+                "reason": reason.replace(" ", ""), "code": fault.status, "errors": [message],
             }  # fmt: skip
             body = json.dumps(content).encode()
             self.send_response(fault.status)

@@ -48,7 +48,7 @@ def role_variables(url: str, folder: Path, **more: str) -> dict[str, str]:
         "url": url,
         "names": "market-data",
         "max_share": "1",
-        "force": "true",
+        "skip_prompt": "true",
         "accept_ephemeral_storage": "true",
         "recovery_timeout": "0",
         "backup_dir": str(folder),

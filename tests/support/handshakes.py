@@ -112,7 +112,7 @@ class Handshakes:
         self._thread.join()
 
     def _remove(self) -> None:
-        self._namespace.kubectl("delete", "pod", self._pod, "-n", self._namespace.name, "--now", "--wait=false")
+        self._namespace.delete("pod", self._pod, grace=0)
 
 
 def service_address(lab: Lab, namespace: str, name: str) -> str:
@@ -186,7 +186,7 @@ def stored_fingerprint(lab: Lab, namespace: str, secret: str) -> str:
 def issue(namespace: Namespace, name: str, *dns_names: str) -> str:
     """Have a certificate issued into the Secret `<name>-tls`, and return its fingerprint."""
     namespace.order_certificate(name, *(dns_names or (f"{name}.{namespace.name}.svc",)))
-    namespace.kubectl("wait", "-n", namespace.name, "--for=condition=Ready", f"certificate/{name}", "--timeout=60s")
+    namespace.wait_ready("certificate", name)
     return stored_fingerprint(namespace.lab, namespace.name, f"{name}-tls")
 
 
@@ -194,10 +194,9 @@ def issue_again(namespace: Namespace, name: str) -> str:
     """Have another certificate issued into the Secret, as a renewal does, and return its fingerprint."""
     secret = f"{name}-tls"
     before = stored_fingerprint(namespace.lab, namespace.name, secret)
-    condition = '{"type": "Issuing", "status": "True", "reason": "ManuallyTriggered", "message": "by a test"}'
-    patch = f'[{{"op": "add", "path": "/status/conditions/-", "value": {condition}}}]'
-    what = ("certificate", name, "-n", namespace.name, "--subresource=status", "--type=json", "-p", patch)
-    namespace.kubectl("patch", *what)
+    condition = {"type": "Issuing", "status": "True", "reason": "ManuallyTriggered", "message": "by a test"}
+    patch = [{"op": "add", "path": "/status/conditions/-", "value": condition}]
+    namespace.patch("certificate", name, patch, how="json", subresource="status")
     found = before
 
     def is_new() -> bool:

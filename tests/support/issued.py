@@ -23,6 +23,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+_USAGES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
+
 
 @dataclass(frozen=True)
 class Issued:
@@ -62,8 +74,16 @@ def issue(
         .not_valid_after(start + timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca, None), True)
     )
-    if not ca:
+    if ca:
+        usage = dict.fromkeys(_USAGES, False) | {"key_cert_sign": True, "crl_sign": True}
+        builder = builder.add_extension(x509.KeyUsage(**usage), True)
+    else:
         builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), False)
+    own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    builder = builder.add_extension(own, False)
+    if signer:
+        of_signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key())
+        builder = builder.add_extension(of_signer, False)
     return Issued(builder.sign(signer.key if signer else key, hashes.SHA256()), key)
 
 

@@ -14,6 +14,7 @@ assert lab.leftovers() == []
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -29,7 +30,16 @@ from typing import Any
 from lab import __main__ as command
 from lab.place import STATE
 
+from .api import Api
+from .spent import started, waiting
+
 _TESTS = Path(__file__).resolve().parents[1]
+_GET = argparse.ArgumentParser(allow_abbrev=False, exit_on_error=False)
+_GET.add_argument("kind")
+_GET.add_argument("name", nargs="?", default="")
+_GET.add_argument("-n", dest="namespace", default="")
+_GET.add_argument("-A", dest="namespace", action="store_const", const="")
+_GET.add_argument("-l", dest="selector", default="")
 
 
 class Lab:
@@ -38,6 +48,7 @@ class Lab:
     def __init__(self, state: Path) -> None:
         self.state = state
         self._environment = {**os.environ, "LAB_STATE": str(state), "PYTHONPATH": str(_TESTS)}
+        self._api: tuple[int, Api] | None = None
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -50,18 +61,30 @@ class Lab:
         )
 
     def run(self, *arguments: str, content: str = "") -> str:
-        with self.start(*arguments) as process:
+        started("commands")
+        clock = waiting() if {"wait", "rollout"} & set(arguments) else contextlib.nullcontext()
+        with clock, self.start(*arguments) as process:
             output, errors = process.communicate(content)
         if process.returncode:
             raise RuntimeError(f"lab {' '.join(arguments)} ended with {process.returncode}: {errors}")
         return output
 
+    @property
+    def api(self) -> Api:
+        """Its API server, whose address and authority are others after another `up`."""
+        kubeconfig = self.state / "kubeconfig"
+        made = kubeconfig.stat().st_mtime_ns
+        if self._api is None or self._api[0] != made:
+            self._api = (made, Api(kubeconfig))
+        return self._api[1]
+
     def get(self, *arguments: str) -> dict[str, Any]:
-        return dict(json.loads(self.run("kubectl", "get", *arguments, "-o", "json")))
+        """Return what `kubectl get ARGUMENTS -o json` prints: a kind, a name, -n, -A and -l are understood."""
+        given = _GET.parse_args(arguments)
+        return self.api.get(given.kind, given.name, namespace=given.namespace, selector=given.selector)
 
     def variables(self) -> dict[str, str]:
-        lines = self.run("env").splitlines()
-        return dict(line.removeprefix("export ").split("=", 1) for line in lines)
+        return command.variables(self.state)
 
     def pid(self, part: str) -> int:
         """Return the number of a part's process, as it is known here."""

@@ -55,6 +55,7 @@ def variables(place: Namespace, folder: Path, targets: str, **more: Any) -> dict
     """Return the variables of debug_pod for targets in a namespace, with its reports below a folder."""
     return {
         "debug_pod_kubeconfig": str(place.lab.state / "kubeconfig"),
+        "debug_pod_skip_prompt": True,
         "debug_pod_namespace": place.name,
         "debug_pod_targets": targets,
         "debug_pod_image": DEBUG,

@@ -24,6 +24,7 @@ import yaml
 
 from lab.place import NAMESPACE
 
+from .api import ApiFailure
 from .lab import Lab
 from .processes import wait_until
 from .route import Route
@@ -59,19 +60,42 @@ class Namespace:
         self.name = f"test-{uuid.uuid4().hex[:8]}"
 
     def __enter__(self) -> Namespace:
-        self.kubectl("create", "namespace", self.name)
+        self.lab.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name}})
+        # Without it, a pod is refused.
+        wait_until(lambda: not self.gone("serviceaccount", "default"), 60, "the default ServiceAccount of a namespace")
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        self.kubectl("delete", "pods", "--all", "--now", "-n", self.name)
-        self.kubectl("delete", "namespace", self.name)
+        """Have it removed; its pods end at once, and nobody waits for the rest."""
+        self.delete("pods", grace=1)
+        self.lab.api.delete("namespace", self.name)
 
     def kubectl(self, *arguments: str, content: str = "") -> str:
         return self.lab.run("kubectl", *arguments, content=content)
 
     def apply(self, *objects: Mapping[str, Any]) -> None:
         for each in objects:
-            self.kubectl("apply", "-n", self.name, "-f", "-", content=json.dumps(each))
+            self.lab.api.apply(each, namespace=self.name)
+
+    def delete(self, kind: str, *names: str, grace: int | None = None) -> None:
+        """Have objects of this namespace removed, without names all of a kind, and do not wait for that."""
+        self.lab.api.delete(kind, *names, namespace=self.name, grace=grace)
+
+    def gone(self, kind: str, name: str) -> bool:
+        """Return whether there is no such object in this namespace."""
+        try:
+            self.lab.api.get(kind, name, namespace=self.name)
+        except ApiFailure as failure:
+            return failure.status == 404
+        return False
+
+    def patch(self, kind: str, name: str, content: Any, *, how: str = "strategic", subresource: str = "") -> None:
+        """Patch an object of this namespace; `how` is merge, strategic or json."""
+        self.lab.api.patch(kind, name, content, namespace=self.name, how=how, subresource=subresource)
+
+    def label(self, **labels: str) -> None:
+        """Set labels of the namespace itself, such as the level that Pod Security enforces."""
+        self.lab.api.patch("namespace", self.name, {"metadata": {"labels": labels}}, how="merge")
 
     def secret(self, name: str, **values: str) -> None:
         self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values})
@@ -114,13 +138,37 @@ class Namespace:
         self.apply({"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": spec})
 
     def wait_for(self, *pods: str) -> None:
-        self.kubectl("wait", "-n", self.name, "--for=condition=Ready", "--timeout=90s", *(f"pod/{pod}" for pod in pods))
+        for pod in pods:
+            self.wait_ready("pod", pod)
+
+    def wait_ready(self, kind: str, name: str, timeout: float = 90) -> None:
+        """Wait for the condition Ready of an object."""
+
+        def ready() -> bool:
+            conditions = self.lab.get(kind, name, "-n", self.name).get("status", {}).get("conditions", [])
+            return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+        wait_until(ready, timeout, f"{kind} {name} to be ready", 0.1)
 
     def address(self, pod: str) -> str:
         return str(self.lab.get("pod", pod, "-n", self.name)["status"]["podIP"])
 
     def redis(self, pod: str, password: str | None = None, port: int = PORT) -> PodServer:
         return PodServer(self.lab, self.address(pod), password, port)
+
+    def bind_cluster_role(self, name: str, role: str, account: str) -> None:
+        """Give a ServiceAccount of this namespace a ClusterRole, in the whole cluster."""
+        group = "rbac.authorization.k8s.io"
+        subject = {"kind": "ServiceAccount", "name": account, "namespace": self.name}
+        self.lab.api.apply(
+            {
+                "apiVersion": f"{group}/v1",
+                "kind": "ClusterRoleBinding",
+                "metadata": {"name": name},
+                "subjects": [subject],
+                "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
+            }
+        )
 
     def login(self, folder: Path, account: str, *roles: Mapping[str, Any]) -> Path:
         """Return the kubeconfig of a ServiceAccount that has just these Roles."""
@@ -139,7 +187,7 @@ class Namespace:
                     "roleRef": reference,
                 },
             )
-        token = self.kubectl("create", "token", account, "-n", self.name).strip()
+        token = self.lab.api.token(account, namespace=self.name)
         return kubeconfig(self.lab, folder / f"{account}.kubeconfig", token=token)
 
 

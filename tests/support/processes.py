@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .spent import waiting
+
 _TESTS = Path(__file__).resolve().parents[1]
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -41,10 +43,11 @@ def die_with_parent() -> Callable[[], None]:
 def wait_until(condition: Callable[[], bool], timeout: float, what: str, interval: float = 0.01) -> None:
     """Wait until `condition` holds, or raise `TimeoutError` that names `what` was waited for."""
     deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {timeout:g} s for {what}")
-        time.sleep(interval)
+    with waiting():
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"waited {timeout:g} s for {what}")
+            time.sleep(interval)
 
 
 class LoggingChild:

@@ -10,8 +10,8 @@ with Proxy(server.port) as proxy:
     assert fault.fired
 ```
 
-A fault fires once; add another to break again. What counts as passing are bytes as the client or the server sent
-them, over all connections since the fault was added.
+A fault fires once, unless it repeats; add another to break again. What counts as passing are bytes as the client or the
+server sent them, over all connections since the fault was added.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -40,6 +41,7 @@ class Fault:
     after_bytes: int | None
     reply: Literal["irrelevant", "lost"]
     reset: bool
+    repeats: bool = False
     _struck: threading.Event = field(default_factory=threading.Event)
     _passed: int = 0
     _seen: int = 0
@@ -57,7 +59,7 @@ class Fault:
 
     def position(self, direction: Direction, stream: int, data: bytes) -> int | None:
         """Return how many bytes of `data` pass before the fault strikes, or None if all of them do."""
-        if self.fired or direction != self.direction:
+        if (self.fired and not self.repeats) or direction != self.direction:
             return None
         if self.after_bytes is not None:
             self._passed += len(data)
@@ -77,6 +79,44 @@ class Fault:
         return None
 
 
+class Gate:
+    """Holds the first request before which `there` returns true, and all that come after it, until it is opened.
+
+    One gate may stand in several proxies: it holds all of them. `there` gets the bytes of the request; it is called by
+    one thread at a time.
+    """
+
+    def __init__(self, there: Callable[[bytes], bool]) -> None:
+        self._there = there
+        self._lock = threading.Lock()
+        self._reached = threading.Event()
+        self._opened = threading.Event()
+
+    @property
+    def reached(self) -> bool:
+        """Whether it holds, or has held, a request."""
+        return self._reached.is_set()
+
+    def wait(self, timeout: float = 30.0) -> None:
+        """Wait until it holds a request."""
+        if not self._reached.wait(timeout):
+            raise TimeoutError(f"no request reached the gate in {timeout:g} s")
+
+    def open(self) -> None:
+        """Let everything pass, now and later."""
+        self._opened.set()
+
+    def hold(self, request: bytes) -> None:
+        """Return when a request may pass."""
+        if self._opened.is_set():
+            return
+        with self._lock:
+            if not self.reached and self._there(request):
+                self._reached.set()
+        if self.reached:
+            self._opened.wait()
+
+
 class Proxy:
     """Forwards a free loopback port to a server's port; a context manager."""
 
@@ -88,6 +128,8 @@ class Proxy:
         self._lock = threading.Lock()
         self.delay = 0.0
         """Seconds that every piece waits before it is forwarded, in each direction."""
+        self.gate: Gate | None = None
+        """What each request has to pass before it is forwarded."""
         self.connections = 0
         """Connections accepted so far."""
         self.port = 0
@@ -98,6 +140,7 @@ class Proxy:
 
     def __exit__(self, *_exc: object) -> None:
         self.refuse()
+        self.clear()
         self.drop()
 
     @property
@@ -120,14 +163,16 @@ class Proxy:
         direction: Direction = "request",
         reply: Literal["irrelevant", "lost"] = "irrelevant",
         reset: bool = False,
+        repeats: bool = False,
     ) -> Fault:
         """Cut the connection when `match` passes for the k-th time, or after so many bytes of a direction.
 
         With `reply="irrelevant"` the match and all behind it is not forwarded: what stood before it in the same
         pipeline was executed, the rest was not. With `reply="lost"` everything is forwarded and executed, but no
         reply comes back any more, and the connection is cut when both sides are quiet. `reset` cuts by RST.
+        What `repeats` counts anew after each cut.
         """
-        return self._add("cut", match, occurrence, after_bytes, direction, reply, reset)
+        return self._add("cut", match, occurrence, after_bytes, direction, reply, reset, repeats)
 
     def stall(
         self,
@@ -136,15 +181,19 @@ class Proxy:
         occurrence: int = 1,
         after_bytes: int | None = None,
         direction: Direction = "request",
+        repeats: bool = False,
     ) -> Fault:
         """Stop forwarding on the connection at that point and keep it open until `drop` or the peers end it."""
-        return self._add("stall", match, occurrence, after_bytes, direction, "irrelevant", False)
+        return self._add("stall", match, occurrence, after_bytes, direction, "irrelevant", False, repeats)
 
     def clear(self) -> None:
-        """Forget all faults and the delay."""
+        """Forget all faults and the delay, and open the gate."""
         with self._lock:
             self._faults.clear()
         self.delay = 0.0
+        if self.gate:
+            self.gate.open()
+            self.gate = None
 
     def refuse(self) -> None:
         """Refuse new connections until `accept`; open ones stay."""
@@ -183,12 +232,13 @@ class Proxy:
         direction: Direction,
         reply: Literal["irrelevant", "lost"],
         reset: bool,
+        repeats: bool = False,
     ) -> Fault:
         if (match is None) == (after_bytes is None):
             raise ValueError("a fault needs either match or after_bytes")
         if reply == "lost" and direction != "request":
             raise ValueError("a lost reply belongs to a request")
-        fault = Fault(action, direction, match, occurrence, after_bytes, reply, reset)
+        fault = Fault(action, direction, match, occurrence, after_bytes, reply, reset, repeats)
         with self._lock:
             self._faults.append(fault)
         return fault
@@ -218,7 +268,11 @@ class Proxy:
             if not hits:
                 return None
             fault, place = min(hits, key=lambda hit: hit[1])
-            self._faults.remove(fault)
+            if fault.repeats:
+                fault._seen = fault._passed = 0
+                fault._tail.clear()
+            else:
+                self._faults.remove(fault)
             fault._struck.set()
             return fault, place
 
@@ -261,6 +315,8 @@ class _Link:
                 self._last_byte = time.monotonic()
                 if self._proxy.delay:
                     time.sleep(self._proxy.delay)
+                if direction == "request" and (gate := self._proxy.gate):
+                    gate.hold(data)
                 if not self._stalled and not (direction == "reply" and self._cutting):
                     self._forward(target, direction, data)
         # while it is being cut, the server's end decides: it may still be executing what it was sent

@@ -27,13 +27,24 @@ def example(**changes: Any) -> dict[str, Any]:
         "started": "2026-11-23T10:15:00Z",
         "finished": "2026-11-23T10:15:12.500Z",
         "operator": {"awx_job_id": "4711", "user": "k.meyer"},
+        "cluster": {"context": "eu-1", "server": "https://api.eu-1.example.com:6443", "uid": "0b1c"},
         "asked": {"names": ["market-data"], "mode": "delete", "backup": True, "max_keys": 500000},
         "plan": {
             "summary": ["Delete 200,000 of 1,000,000 keys"],
             "figures": {"matching": 200000, "estimated_bytes": 61234567},
             "hash": "5f0c9f3e1b7a",
             "sample": ["market:data:EURUSD", "market:data:GBPUSD"],
+            "not_verified": ["the right to UNLINK"],
         },
+        "findings": [
+            {
+                "severity": "info",
+                "what": "two keys are large",
+                "where": "market-data",
+                "evidence": "3 MiB and 5 MiB",
+                "next_step": "split them",
+            }
+        ],
         "actions": [
             {"what": "Check the server", "at": "2026-11-23T10:15:00.200Z"},
             {"what": "Delete the keys", "changed": True, "detail": "200,000 keys", "at": "2026-11-23T10:15:02Z"},

@@ -36,8 +36,9 @@ import redis
 from redis.crc import key_slot
 
 from . import dataset
+from .cluster import SLOTS, RedisCluster
 from .processes import LoggingChild, wait_until
-from .topologies import SLOTS, RedisCluster, SentinelSet
+from .sentinel import SentinelSet
 
 Topology = Union[RedisCluster, SentinelSet]
 

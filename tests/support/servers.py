@@ -27,7 +27,7 @@ from tools.servers_install import find_servers
 from .processes import die_with_parent, wait_until
 from .tls import make_certificates
 
-FLAVOURS = ("redis-7.0", "redis-6.2", "valkey-9.1")
+FLAVOURS = ("redis-7.0", "redis-6.2", "redis-8.0", "valkey-8.1", "valkey-9.1")
 
 ConfigValue = Union[str, int, bool, Sequence[str]]
 
@@ -113,7 +113,7 @@ class ServerClients:
 class RedisServer(ServerClients):
     """One private server on a free loopback port and on a unix socket, without persistence.
 
-    With `tls` it also listens for TLS on `tls_port` (only the build of 7.0 can); clients may show a certificate, and
+    With `tls` it also listens for TLS on `tls_port` (only Debian's builds can); clients may show a certificate, and
     have to with `tls_auth_clients="yes"`.
 
     `config` are directives with underscores for dashes; a list gives several lines, a string is written as it is
@@ -223,6 +223,13 @@ class RedisServer(ServerClients):
     def running(self) -> bool:
         """Whether the process is there."""
         return self._process is not None and self._process.poll() is None
+
+    @functools.cached_property
+    def version(self) -> str:
+        """Its product and its exact version, as it says itself."""
+        with self.admin() as admin:
+            about = admin.info("server")
+        return f"Valkey {about['valkey_version']}" if "valkey_version" in about else f"Redis {about['redis_version']}"
 
     @property
     def pid(self) -> int:

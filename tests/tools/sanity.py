@@ -9,7 +9,9 @@ ansible-test resolves links, so the linked checkout does not do. Its environment
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +29,13 @@ sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", "-q", *wanted]
 """
 
 
+def pip_versions() -> list[str]:
+    """Return the versions of pip that this ansible-test may ask for."""
+    files = importlib.metadata.files("ansible-core") or []
+    (source,) = (file for file in files if file.match("ansible_test/_internal/python_requirements.py"))
+    return re.findall(r"\bpip='([0-9.]+)'", source.read_text())
+
+
 def pip_settings() -> str:
     """Return the caller's pip settings (index, certificates): ansible-test hands on neither home nor environment."""
     listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True)
@@ -39,7 +48,8 @@ def pip_settings() -> str:
 def main(arguments: list[str]) -> int:
     cache = HOME / ".ansible" / "test" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
-    (cache / "get_pip_24_2.py").write_text(GET_PIP)
+    for version in pip_versions():
+        (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(GET_PIP)
     settings = HOME / ".config" / "pip" / "pip.conf"
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(pip_settings())

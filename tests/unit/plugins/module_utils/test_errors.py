@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import phrase
+from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import as_clause, root_cause
 
 
 @pytest.mark.parametrize(
@@ -20,4 +20,15 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._errors impo
     ],
 )
 def test_several_sentences_become_one_phrase(words: object, expected: str) -> None:
-    assert phrase(words) == expected
+    assert as_clause(words) == expected
+
+
+def test_the_error_below_all_wrappers_is_told() -> None:
+    refused = ConnectionRefusedError(111, "Connection refused")
+    wrapped = RuntimeError("HTTPConnection(host='a'): Failed to establish a new connection: [Errno 111] ...")
+    wrapped.__cause__ = refused
+    retries = RuntimeError("Max retries exceeded")
+    retries.reason = wrapped  # type: ignore[attr-defined]
+    assert root_cause(OSError(retries)) == "Connection refused"
+    assert root_cause(TimeoutError("timed out")) == "timed out"
+    assert root_cause(ValueError()) == ""

@@ -18,7 +18,6 @@ import pytest
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils import _run
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import Interrupted, InvalidInput, Refused
-from ansible_collections.market_intel.runbooks.plugins.module_utils._wait import wait_until
 
 ID = "20261123t101500z-flush-redis-7f3a"
 
@@ -69,18 +68,18 @@ class TestRunFolder:
     def test_an_unfinished_run_is_continued_once_its_holder_is_gone(self, tmp_path: Path) -> None:
         folder = _run.RunFolder.create(tmp_path, ID, {"fingerprint": "f", "state": "running"})
         with pytest.raises(Refused, match=f"{ID} does the same at this moment"):
-            _run.RunFolder.resume(tmp_path, "f")
+            _run.RunFolder.resume(_run.unfinished_runs(tmp_path, "f"))
         folder.record(removed=3)
         folder.close()
-        assert _run.RunFolder.resume(tmp_path, "another") is None
-        resumed = _run.RunFolder.resume(tmp_path, "f")
+        assert _run.RunFolder.resume(_run.unfinished_runs(tmp_path, "another")) is None
+        resumed = _run.RunFolder.resume(_run.unfinished_runs(tmp_path, "f"))
         assert resumed is not None
         assert resumed.run_id == ID
         resumed.record(removed=4)
         resumed.save(state="done")
         resumed.close()
         assert _run.read_journal(tmp_path / ID) == [{"removed": 3}, {"removed": 4}]
-        assert _run.RunFolder.resume(tmp_path, "f") is None
+        assert _run.RunFolder.resume(_run.unfinished_runs(tmp_path, "f")) is None
 
     def test_a_run_id_is_used_once(self, tmp_path: Path) -> None:
         _run.RunFolder.create(tmp_path, ID, {}).close()
@@ -144,23 +143,3 @@ def test_progress_lines_are_spaced_and_the_last_one_is_written(tmp_path: Path) -
     progress.report("flushing", 100, 100, force=True)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["done"] for line in lines] == [0, 100]
-
-
-class TestWaitUntil:
-    def test_it_returns_what_the_poll_found(self) -> None:
-        found = iter([None, None, "here"])
-        assert wait_until(lambda: next(found), 5, interval=0.001) == "here"
-
-    def test_it_ends_in_time_and_asks_once_more_at_the_end(self) -> None:
-        asked = []
-        started = time.monotonic()
-        assert wait_until(lambda: asked.append(1), 0.05, interval=0.01) is None
-        assert time.monotonic() - started >= 0.05
-        assert len(asked) >= 2
-
-    def test_a_stop_request_leaves_the_loop(self) -> None:
-        def stop() -> None:
-            raise Interrupted("stopped")
-
-        with pytest.raises(Interrupted):
-            wait_until(lambda: None, 60, before_sleep=stop)

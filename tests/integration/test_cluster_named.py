@@ -1,0 +1,156 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every playbook acts on the cluster that its host names, or refuses; nobody is mapped to the current context."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.ansible import Result, run_playbook
+from support.api_server import ApiServer, write_kubeconfig
+from tools.tree import ROOT
+
+EXAMPLE = ROOT / "inventory" / "example"
+NOWHERE = "http://127.0.0.1:1"
+IN_PODS = json.dumps({"service": "cache", "namespace": "market-intel-brain"})
+# playbook: what it needs to get as far as the API server
+PLAYBOOKS: dict[str, dict[str, Any]] = {
+    "check_certs": {},
+    "rotate_certs": {"rotate_certs_backup_password": "x", "rotate_certs_accept_ephemeral_storage": True},
+    "rollback_certs": {"rotate_certs_rollback_run": "20261123t101500z-rotate-certs-7f3a"},
+    "debug_pod": {"debug_pod_targets": "web"},
+    "list_debug_pods": {},
+    "cleanup_debug_pods": {},
+    "flush_redis": {"flush_redis_names": "market-data", "flush_redis_kubernetes": IN_PODS},
+    "redis_stats": {"flush_redis_kubernetes": IN_PODS},
+    "restore_redis": {"flush_redis_kubernetes": IN_PODS, "flush_redis_restore_run": "/nowhere"},
+}
+# What only exists in production.
+WITHOUT_REPORTS = ("list_debug_pods", "cleanup_debug_pods")
+SECRETS = {
+    "runbooks_vault_login": {},
+    "rotate_certs_backup_password": "x",
+    "flush_redis_username": "",
+    "flush_redis_password": "",
+    "flush_redis_ca_cert": "",
+}
+
+
+@pytest.fixture
+def servers() -> Iterator[dict[str, ApiServer]]:
+    with ApiServer("uid-eu") as eu, ApiServer("uid-staging") as staging:
+        yield {"cache-eu-1": eu, "cache-staging-1": staging}
+
+
+def run(playbook: str, folder: Path, inventory: Path | None, **more: Any) -> Result:
+    given = {"runbooks_reports_dir": str(folder / "reports"), "runbooks_backup_dir": str(folder / "backups")}
+    args = ["-i", str(inventory)] if inventory else []
+    return run_playbook(
+        playbook, {**SECRETS, **given, **PLAYBOOKS[playbook], **more}, args=args, cwd=folder, check=True
+    )
+
+
+def refusals(result: Result) -> dict[str, str]:
+    return {task.host: task.msg for task in result.failures if task.task.endswith("Stop at a refusal")}
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_the_example_inventory_leads_each_host_to_its_own_cluster(
+    playbook: str, servers: dict[str, ApiServer], tmp_path: Path
+) -> None:
+    """One of the three is dead, and the current context is another one."""
+    urls = {name: server.url for name, server in servers.items()}
+    config = write_kubeconfig(tmp_path / "config", {**urls, "cache-us-1": NOWHERE}, current="cache-staging-1")
+    for host in ("cache-eu-1", "cache-us-1"):
+        result = run(playbook, tmp_path, EXAMPLE, runbooks_kubeconfig=str(config), runbooks_hosts=host)
+        assert refusals(result) == {}, result.output
+    assert ("GET", "/api/v1/namespaces/kube-system") in [each[:2] for each in servers["cache-eu-1"].requests]
+    assert servers["cache-staging-1"].requests == []
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_a_host_that_names_no_cluster_is_refused(playbook: str, servers: dict[str, ApiServer], tmp_path: Path) -> None:
+    urls = {name: server.url for name, server in servers.items()}
+    config = write_kubeconfig(tmp_path / "config", urls, current="cache-staging-1")
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(json.dumps({"clusters": {"hosts": {"cache-eu-1": None}}}))
+    result = run(playbook, tmp_path, inventory, runbooks_kubeconfig=str(config))
+    assert result.rc == 2
+    (sentence,) = refusals(result).values()
+    assert sentence.startswith("The host cache-eu-1 names no cluster, and the current context cache-staging-1 may be")
+    role = "debug_pod" if "debug" in playbook else "rotate_certs" if "cert" in playbook else "flush_redis"
+    assert f"set {role}_" in sentence
+    assert [server.requests for server in servers.values()] == [[], []]
+    told = [json.loads(path.read_text()) for path in (tmp_path / "reports").glob("[0-9]*/cache-eu-1.json")]
+    # What only lists sessions has no reports.
+    assert [report["state"] for report in told] == ["refused"] * (playbook not in WITHOUT_REPORTS)
+
+
+def test_localhost_may_use_the_current_context_and_the_summary_names_it(
+    servers: dict[str, ApiServer], tmp_path: Path
+) -> None:
+    server = servers["cache-eu-1"]
+    config = write_kubeconfig(tmp_path / "config", {"here": server.url, "there": NOWHERE}, current="here")
+    result = run("check_certs", tmp_path, None, runbooks_kubeconfig=str(config))
+    assert refusals(result) == {}
+    assert result.custom_stats["_run"]["check_certs"]["localhost"]["cluster"] == {
+        "context": "here",
+        "server": server.url,
+        "uid": "uid-eu",
+    }
+
+
+def test_without_the_right_to_tell_them_apart_it_is_said(tmp_path: Path) -> None:
+    with ApiServer() as server:
+        config = write_kubeconfig(tmp_path / "config", {"here": server.url}, current="here")
+        result = run("check_certs", tmp_path, None, runbooks_kubeconfig=str(config))
+    cluster = result.custom_stats["_run"]["check_certs"]["localhost"]["cluster"]
+    assert "uid" not in cluster
+    assert "was not verified" in cluster["note"]
+
+
+@pytest.mark.parametrize("args", [[], ["--forks", "1"]], ids=str)
+@pytest.mark.parametrize("play", [{}, {"serial": 1}, {"strategy": "free"}], ids=str)
+def test_two_hosts_that_reach_the_same_part_of_a_cluster_are_both_refused(
+    play: dict[str, Any], args: list[str], servers: dict[str, ApiServer], tmp_path: Path
+) -> None:
+    """Under two contexts and two addresses; the third host is another cluster, and the fourth is dead."""
+    server = servers["cache-eu-1"]
+    other = server.url.replace("127.0.0.1", "localhost")
+    urls = {"a": server.url, "b": other, "c": servers["cache-staging-1"].url, "d": NOWHERE}
+    config = write_kubeconfig(tmp_path / "config", urls)
+    hosts = {name: {"runbooks_context": name} for name in urls}
+    inventory, playbook = tmp_path / "hosts.yml", tmp_path / "play.yml"
+    inventory.write_text(json.dumps({"clusters": {"hosts": hosts, "vars": {"ansible_connection": "local"}}}))
+    role = {"name": "market_intel.runbooks.debug_pod", "rolespec_validate": False}
+    tasks = [{"name": "Debug", "ansible.builtin.include_role": role}]
+    playbook.write_text(json.dumps([{"hosts": "clusters", "gather_facts": False, **play, "tasks": tasks}]))
+    given = {
+        "runbooks_kubeconfig": str(config),
+        "debug_pod_targets": "web",
+        "debug_pod_reports_dir": str(tmp_path / "reports"),
+        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+    }
+    result = run_playbook(playbook, given, args=["-i", str(inventory), *args], cwd=tmp_path)
+    # A batch in which all have failed is the last one.
+    assert set(refusals(result)) == ({"a"} if play.get("serial") else {"a", "b"})
+    assert all("reach the same cluster" in sentence for sentence in refusals(result).values())
+    assert {path for _verb, path, _agent in server.requests} == {"/api/v1/namespaces/kube-system"}
+
+    allowed = run_playbook(
+        playbook, {**given, "runbooks_same_cluster": "yes"}, args=["-i", str(inventory), *args], cwd=tmp_path
+    )
+    assert refusals(allowed) == {}
+    apart = run_playbook(
+        playbook,
+        {**given, "debug_pod_namespace": "{{ runbooks_context }}"},
+        args=["-i", str(inventory), *args],
+        cwd=tmp_path,
+    )
+    assert "holds a template" in str(refusals(apart))

@@ -1,0 +1,8 @@
+// Copyright (c) 2026 Market Intel Brain
+// GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+// Package k8s stands in for the search in a Kubernetes.
+package k8s
+
+type Provider struct{}

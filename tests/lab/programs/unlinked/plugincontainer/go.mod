@@ -1,0 +1,11 @@
+// Copyright (c) 2026 Market Intel Brain
+// GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+module github.com/hashicorp/go-secure-stdlib/plugincontainer
+
+go 1.24.0
+
+require github.com/hashicorp/go-hclog v1.6.3
+
+require github.com/hashicorp/go-plugin v1.6.3

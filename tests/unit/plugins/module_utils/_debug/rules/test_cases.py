@@ -1,0 +1,643 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults that the lab cannot cause: evictions, pressure, several nodes, GPUs, cloud volumes, Gateways, time.
+
+Those that it can are in `tests/support/cases.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.diagnosis import judge_workload
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.observed import NO_POD, Facts
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.target import Chosen
+
+from .objects import (
+    NOW,
+    Object,
+    at,
+    claim,
+    condition,
+    container,
+    event,
+    facts,
+    findings,
+    ingress,
+    log,
+    looping,
+    node,
+    over,
+    owner,
+    peer,
+    pod,
+    policy,
+    restarted,
+    running,
+    service,
+    unplaced,
+    waiting,
+)
+
+
+def evicted(message: str) -> Facts:
+    return facts(pod(over(137), phase="Failed", reason="Evicted", message=message))
+
+
+def disrupted(reason: str, message: str = "") -> Facts:
+    found = pod(over(143), phase="Failed")
+    found["status"]["conditions"].append(condition("DisruptionTarget", "True", reason, message))
+    return facts(found)
+
+
+def starting(*events: Object, **spec: Any) -> Facts:
+    found = pod(waiting(), phase="Pending", spec={"containers": [container()], **spec})
+    return facts(found, events=list(events))
+
+
+def sandbox(message: str) -> Facts:
+    return starting(event("FailedCreatePodSandBox", f"Failed to create pod sandbox: {message}"))
+
+
+def mount(message: str, reason: str = "FailedMount", **spec: Any) -> Facts:
+    return starting(event(reason, message), **spec)
+
+
+def pull(message: str, image: str = "registry.example.com/shop/web:1.4") -> Facts:
+    states = [waiting(reason="ImagePullBackOff", message=f'Back-off pulling image "{image}"')]
+    return facts(
+        pod(*states, phase="Pending", spec={"containers": [container(image=image)]}),
+        events=[event("Failed", f'Failed to pull image "{image}": {message}', container="main")],
+    )
+
+
+def on_node(*conditions: Object, **spec: Any) -> Facts:
+    found = node("n1")
+    found["status"]["conditions"] = list(conditions)
+    found["spec"] = spec
+    return facts(pod(running(ready=False)) if conditions and conditions[0]["type"] == "Ready" else pod(), node=found)
+
+
+def without(*owners: Object, **parts: Any) -> Facts:
+    return replace(Facts("shop", NOW, Chosen("web", NO_POD, "it has no pod")), owners=list(owners), **parts)
+
+
+def cronjob(*events: Object, spec: Object | None = None, **status: Any) -> Facts:
+    found = owner("CronJob", "report", uid="cron", spec={"schedule": "0 3 * * *", **(spec or {})}, **status)
+    return without(found, events=list(events))
+
+
+def scaled(scaler: Object) -> Facts:
+    requests = {"resources": {"requests": {"cpu": "100m"}}}
+    template = {"template": {"spec": {"containers": [container(**requests)]}}}
+    deployment = owner("Deployment", spec={"replicas": 1, **template})
+    return facts(owners=[deployment], scalers=[{"metadata": {"name": "web", "creationTimestamp": at(3000)}, **scaler}])
+
+
+def hpa(*conditions: Object) -> Object:
+    spec = {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "maxReplicas": 4}
+    return {"spec": spec, "status": {"currentReplicas": 4, "conditions": list(conditions)}}
+
+
+def route(port: int = 80, to: str = "web", parent: Object | None = None, **status: Any) -> Object:
+    parents = [{"name": "edge", "namespace": "infra", **(parent or {})}]
+    return {
+        "metadata": {"name": "web"},
+        "spec": {"parentRefs": parents, "rules": [{"backendRefs": [{"name": to, "port": port}]}]},
+        "status": status,
+    }
+
+
+def gateway(allowed: str = "All", *conditions: Object) -> Object:
+    listener = {"name": "https", "allowedRoutes": {"namespaces": {"from": allowed}}}
+    return {
+        "metadata": {"name": "edge", "namespace": "infra"},
+        "spec": {"gatewayClassName": "envoy", "listeners": [listener]},
+        "status": {"conditions": list(conditions)},
+    }
+
+
+def routed(one: Object, *gateways: Object, classes: tuple[str, ...] = ("envoy",)) -> Facts:
+    known = [{"metadata": {"name": each}} for each in classes]
+    return facts(services=[service()], pods=[pod()], routes=[one], gateways=list(gateways), gateway_classes=known)
+
+
+def refused(reason: str, message: str) -> Object:
+    found = [condition("Accepted", "False", reason, message)]
+    return route(parents=[{"parentRef": {"name": "edge"}, "conditions": found}])
+
+
+def budgets(*specs: Object, **status: Any) -> Facts:
+    found = [
+        {
+            "metadata": {"name": f"web-{number}"},
+            "spec": {"selector": {"matchLabels": {"app": "web"}}, **spec},
+            "status": status,
+        }
+        for number, spec in enumerate(specs)
+    ]
+    return facts(owners=[owner("Deployment", spec={"replicas": 1})], budgets=found)
+
+
+WEBHOOK = (
+    'Internal error occurred: failed calling webhook "deny.example.com": failed to call webhook: Post '
+    '"https://guard.infra.svc:443/?timeout=10s": service "guard" not found'
+)
+BEHIND = {
+    "name": "deny.example.com",
+    "failurePolicy": "Fail",
+    "clientConfig": {"service": {"namespace": "infra", "name": "guard"}},
+}
+PYTHON = (
+    "Traceback (most recent call last):",
+    '  File "/app.py", line 1',
+    "OSError: [Errno 28] No space left on device",
+)
+DATA = {
+    "containers": [container(volumeMounts=[{"name": "data", "mountPath": "/data"}])],
+    "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+}
+MULTI = 'Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) web-old'
+CHECKER = (
+    "Connection attempt 1 failed: java.net.ConnectException: Connection refused",
+    "Target host: prod-db, port: 3333",
+    "Connection pool exhausted: max_size=256, active=256, idle=0",
+    "FATAL: Unable to connect to required database",
+)
+
+CASES: dict[str, tuple[Facts, str, str]] = {
+    "evicted for memory": (
+        evicted("The node was low on resource: memory. Container main was using 900Mi, request is 0"),
+        "the pod was evicted from its node",
+        "memory request that fits",
+    ),
+    "evicted for the disk of the node": (
+        evicted("The node was low on resource: ephemeral-storage."),
+        "the pod was evicted",
+        "free the disk of the node",
+    ),
+    "evicted for its own limit": (
+        evicted("Container main exceeded its local ephemeral storage limit 1Gi. ephemeral limit"),
+        "the pod was evicted",
+        "raise its limit for ephemeral-storage",
+    ),
+    "evicted for an emptyDir": (
+        evicted('Usage of EmptyDir volume "cache" exceeds the limit "1Gi".'),
+        "the pod was evicted",
+        "sizeLimit of the volume cache",
+    ),
+    "preempted": (
+        disrupted("PreemptionByScheduler", "default-scheduler: preempting to accommodate a higher priority pod"),
+        "a pod of a higher priority took its place",
+        "priority class",
+    ),
+    "drained": (disrupted("EvictionByEvictionAPI"), "evicted on request, as in a drain", "who drains"),
+    "tainted": (disrupted("DeletionByTaintManager"), "a taint that it does not tolerate", "toleration"),
+    "its node is gone": (disrupted("DeletionByPodGC"), "its node is gone", "what became of its node"),
+    "its node shuts down": (disrupted("TerminationByKubelet"), "its node was short of something", "node's events"),
+    "the node does not answer": (
+        on_node(condition("Ready", "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.")),
+        "its node n1 is not ready",
+        "kubelet",
+    ),
+    "memory pressure": (
+        on_node(condition("MemoryPressure", "True", "KubeletHasInsufficientMemory")),
+        "its node n1 has MemoryPressure",
+        "before the kubelet evicts",
+    ),
+    "disk pressure": (on_node(condition("DiskPressure", "True")), "its node n1 has DiskPressure", "free what the node"),
+    "process pressure": (
+        on_node(condition("PIDPressure", "True")),
+        "its node n1 has PIDPressure",
+        "free what the node",
+    ),
+    "cordoned": (on_node(unschedulable=True), "its node n1 is cordoned", "kubectl uncordon n1"),
+    "no GPU anywhere": (
+        facts(
+            unplaced(
+                "0/2 nodes are available: 2 Insufficient nvidia.com/gpu.",
+                containers=[container(resources={"requests": {"nvidia.com/gpu": "1"}})],
+            ),
+            nodes=[node("n1"), node("n2")],
+        ),
+        "no node offers nvidia.com/gpu",
+        "device plugin",
+    ),
+    "GPUs are taken": (
+        facts(
+            unplaced(
+                "0/2 nodes are available: 2 Insufficient nvidia.com/gpu.",
+                containers=[container(resources={"requests": {"nvidia.com/gpu": "2"}})],
+            ),
+            nodes=[node("n1"), node("n2", **{"nvidia.com/gpu": "4"})],
+        ),
+        "too little nvidia.com/gpu is free",
+        "lower the requests",
+    ),
+    "a zone without room": (
+        facts(unplaced("0/3 nodes are available: 3 node(s) had volume node affinity conflict."), nodes=[node("n1")]),
+        "its volume is in another zone",
+        "make room where the volume is",
+    ),
+    "all nodes tainted": (
+        facts(unplaced("0/3 nodes are available: 3 node(s) had untolerated taint {gpu: true}."), nodes=[node("n1")]),
+        "have a taint that it does not tolerate",
+        "add a toleration",
+    ),
+    "no rack to spread over": (
+        facts(
+            unplaced(
+                "0/1 nodes are available: 1 node(s) didn't match pod topology spread constraints "
+                "(missing required label).",
+                topologySpreadConstraints=[{"topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}],
+            ),
+            nodes=[node("n1")],
+        ),
+        "no node has the label rack that its topology spread asks for",
+        "label the nodes with rack",
+    ),
+    "a disk that is still attached": (
+        mount(MULTI, "FailedAttachVolume"),
+        "its volume is still attached to another node",
+        "(web-old), or delete that; a Deployment",
+    ),
+    "a cloud disk that is gone": (
+        mount(
+            'AttachVolume.Attach failed for volume "pvc-1" : rpc error: code = NotFound desc = disk vol-1 not found',
+            "FailedAttachVolume",
+        ),
+        "the disk of its volume is not there any more",
+        "backup",
+    ),
+    "a driver that does not run": (
+        mount(
+            'MountVolume.MountDevice failed for volume "pvc-1" : kubernetes.io/csi: attacher.MountDevice failed to '
+            "create newCsiDriverClient: driver name ebs.csi.aws.com not found in the list of registered CSI drivers"
+        ),
+        "the driver ebs.csi.aws.com of its volume does not run on its node",
+        "kubectl get csinodes",
+    ),
+    "a file server that denies": (
+        mount('MountVolume.SetUp failed for volume "nfs" : mount.nfs: access denied by server while mounting nfs:/a'),
+        "the file server denies the mount",
+        "export",
+    ),
+    "a file server that is silent": (
+        mount('MountVolume.SetUp failed for volume "nfs" : mount.nfs: Connection timed out'),
+        "the file server of its volume does not answer",
+        "reaches the server",
+    ),
+    "a damaged file system": (
+        mount(
+            'MountVolume.MountDevice failed for volume "pvc-1" : wrong fs type, bad option, bad superblock on /dev/sdb'
+        ),
+        "the file system of its volume is damaged",
+        "fsck",
+    ),
+    "a key that is not in the Secret": (
+        mount(
+            'MountVolume.SetUp failed for volume "keys" : references non-existent secret key: tls.key',
+            volumes=[{"name": "keys", "secret": {"secretName": "shop-tls"}}],
+        ),
+        "the Secret shop-tls has no key tls.key, which the volume keys needs",
+        "add the key tls.key to the Secret shop-tls",
+    ),
+    "no address is free": (
+        sandbox('plugin type="aws-cni" failed (add): failed to assign an IP address to container'),
+        "no IP address is free for it on its node",
+        "range of addresses",
+    ),
+    "no network plugin": (
+        sandbox("cni plugin not initialized"),
+        "the network plugin of its node is not ready",
+        "pods of the network plugin",
+    ),
+    "a runtime that its node has not": (
+        sandbox('rpc error: no runtime for "gvisor" is configured'),
+        "its node has no container runtime gvisor",
+        "runtimeClassName",
+    ),
+    "a registry that limits": (
+        pull("toomanyrequests: You have reached your pull rate limit"),
+        "the registry limits how often",
+        "mirror",
+    ),
+    "a registry that denies": (
+        pull("failed to authorize: failed to fetch oauth token: 401 Unauthorized"),
+        "the registry denies access",
+        "imagePullSecrets",
+    ),
+    "an image of another processor": (
+        pull("no match for platform in manifest: not found"),
+        "not made for the processor of the node",
+        "architecture",
+    ),
+    "a tag that is not there": (
+        pull('failed to resolve reference "registry.example.com/shop/web:1.4": r.example.com/web:1.4: not found'),
+        "the registry has no such name or tag",
+        "correct the name or the tag",
+    ),
+    "a full volume": (
+        facts(
+            pod(looping(1), spec=DATA),
+            logs={"main": log(*PYTHON)},
+            claims=[claim(phase="Bound", resources={"requests": {"storage": "100Mi"}})],
+        ),
+        "the disk is full",
+        "enlarge the volume",
+    ),
+    "a Job whose last word tells no cause": (
+        facts(
+            pod(over(1), spec={"restartPolicy": "Never", "containers": [container()]}, phase="Failed"),
+            logs={"main": log("Starting", *CHECKER)},
+        ),
+        "it cannot connect to prod-db:3333",
+        "runs and listens",
+    ),
+    "no metrics": (
+        scaled(
+            hpa(
+                condition(
+                    "ScalingActive",
+                    "False",
+                    "FailedGetResourceMetric",
+                    "unable to get metrics for resource cpu: unable to fetch metrics from resource metrics API: the "
+                    "server could not find the requested resource (get pods.metrics.k8s.io)",
+                )
+            )
+        ),
+        "the HorizontalPodAutoscaler web does not scale: there are no metrics",
+        "metrics-server",
+    ),
+    "at its largest": (
+        scaled(hpa(condition("ScalingLimited", "True", "TooManyReplicas", "the desired count is more"))),
+        "at its limit of 4 replicas",
+        "raise maxReplicas",
+    ),
+    "a CronJob that is suspended": (
+        cronjob(spec={"suspend": True}),
+        "cronjob/report is suspended: it starts no Job",
+        "kubectl patch cronjob report -n shop",
+    ),
+    "a CronJob in no time zone": (
+        cronjob(event("UnknownTimeZone", 'invalid timeZone: "Mars/Base"', uid="cron")),
+        "cronjob/report starts no Job: its time zone is unknown",
+        "correct timeZone",
+    ),
+    "a CronJob that missed too many times": (
+        cronjob(event("TooManyMissedTimes", "too many missed start times", uid="cron")),
+        "it has missed more than 100 of its times",
+        "startingDeadlineSeconds",
+    ),
+    "a CronJob whose last Job failed": (
+        without(
+            owner(
+                "Job",
+                "report-1",
+                spec={"backoffLimit": 2},
+                conditions=[condition("Failed", "True", "BackoffLimitExceeded", "has reached the limit")],
+            ),
+            owner("CronJob", "report", spec={"schedule": "0 3 * * *"}),
+        ),
+        "job/report-1 has given up",
+        "make the Job again",
+    ),
+    "a webhook whose Service is gone": (
+        without(
+            owner("Deployment", conditions=[condition("ReplicaFailure", "True", "FailedCreate", WEBHOOK)]),
+            webhooks=[BEHIND],
+            webhook_services={("infra", "guard"): None},
+        ),
+        "the webhook deny.example.com does not answer: its Service guard does not exist in the namespace infra",
+        "failurePolicy Fail",
+    ),
+    "a webhook whose pods are gone": (
+        without(
+            owner("Deployment", conditions=[condition("ReplicaFailure", "True", "FailedCreate", WEBHOOK)]),
+            webhooks=[BEHIND],
+            webhook_services={("infra", "guard"): service("guard")},
+        ),
+        "the webhook deny.example.com does not answer",
+        "look at the pods",
+    ),
+    "two budgets": (
+        budgets({"minAvailable": 1}, {"maxUnavailable": 1}),
+        "more than one PodDisruptionBudget",
+        "keep one",
+    ),
+    "a StatefulSet without its Service": (
+        facts(
+            owners=[owner("StatefulSet", "db", spec={"replicas": 1, "serviceName": "db"}, replicas=1)],
+            services=[service()],
+        ),
+        "the Service db of statefulset/db does not exist",
+        "headless Service db",
+    ),
+    "an Ingress without its certificate": (
+        facts(
+            services=[service()],
+            ingresses=[ingress("web", ("web", 80), ingressClassName="nginx", tls=[{"secretName": "shop-tls"}])],
+            ingress_classes=[{"metadata": {"name": "nginx"}}],
+            secrets={"other": None},
+        ),
+        "the Ingress web names the Secret shop-tls, which does not exist",
+        "create the Secret shop-tls",
+    ),
+    "a route to a wrong port": (
+        routed(route(8080), gateway()),
+        "the HTTPRoute web sends to port 8080 of the Service web, which has 80 only",
+        "correct the port of the backend to 80",
+    ),
+    "a route of no Gateway": (
+        routed(route()),
+        "the HTTPRoute web belongs to the Gateway infra/edge, which does not exist",
+        "correct parentRefs",
+    ),
+    "a Gateway of no class": (
+        routed(route(), gateway(), classes=("istio",)),
+        "the Gateway edge, whose class envoy does not exist",
+        "gatewayClassName (istio)",
+    ),
+    "a Gateway for its own namespace": (
+        routed(route(), gateway("Same")),
+        "is of another namespace than the Gateway edge takes routes of",
+        "allowedRoutes",
+    ),
+    "a listener that is not there": (
+        routed(route(parent={"sectionName": "http"}), gateway()),
+        "names the listener http of the Gateway edge, which has https only",
+        "correct sectionName to https",
+    ),
+    "a route that is not accepted": (
+        routed(refused("NoMatchingListenerHostname", "no hostname matches"), gateway()),
+        "is not accepted by the Gateway edge: NoMatchingListenerHostname",
+        "host name that a listener has",
+    ),
+    "a Gateway without an address": (
+        routed(route(), gateway("All", condition("Programmed", "False", "AddressNotAssigned", "no address"))),
+        "the Gateway edge, which is not ready: AddressNotAssigned",
+        "controller of the class envoy",
+    ),
+    "names that a policy forbids": (
+        facts(
+            logs={"main": log("curl: (6) Could not resolve host: api.example.com")},
+            policies=[policy("deny-egress", {"app": "web"}, kind="Egress")],
+        ),
+        "by NetworkPolicy deny-egress it may ask no name server",
+        "egress to port 53",
+    ),
+    "names that a policy allows": (
+        facts(
+            logs={"main": log("curl: (6) Could not resolve host: api.example.com")},
+            policies=[
+                policy("some-egress", {"app": "web"}, {"ports": [{"port": 53, "protocol": "UDP"}]}, kind="Egress")
+            ],
+        ),
+        "cannot resolve api.example.com: names cannot be resolved, as its log says",
+        "correct the name",
+    ),
+    "what changed just before": (
+        facts(
+            logs={
+                "main": log(
+                    "[INFO] Reloading configuration",
+                    "[CONFIG] Database host: db-staging:5432 (was: db-prod:5432)",
+                    *["[ERROR] Database connection failed: Connection refused (db-staging:5432)"] * 9,
+                )
+            }
+        ),
+        "cannot connect to db-staging:5432, as its log says 9 times",
+        "[INFO] Reloading configuration | [CONFIG] Database host: db-staging:5432 (was: db-prod:5432)",
+    ),
+    "the first of a series": (
+        facts(
+            logs={
+                "main": log(
+                    "ERROR lost connection to redis:6379: connection refused", *["ERROR 503 Service Unavailable"] * 20
+                )
+            }
+        ),
+        "cannot connect to redis:6379",
+        "runs and listens",
+    ),
+    "a peer that is down": (
+        facts(logs={"main": log(*["entry"] * 300, "Peer down", *["entry"] * 300)}),
+        "logs an error: Peer down",
+        "what stands around it",
+    ),
+    "a restart for its memory": (
+        facts(pod(restarted(137, reason="OOMKilled"))),
+        "exceeded its memory limit",
+        "raise its memory limit",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_first_finding_tells_the_cause_and_the_next_step(name: str) -> None:
+    read, what, step = CASES[name]
+    found = findings(read) if read.pod["metadata"]["name"] else judge_workload(read).findings
+    assert what in found[0].what, found
+    assert step in found[0].next_step, found
+
+
+def test_a_route_to_no_service_is_named() -> None:
+    one = route(to="wbe")
+    assert [each.what for each in findings(routed(one, gateway())) if each.kind == "route"] == [
+        "the HTTPRoute web sends to the Service wbe, which does not exist"
+    ]
+
+
+def test_a_route_of_others_and_a_good_one_are_no_trouble() -> None:
+    other = route(to="mail")
+    other["metadata"]["name"] = "mail"
+    assert [each.kind for each in findings(routed(other, gateway()))] == ["healthy"]
+    assert [each.kind for each in findings(routed(route(), gateway()))] == ["healthy"]
+
+
+def revision(number: int, image: str, **env: str) -> Object:
+    variables = [{"name": name, "value": value} for name, value in env.items()]
+    template = {"spec": {"containers": [container(image=image, env=variables)]}}
+    found = owner("ReplicaSet", f"web-{number}", uid=f"rs{number}", spec={"template": template})
+    found["metadata"] |= {
+        "annotations": {"deployment.kubernetes.io/revision": str(number)},
+        "creationTimestamp": at(180),
+    }
+    return found
+
+
+def test_what_the_last_revision_has_changed_is_told() -> None:
+    revisions = [
+        revision(9, "web:1", LEVEL="a", KEY="x"),
+        revision(10, "web:2", LEVEL="b", NEW="y"),
+        revision(8, "web:0"),
+    ]
+    read = facts(pod(looping(1)), owners=[revisions[1], owner("Deployment")], revisions=revisions)
+    assert [each.what for each in findings(read) if each.kind == "changed"] == [
+        "revision 10 of deployment/web, first made 3 min ago, changed the image of main from web:1 to web:2, variables "
+        "KEY, LEVEL, NEW of main"
+    ]
+
+
+def test_a_budget_that_blocks_every_drain_is_good_to_know() -> None:
+    found = findings(budgets({"minAvailable": 1}, expectedPods=1, desiredHealthy=1, currentHealthy=1))
+    assert [(each.kind, each.severity) for each in found] == [("healthy", "info"), ("budget", "info")]
+
+
+def test_what_kept_a_job_from_its_pod_before_is_over() -> None:
+    read = facts(
+        pod(over(6), spec={"restartPolicy": "Never", "containers": [container()]}, phase="Failed"),
+        owners=[owner("Job", "load", uid="job", spec={"backoffLimit": 0}, failed=1)],
+        events=[event("FailedCreate", 'serviceaccount "loader" not found', uid="job", ago=2000)],
+        logs={"main": log("curl: (6) Could not resolve host: nowhere.example.com")},
+    )
+    found = findings(read)
+    assert "it cannot resolve nowhere.example.com" in found[0].what
+    assert "replica_failure" not in {each.kind for each in found}
+
+
+def test_a_service_of_an_other_side_is_not_the_cause_of_a_healthy_pod() -> None:
+    found = findings(facts(pods=[pod(), peer("mail", app="mail")], services=[service("mail"), service()]))
+    assert [each.kind for each in found] == ["healthy"]
+
+
+@pytest.mark.parametrize(
+    ("count", "ago", "kind"),
+    [(3, 30, "liveness_failing"), (3, 200, "healthy"), (25, 200, "liveness_failing"), (25, 900, "healthy")],
+)
+def test_a_kubelet_tells_less_of_a_probe_that_fails_for_long(count: int, ago: float, kind: str) -> None:
+    probe = {"exec": {"command": ["false"]}, "periodSeconds": 2, "failureThreshold": 1000}
+    failing = pod(spec={"containers": [container(livenessProbe=probe)]})
+    events = [event("Unhealthy", "Liveness probe failed: ", container="main", ago=ago, count=count)]
+    assert findings(facts(failing, events=events))[0].kind == kind
+
+
+def test_the_size_of_a_full_claim_is_evidence() -> None:
+    assert "its claims: data (100Mi)" in findings(CASES["a full volume"][0])[0].evidence
+
+
+def test_an_error_is_told_with_the_clock_of_the_program() -> None:
+    lines = [
+        f'{{"timestamp":"2026-11-22T03:0{n}:00Z","level":"ERROR","message":"request timed out"}}' for n in range(6)
+    ]
+    evidence = findings(facts(logs={"main": log(*lines)}))[0].evidence
+    assert "by its own clock from 2026-11-22 03:00:00 to 2026-11-22 03:05:00" in evidence
+
+
+def test_a_figure_that_rises_is_evidence() -> None:
+    lines = [f'{{"level":"INFO","response_time_ms":{100 + n * 10},"port":8080}}' for n in range(400)]
+    evidence = findings(facts(logs={"main": log(*lines, '{"level":"ERROR","message":"request timed out"}')}))[
+        0
+    ].evidence
+    assert "response_time_ms rises from 300 to 3900" in evidence
+    assert "port" not in evidence
+
+
+def test_a_share_of_errors_that_rises_is_evidence() -> None:
+    lines = [*["INFO done"] * 500, *["ERROR backend timed out", "INFO done"] * 100]
+    evidence = findings(facts(logs={"main": log(*lines, every=0.1)}))[0].evidence
+    assert "errors are 0.0% of its first lines and 50.0% of its last" in evidence

@@ -1,0 +1,118 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stands in the log of a running pod and nowhere else: the first finding of each case, and its next step."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.logs import Log
+
+from .objects import facts, findings, log, pod, running
+
+CALM = [f"INFO request {number} done in {number % 30} ms" for number in range(2_000)]
+FORBIDDEN = (
+    "E1123 10:15:00.000000 1 reflector.go:147] failed to list *v1.Pod: pods is forbidden: User "
+    '"system:serviceaccount:shop:web" '
+    'cannot list resource "pods" in API group "" in the namespace "shop"'
+)
+
+CASES = {
+    "one error, then calm": (
+        log("ERROR payment gateway rejected order 4711: currency XXX", *CALM),
+        *("log_errors", "warning", "payment gateway rejected order 4711", "changed before the first"),
+    ),
+    "a burst hours ago": (
+        log(
+            *(f"ERROR cannot write order {number}: connection refused to db:5432" for number in range(40)),
+            *CALM,
+            every=5,
+        ),
+        *("log_refused", "warning", "40 times", "whether its Service has endpoints"),
+    ),
+    "errors every few lines": (
+        log(
+            *(
+                line
+                for n in range(200)
+                for line in (CALM[n], CALM[n + 1], f"ERROR QueuePool limit of size 5 reached {n}")
+            )
+        ),
+        *("log_pool_exhausted", "warning", "200 times", "pool's size"),
+    ),
+    "more warnings since a change": (
+        log(*CALM[:500], "INFO configuration reloaded", *(["INFO done", "WARN slow answer of pricing"] * 100)),
+        *("log_warnings", "warning", "configuration reloaded", "what changed"),
+    ),
+    "a right that is missing": (
+        log(*CALM, FORBIDDEN),
+        *("log_rbac", "warning", "system:serviceaccount:shop:web may not list pods in the namespace shop", "--as="),
+    ),
+    "answers with 403": (
+        log(*CALM[:50], *(f'10.0.0.1 - - [x] "GET /api/{n} HTTP/1.1" 403 {n}' for n in range(30))),
+        *(
+            "log_answers_403",
+            "warning",
+            "answers requests with status 403, as its log says 30 times",
+            "its callers lack",
+        ),
+    ),
+    "answers with 429": (
+        log(*(f'level=error msg="call failed" status=429 try={n}' for n in range(30))),
+        *("log_rate_limited", "warning", "too many requests", "rate"),
+    ),
+    "an unknown name": (
+        log(*CALM, "ERROR dial tcp: lookup db.example.invalid on 10.96.0.10:53: no such host"),
+        *("dns", "warning", "db.example.invalid", "correct the name where it is configured"),
+    ),
+    "time-outs": (
+        log(*CALM, "ERROR GET http://pricing:8080/p: context deadline exceeded"),
+        *("log_timeout", "warning", "once", "slow"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_only_the_log_tells_is_a_finding(name: str) -> None:
+    read, kind, severity, what, step = CASES[name]
+    first = findings(facts(pod(running(since=20_000)), logs={"main": read}))[0]
+    assert (first.kind, first.severity) == (kind, severity), first
+    assert what in f"{first.what}; {first.evidence}"
+    assert step in first.next_step
+
+
+def test_a_group_has_its_times_an_example_and_what_was_read() -> None:
+    read = log(*(f"ERROR order {number} failed" for number in range(40)), *CALM, every=5)
+    first = findings(facts(pod(running(since=20_000)), logs={"main": read}))[0]
+    assert first.what == "container main logs errors (40 times): ERROR order 0 failed"
+    assert "first 3 h ago" in first.evidence
+    assert "last 3 h ago" in first.evidence
+    assert "all 2,040 lines were read" in first.evidence
+
+
+def test_the_looks_agree_and_the_finding_of_the_log_stays() -> None:
+    read = log(*CALM, "ERROR getaddrinfo ENOTFOUND db.example.invalid")
+    inside = {
+        "dns:kubernetes.default.svc": ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 1\nx 5 IN A 10.96.0.1\n=0"
+    }
+    first = findings(facts(logs={"main": read}), inside)[0]
+    assert first.kind == "dns"
+    assert "db.example.invalid" in first.what
+    assert "other names are resolved from inside" in first.evidence
+
+
+def test_what_a_start_complained_of_is_no_warning() -> None:
+    read = log("ERROR dial tcp db:5432: connect: connection refused", *CALM, every=1)
+    found = findings(facts(pod(running(since=2_010)), logs={"main": read}))
+    assert [each.severity for each in found] == ["info", "info"]
+    assert found[1].kind == "log_refused"
+
+
+def test_an_empty_log_is_said_to_be_one() -> None:
+    assert "the log of main is empty" in findings(facts(logs={"main": Log()}))[0].evidence
+
+
+def test_secrets_of_a_group_do_not_come_through() -> None:
+    read = log("ERROR login failed password=S3cr3t " + "x" * 400, *CALM)
+    assert "S3cr3t" not in str(findings(facts(logs={"main": read})))

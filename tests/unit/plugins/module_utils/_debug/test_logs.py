@@ -1,0 +1,182 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a log says: levels, groups by shape, last words, and causes; and that healthy lines say nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.causes import told_by
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.logs import digest, last_words, level_of
+
+
+@pytest.mark.parametrize(
+    ("line", "level"),
+    [
+        ('{"level":"error","msg":"x"}', "error"),
+        ('{"severity": "CRITICAL", "message": "x"}', "fatal"),
+        ('{"level":50,"msg":"x"}', "error"),
+        ('time="2026" level=warning msg="x"', "warning"),
+        ("E1123 10:15:00.000000       1 reflector.go:147] x", "error"),
+        ("W1123 10:15:00.000000       1 reflector.go:147] x", "warning"),
+        ("2026-11-23 10:15:00,123 ERROR [main] x", "error"),
+        ("2026-11-23 10:15:00 [error] 31#31: *1 open() failed", "error"),
+        ("[WARN] x", "warning"),
+        ("error: x", "error"),
+        ("npm ERR! code ELIFECYCLE", "error"),
+        ('{"@timestamp":"x","message":"' + "WARN x" * 60 + '","level":"ERROR"}', "error"),
+        ("INFO handled ERROR of before", "info"),
+        ("GET /errors 200", ""),
+        ("an error of the user", ""),
+    ],
+)
+def test_levels(line: str, level: str) -> None:
+    assert level_of(line) == level
+
+
+HEALTHY = """
+INFO started, 0 errors
+{"level":"info","msg":"done","error":null,"errors":0}
+level=info msg="no errors found" failed=0
+10.0.0.1 - - [23/Nov/2026:10:15:00 +0000] "GET /errors HTTP/1.1" 200 1500 "-" "curl"
+10.0.0.1 - - [23/Nov/2026:10:15:00 +0000] "GET /favicon.ico HTTP/1.1" 404 153 "-" "curl"
+DEBUG retry after timeout 500 ms
+registered error handler 404 for /oops at info level=info
+2026-11-23T10:15:00Z INFO took 403 ms
+I1123 10:15:00.000000       1 leader.go:1] failed to acquire lease is only said once
+"""
+
+
+@pytest.mark.parametrize("line", HEALTHY.strip().splitlines())
+def test_healthy_lines_are_no_trouble(line: str) -> None:
+    assert not digest(line).groups
+
+
+def test_lines_of_one_shape_are_one_group_with_its_times() -> None:
+    lines = [
+        f"2026-11-23T10:{minute:02d}:00.5Z ERROR order {minute * 977} of user {minute} failed" for minute in range(50)
+    ]
+    log = digest("\n".join([*lines, "2026-11-23T11:00:00.5Z INFO calm"]), stamped=True)
+    (group,) = log.groups
+    assert (group.level, group.count, group.example) == ("error", 50, "ERROR order 0 of user 0 failed")
+    assert (str(group.first), str(group.last)) == (
+        "2026-11-23 10:00:00.500000+00:00",
+        "2026-11-23 10:49:00.500000+00:00",
+    )
+    assert log.lines == 51
+
+
+def test_answers_of_a_server_are_grouped_by_their_status() -> None:
+    lines = [f'10.0.0.{n} - - [x] "GET /orders/{n} HTTP/1.1" 503 {n}' for n in range(9)]
+    (group,) = digest("\n".join(lines)).groups
+    assert (group.count, group.access) == (9, True)
+
+
+def test_a_line_of_a_trace_is_no_error_of_its_own() -> None:
+    text = (
+        "ERROR x\njava.lang.RuntimeException: y\n\tat com.shop.ErrorHandler.fail(ErrorHandler.java:1)\n    at failed\n"
+    )
+    assert [each.example for each in digest(text).groups] == ["ERROR x", "java.lang.RuntimeException: y"]
+
+
+def test_words_of_the_kubelet_are_none_of_the_program() -> None:
+    text = "unable to retrieve container logs for containerd://0123456789"
+    assert digest(text, stamped=True).lines == 0
+
+
+def test_warnings_that_become_more_since_a_change() -> None:
+    calm = ["INFO request done"] * 400
+    loud = [word for _number in range(100) for word in ("INFO request done", "WARN slow answer of pricing")]
+    log = digest("\n".join([*calm, "INFO configuration reloaded", *loud]))
+    assert log.rise == "INFO configuration reloaded"
+    assert not digest("\n".join(calm + ["WARN slow"] * 3)).rise
+    assert not digest("\n".join(loud * 3)).rise
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (
+            ["Traceback (most recent call last):", '  File "x"', "shop.errors.Broken: bad", "bye"],
+            "shop.errors.Broken: bad",
+        ),
+        (["panic: x", "", "goroutine 1 [running]:", "main.main()"], "panic: x"),
+        (["INFO a", "ERROR b", "INFO c"], "ERROR b"),
+        (["a", "b"], "b"),
+        (["sh: 1: nope: not found"], "sh: 1: nope: not found"),
+        (
+            ["Unhandled exception. System.Exception: x", "   at Program.Main()"],
+            "Unhandled exception. System.Exception: x",
+        ),
+        (['{"level":"fatal","msg":"x"}', "INFO bye"], '{"level":"fatal","msg":"x"}'),
+    ],
+)
+def test_last_words(lines: list[str], words: str) -> None:
+    assert last_words(lines) == words
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "word"),
+    [
+        (
+            'pods is forbidden: User "system:serviceaccount:shop:web" cannot list resource "pods" in API group "" in '
+            'the namespace "shop"',
+            "rbac",
+            "system:serviceaccount:shop:web may not list pods in the namespace shop",
+        ),
+        (
+            'deployments.apps is forbidden: User \\"system:serviceaccount:a:b\\" cannot get resource \\"deployments\\" '
+            'in API group \\"apps\\" at the cluster scope',
+            "rbac",
+            "may not get deployments.apps in the whole cluster",
+        ),
+        ("OSError: [Errno 28] No space left on device", "disk_full", "disk is full"),
+        ("dial tcp: lookup db.example on 10.96.0.10:53: no such host", "unknown_name", "db.example"),
+        ("Error: getaddrinfo ENOTFOUND cache.shop.svc", "unknown_name", "cache.shop.svc"),
+        ('could not translate host name "db-main" to address', "unknown_name", "db-main"),
+        ("Error: connect ECONNREFUSED 10.0.0.7:5432", "refused", "10.0.0.7:5432"),
+        ("QueuePool limit of size 5 overflow 10 reached, connection timed out", "pool_exhausted", "pool"),
+        ("FATAL: remaining connection slots are reserved", "pool_exhausted", "pool"),
+        ("dial tcp 10.0.0.7:5432: i/o timeout", "refused", "10.0.0.7:5432"),
+        ("HTTP 429 Too Many Requests", "rate_limited", "429"),
+        ("upstream answered 403 Forbidden", "forbidden", "403"),
+        ("context deadline exceeded", "timeout", "too long"),
+        ("x509: certificate signed by unknown authority", "tls", "certificate"),
+        ("token is not yet valid", "clock", "another time"),
+        ("WRONGPASS invalid username-password pair", "authentication", "credentials"),
+        ('relation "orders" does not exist', "schema", "orders"),
+        ("Environment variable API_URL is not set", "setting_missing", "API_URL"),
+        ("bind: address already in use", "port_in_use", "taken"),
+        ("open /data/x: read-only file system", "read_only", "read-only"),
+        ("open /etc/app/app.yaml: no such file or directory", "file_missing", "file"),
+        ("permission denied for table orders", "database_right", "orders"),
+        ("read tcp 10.0.0.1:5000->10.0.0.2:80: connection reset by peer", "connection_lost", "loses"),
+        ("Error: Request failed with status code 503", "peer_failing", "5xx"),
+        ("got 401 Unauthorized from the registry", "authentication", "credentials"),
+        ("mkdir /data/x: permission denied", "file_permission", "permission"),
+    ],
+)
+def test_causes(line: str, kind: str, word: str) -> None:
+    told = told_by(line)
+    assert told is not None
+    assert told.kind == kind
+    assert word in told.what
+    assert told.step
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "connecting to db:5432",
+        "listening on :8080",
+        "closing worker 4",
+        "rate limit is 100",
+        "order 403 failed",
+        "user_id is required",
+        "invalid timeout value",
+        "took 500 ms",
+    ],
+)
+def test_a_plain_line_tells_no_cause(line: str) -> None:
+    assert told_by(line) is None

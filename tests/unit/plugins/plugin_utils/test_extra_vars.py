@@ -1,0 +1,105 @@
+# Copyright (c) 2026 Market Intel Brain
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""No extra variable of ours is evaluated, however it is given; the canary is a file that a template would make."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible import context
+from ansible.module_utils.common.collections import ImmutableDict
+from ansible.parsing.dataloader import DataLoader
+from ansible.utils.vars import load_extra_vars
+
+from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import Refused
+from ansible_collections.market_intel.runbooks.plugins.plugin_utils._extra_vars import refuse_templates
+from support.roles import DOCUMENTED, common_variables, variables
+from support.templates import evaluated
+
+FROM_ALERTS = ("alert_response_fingerprint", "alert_response_labels", "alert_response_name")
+
+
+def names() -> list[str]:
+    found = common_variables()
+    for role in DOCUMENTED:
+        found |= variables(role)
+    return sorted(found)
+
+
+def given(monkeypatch: pytest.MonkeyPatch, text: str) -> dict[str, Any]:
+    """Return the extra variables as ansible-playbook reads one -e."""
+    monkeypatch.setattr(load_extra_vars, "extra_vars", None, raising=False)
+    monkeypatch.setattr(context, "CLIARGS", ImmutableDict(extra_vars=(evaluated(text),)))
+    return dict(load_extra_vars(DataLoader()))
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_template_is_refused_in_every_variable_and_spelling(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    canary = tmp_path / "canary"
+    template = f'{{{{ lookup("pipe", "touch {canary}") }}}}'
+    in_yaml, in_json = tmp_path / "given.yml", tmp_path / "given.json"
+    in_yaml.write_text(yaml.safe_dump({name: [{"a": template}]}))
+    in_json.write_text(json.dumps({name: {"a": [template]}}))
+    spellings = [
+        f"{name}='{template}'",
+        json.dumps({name: template}),
+        json.dumps({name: ["a", template]}),
+        json.dumps({name: {"a": {"b": template}}}),
+        json.dumps({name: json.dumps([{"a": template}])}),
+        json.dumps({name: "#jinja2:variable_start_string:'[[',variable_end_string:']]'\n[[ 7 ]]"}),
+        json.dumps({name: "{% if true %}a{% endif %}"}),
+        json.dumps({name: "{# a #}b"}),
+        f"@{in_yaml}",
+        f"@{in_json}",
+    ]
+    for spelling in spellings:
+        with pytest.raises(Refused, match=f"The extra variable {name} holds a template"):
+            refuse_templates(given(monkeypatch, spelling))
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name not in FROM_ALERTS])
+def test_what_is_never_evaluated_is_allowed(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    in_yaml = tmp_path / "given.yml"
+    in_yaml.write_text(f'{name}: !unsafe "{{{{ 7 }}}}"\n')
+    refuse_templates(given(monkeypatch, f"@{in_yaml}"))
+    refuse_templates(given(monkeypatch, f"{name}='a, b; {{c}} %'"))
+
+
+def test_what_is_not_ours_is_nobodys_business_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_templates(given(monkeypatch, json.dumps({"others": "{{ 7 }}"})))
+
+
+def test_what_is_internal_cannot_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("__run", "__run_gate", "__flush_redis_plan", "__rotate_certs_stuck"):
+        with pytest.raises(Refused, match=f"The extra variable {name} is internal"):
+            refuse_templates(given(monkeypatch, json.dumps({name: {}})))
+
+
+@pytest.mark.parametrize(
+    "value", ["{{ 7 }}", "$(id)", "a b", "a\nb", "x" * 254, "\u0430pi"], ids=lambda value: ascii(value)[:20]
+)
+def test_what_an_alert_brings_may_hold_even_less(value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    in_yaml = tmp_path / "given.yml"
+    for name in FROM_ALERTS:
+        found = f"{name}: !unsafe {json.dumps(value)}\n"
+        if name == "alert_response_labels":
+            found = f"{name}: {{namespace: !unsafe {json.dumps(value)}}}\n"
+        in_yaml.write_text(found)
+        with pytest.raises(Refused, match=rf"^{name}[a-z.]* is .*; allowed are letters, digits and"):
+            refuse_templates(given(monkeypatch, f"@{in_yaml}"))
+    text = json.dumps({"alert_response_labels": json.dumps({"namespace": value})})
+    with pytest.raises(Refused):
+        refuse_templates(given(monkeypatch, text))
+
+
+def test_a_harmless_alert_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    for labels in ({"namespace": "shop"}, '{"namespace": "shop"}', "{", ""):
+        refuse_templates(given(monkeypatch, json.dumps({"alert_response_labels": labels, "alert_response_name": "X"})))
