@@ -32,14 +32,16 @@ class Tries:
         self._latest = time.monotonic() + _PATIENCE_SECONDS
 
     @property
-    def first(self) -> bool:
-        """Whether the one that has begun is the first one."""
-        return self._done == 1
-
-    @property
     def last(self) -> bool:
         """Whether the one that has begun is the last one."""
         return self._done >= _MOST_TRIES or time.monotonic() >= self._latest
+
+    def may_be_there(self, *, connected: bool, silent: bool) -> bool:
+        """Whether a server that has never answered may be asked again, by how the answer to this try was lost.
+
+        An address to which there is no connection does not become right, and what has been silent twice is no server.
+        """
+        return connected and (self._done == 1 or not silent)
 
     def may_pass(self, status: int, *, repeatable: bool) -> bool:
         """Whether an answer is an error that passes by itself, and what it answers may be sent again."""

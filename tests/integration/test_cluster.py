@@ -81,6 +81,25 @@ def test_all_primaries_are_one_cache(cluster: RedisCluster, tmp_path: Path) -> N
     assert run_module("redis_restore", {**way, "path": done["backup"]["path"]})["changed"] is False
 
 
+@ON_REDIS
+def test_a_restore_that_one_primary_has_no_memory_for_is_refused(cluster: RedisCluster, tmp_path: Path) -> None:
+    cluster.mset({b"market:data:%d" % number: b"x" * 2_048 for number in range(KEYS)})
+    done = run_module("redis_flush", arguments(cluster, tmp_path))
+    full = cluster.primaries()[1]
+    with full.client() as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        client.config_set("maxmemory", client.info("memory")["used_memory"] + 512 * 1024)
+    cluster.reset_stats()
+    args = {**connection(cluster), "path": done["backup"]["path"]}
+    refused = run_module("redis_restore", args)
+    assert refused["report"]["state"] == "refused"
+    assert f"{full.url} has " in refused["msg"]
+    assert cluster.write_commands_called() == []
+    with full.client() as client:
+        client.config_set("maxmemory", 0)
+    assert run_module("redis_restore", args)["restored"] == KEYS
+
+
 @pytest.mark.parametrize("any_cluster", ["redis-7.0", "redis-8.0", "valkey-9.1"], indirect=True)
 def test_every_type_and_big_keys_come_back(cluster: RedisCluster, tmp_path: Path) -> None:
     client = cluster.client()

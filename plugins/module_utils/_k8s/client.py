@@ -244,9 +244,8 @@ class ApiLogin:
                 )
                 _refuse_half(answer)
             except (urllib3_exceptions.HTTPError, OSError) as exc:
-                # A server that has been silent twice, and has never answered, is none.
-                is_there = self._has_answered or (_was_connected(exc) and (tries.first or not _was_silent(exc)))
-                if tries.last or not repeatable or not is_there:
+                there = tries.may_be_there(connected=_was_connected(exc), silent=_was_silent(exc))
+                if tries.last or not repeatable or not (self._has_answered or there):
                     raise self._unavailable(exc) from exc
                 tries.pause()
                 continue

@@ -296,7 +296,10 @@ class VaultLogin:
                 answer = self._client.adapter.request(method.lower(), f"/v1/{path}", raise_exception=False, **options)
                 content = _content(answer)
             except (requests.RequestException, OSError) as exc:
-                if tries.last or not repeatable or not (self._has_answered or _was_connected(exc)):
+                there = tries.may_be_there(
+                    connected=_was_connected(exc), silent=isinstance(exc, requests.exceptions.ReadTimeout)
+                )
+                if tries.last or not repeatable or not (self._has_answered or there):
                     raise self._unavailable(exc) from exc
                 tries.pause()
                 continue

@@ -180,6 +180,14 @@ def test_a_sealed_vault_is_not_asked_again(pauses: list[float]) -> None:
     assert pauses == []
 
 
+def test_a_vault_that_has_never_answered_is_asked_once_more(pauses: list[float]) -> None:
+    with Answers() as answers:
+        answers.say("hang", "hang", (200, {"data": {}}))
+        with pytest.raises(VaultUnavailable, match="cannot be reached"):
+            VaultLogin(VaultSettings(answers.url, "s.secret", timeout=0.2), "test").own_token()
+    assert pauses == [0.25]
+
+
 def test_an_entry_whose_answer_was_lost_is_no_conflict_with_ourselves(server: Server) -> None:
     login = server.login()
     conflict = (400, {"errors": ["check-and-set parameter did not match the current version"]})
