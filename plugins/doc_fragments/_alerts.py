@@ -73,14 +73,14 @@ options:
         default: true
 """
 
-    # Both at once, each as an option of its own.
+    # Where a module asks both, each is an option of its own. ansible-test reads nothing but literals here.
     PROMETHEUS = r"""
 options:
   prometheus:
     description: How to reach Prometheus.
     type: dict
     required: true
-    suboptions: &login
+    suboptions:
       url:
         description: The address of the server, such as V(https://HOST:PORT). Redirections are not followed.
         type: str
@@ -113,13 +113,41 @@ options:
         default: 10.0
 """
 
-    SYSTEMS = (
-        PROMETHEUS
-        + r"""
+    ALERTMANAGER = r"""
+options:
   alertmanager:
     description: How to reach Alertmanager.
     type: dict
     required: true
-    suboptions: *login
+    suboptions:
+      url:
+        description: The address of the server, such as V(https://HOST:PORT). Redirections are not followed.
+        type: str
+        default: ""
+      token:
+        description: A bearer token. Either this or a user, or neither.
+        type: str
+      username:
+        description: The user of a basic authentication.
+        type: str
+      password:
+        description: The password of that user.
+        type: str
+      ca_cert:
+        description: File with the certificates of the authorities that are trusted, in PEM format.
+        type: path
+      client_cert:
+        description: File with a client's certificate, in PEM format.
+        type: path
+      client_key:
+        description: File with the private key of that certificate, in PEM format.
+        type: path
+      validate_certs:
+        description: Whether the server's certificate and name are checked.
+        type: bool
+        default: true
+      timeout:
+        description: How long one request may take in all, in seconds.
+        type: float
+        default: 10.0
 """
-    )

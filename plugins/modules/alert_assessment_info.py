@@ -22,7 +22,8 @@ extends_documentation_fragment:
   - market_intel.runbooks._attributes.info_module
   - market_intel.runbooks._attributes.actiongroup_k8s
   - market_intel.runbooks._k8s
-  - market_intel.runbooks._alerts.systems
+  - market_intel.runbooks._alerts.prometheus
+  - market_intel.runbooks._alerts.alertmanager
   - market_intel.runbooks._progress
 options:
   name:
