@@ -140,7 +140,8 @@ def documents(file: str) -> tuple[Object, ...]:
     """Return the objects in a file of rights, which nobody may change."""
     # In C where there is one.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return tuple(yaml.load_all((FILES / f"{file}.yml").read_text(encoding="utf-8"), Loader=loader))
+    content = yaml.load((FILES / f"{file}.yml").read_text(encoding="utf-8"), Loader=loader)
+    return tuple(content["items"]) if content["kind"] == "List" else (content,)
 
 
 def _in(namespace: str, name: str) -> Object:

@@ -16,4 +16,5 @@ FILES = ROLES / "prepare_cluster" / "files"
 
 def rights(name: str) -> list[dict[str, Any]]:
     """Return the objects in a file of rights."""
-    return list(yaml.safe_load_all((FILES / f"{name}.yml").read_text(encoding="utf-8")))
+    content = yaml.safe_load((FILES / f"{name}.yml").read_text(encoding="utf-8"))
+    return content["items"] if content["kind"] == "List" else [content]

@@ -125,7 +125,7 @@ def test_every_file_is_one_that_the_role_applies_or_the_lesser_check() -> None:
         key(each)[2].removesuffix("-shop") for each in wanted_objects(everything()) if each["kind"].endswith("Role")
     }
     for path in FILES.glob("*.yml"):
-        for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+        for document in documents(path.stem):
             if document["kind"] != "Namespace" and path.stem != "certificate-check-without-secrets":
                 assert document["metadata"]["name"] in applied, path.name
 
