@@ -110,7 +110,7 @@ def test_an_issuer_that_is_not_ready_stops_the_plan(lab: Lab, namespace: Namespa
 
 
 def test_a_request_that_is_denied_ends_the_run_at_once(lab: Lab, namespace: Namespace, tmp_path: Path) -> None:
-    run = Rotation(lab, namespace, tmp_path, "shop", timeout=60)
+    run = Rotation(lab, namespace, tmp_path, "shop", timeout=300)
     before = stored_fingerprint(lab, namespace.name, "shop-tls")
     _point_to(namespace, "nobody", kind="Approval", group="example.com")
     began = time.monotonic()
@@ -118,11 +118,12 @@ def test_a_request_that_is_denied_ends_the_run_at_once(lab: Lab, namespace: Name
         run.back_up()
         with _denying(lab, namespace):
             said = sentence(run.rotate())
+        # With an issuer that signs, cert-manager may begin again.
+        assert stored_fingerprint(lab, namespace.name, "shop-tls") == before
     finally:
         _point_to(namespace, "lab-ca", kind="ClusterIssuer")
     # cert-manager may have begun again by then, and so have another request.
-    assert "not in this test" in said and "CertificateRequest shop-" in said and time.monotonic() - began < 40
-    assert stored_fingerprint(lab, namespace.name, "shop-tls") == before
+    assert "not in this test" in said and "CertificateRequest shop-" in said and time.monotonic() - began < 150
 
 
 def test_without_cert_manager_the_request_is_withdrawn(breakable_lab: Lab, tmp_path: Path) -> None:
