@@ -26,9 +26,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "test"
 COMPUTING = ("lint", "types", "unit", "sanity", "molecule")
-WAITING = ("lab", "integration")
+LAB = ("lab",)
+SERVERS = ("integration",)
 ALONE = ("latency",)
-STAGES = (*COMPUTING, *WAITING, *ALONE)
+STAGES = (*COMPUTING, *LAB, *SERVERS, *ALONE)
 OF_TESTS = ("unit", "lab", "integration", "latency")
 MOST_AGAIN = 10
 """If more tests of a stage fail, no machine that was busy for a moment is to blame."""
@@ -139,7 +140,7 @@ def main(arguments: Sequence[str]) -> int:
         (CACHE / f"{name}.json").unlink(missing_ok=True)
     began = time.monotonic()
     try:
-        for lanes in ((COMPUTING, WAITING), (ALONE,)):
+        for lanes in (((*COMPUTING, *SERVERS), LAB), (ALONE,)):
             run_lanes(*([stages[name] for name in lane if name in stages] for lane in lanes))
         tests = measured([*stages.values()])
         for stage in stages.values():

@@ -11,6 +11,8 @@ import pytest
 
 from support.world import Fault, World, install, operator
 
+pytestmark = pytest.mark.engine
+
 PASSING: list[int | str] = [429, 500, 502, 503, 504, "reset", "lost", "half"]
 # What is done once only.
 UNREPEATABLE = "vault POST pki_int/sign/market-intel"
