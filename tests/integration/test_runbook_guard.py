@@ -33,7 +33,7 @@ def arguments(place: Namespace, number: int, **more: Any) -> dict[str, Any]:
         "namespace": place.name,
         "namespaces": [place.name],
         "runbook": "flush_redis",
-        "target": "shop/redis",
+        "targets": ["shop/redis"],
         "run_id": f"20261123t101500z-respond-to-alert-{number:04x}",
         **more,
     }
