@@ -24,4 +24,7 @@ options:
       names:
         description: The variables behind the options, by which sentences name them.
         type: dict
+      guard:
+        description: File that is there as soon as the guard stops the run, with the reason.
+        type: path
 """
