@@ -313,7 +313,7 @@ def _ask(
             raise
         raise Refused(
             f"The guard in the namespace {place} cannot be asked ({as_clause(exc)}); give this login its rights, or "
-            "set O(obey_guard)=false."
+            "set O(by_hand)=false."
         ) from exc
 
 

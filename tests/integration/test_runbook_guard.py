@@ -80,6 +80,15 @@ def test_check_mode_decides_and_writes_nothing(place: Namespace) -> None:
     assert kubernetes_writes(log, arguments(place, 0xCAFE)["run_id"]) == []
 
 
+def test_a_guard_that_cannot_be_asked_refuses_who_obeys(place: Namespace) -> None:
+    about = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "runbooks-guard"}}
+    place.apply({**about, "data": {"runs": "["}})
+    failed = run_module("runbook_guard", arguments(place, 1, by_hand=True))
+    assert (failed["failed"], failed["state"]) == (True, "refused")
+    assert failed["msg"].startswith(f"The guard in the namespace {place.name} cannot be asked (The ConfigMap ")
+    assert failed["msg"].endswith("; give this login its rights, or set by_hand=false.")
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [

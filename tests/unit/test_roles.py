@@ -288,7 +288,7 @@ def test_every_mark_in_a_sentence_is_an_option(monkeypatch: pytest.MonkeyPatch) 
     """``O(option)`` in a sentence becomes a name only if a module has that option."""
     modules = [path.stem for path in (ROLES.parent / "plugins" / "modules").glob("*.py")]
     documented = [name for name in modules if not name.startswith("runbook_")]
-    known = {"confirm", "skip_prompt", "obey_guard"}
+    known = {"confirm", "skip_prompt", "by_hand"}
     known = known.union(*(options_of(name, monkeypatch) for name in documented))
     sources = [*(ROLES.parent / "plugins").rglob("*.py")]
     marks = {

@@ -145,7 +145,7 @@ def refusal(outcome: Outcome, namespace: str) -> Refused:
     """Return what a person reads whose run obeys the guard."""
     decision, request = outcome.decision, outcome.request
     control = f"{namespace}/{CONTROL}"
-    advice = _NEXT.get(decision.rule, "wait, or set O(obey_guard)=false").format(control=control)
+    advice = _NEXT.get(decision.rule, "wait, or set O(by_hand)=false").format(control=control)
     return Refused(f"The guard refuses {request.runbook} of {request.target} ({as_clause(decision.reason)}); {advice}.")
 
 

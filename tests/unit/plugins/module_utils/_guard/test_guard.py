@@ -307,7 +307,7 @@ def test_a_person_who_obeys_waits_for_automation_and_automation_for_the_person(s
     assert busy.decision.rule == "busy"
     leave(server, 1)
     (refused,) = by_hand(server, 2)
-    said = render(str(subject.refusal(refused, "runbooks")), (), {"obey_guard": "flush_redis_obey_guard"})
+    said = render(str(subject.refusal(refused, "runbooks")), (), {"by_hand": "flush_redis_obey_guard"})
     assert said == (
         "The guard refuses flush_redis of shop/redis (the run run-1 was there; another may begin in 10 min); wait, or "
         "set flush_redis_obey_guard=false."
