@@ -25,6 +25,6 @@ options:
         description: The variables behind the options, by which sentences name them.
         type: dict
       guard:
-        description: File that is there as soon as the guard stops the run, with the reason.
+        description: File that says why the guard stops the run, and is empty until it does.
         type: path
 """

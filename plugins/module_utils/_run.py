@@ -125,7 +125,7 @@ class Stop:
     def __init__(self, controllers: t.Sequence[int] = (), guard: str | None = None) -> None:
         """``controllers`` are the process ids whose end means that nobody waits for the result any more.
 
-        ``guard`` is the path of a file that is there as soon as the guard stops the run, and says why.
+        ``guard`` is the path of a file that is empty until the guard stops the run, and says why then.
         """
         # One that cannot be seen from here (another machine, a hidden /proc) says nothing by its absence.
         self._controllers = [(pid, started) for pid in controllers if (started := start_time(pid)) is not None]
@@ -150,9 +150,17 @@ class Stop:
             for pid, started in self._controllers:
                 if start_time(pid) != started:
                     raise Interrupted("stopped because the controlling ansible process is gone")
-            if self._guard and os.path.exists(self._guard):
-                reason = Path(self._guard).read_text(encoding="utf-8")
+            reason = _content(self._guard) if self._guard else ""
+            if reason:
                 raise Interrupted(f"stopped by the guard ({as_clause(reason)})")
+
+
+def _content(path: str) -> str:
+    """Return what a file says, nothing where it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 def start_time(pid: int) -> str | None:

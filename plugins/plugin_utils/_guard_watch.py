@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 import threading
 import typing as t
 from pathlib import Path
@@ -14,6 +16,7 @@ from pathlib import Path
 from ..module_utils._errors import RunbookError
 
 _SECONDS_BETWEEN = 3.0
+_LONGEST_GOODBYE = 1.0
 
 
 class GuardWatch:
@@ -23,22 +26,26 @@ class GuardWatch:
     answer stops nobody.
     """
 
-    def __init__(self, guard: t.Mapping[str, t.Any], path: str) -> None:
-        """``guard`` has the ``namespace`` and the ``login``; nothing is watched without it. ``path`` is the file."""
-        self._guard, self._path = guard, path
+    def __init__(self, guard: t.Mapping[str, t.Any]) -> None:
+        """``guard`` has the ``namespace`` and the ``login``; without it, nothing is watched."""
+        self._guard = guard
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="guard", daemon=True)
+        self.path = ""
+        """The file, which is empty until the module is to stop, and says why then; no file where nothing is watched."""
 
     def __enter__(self) -> GuardWatch:
         if self._guard:
+            descriptor, self.path = tempfile.mkstemp(prefix="runbooks-guard-")
+            os.close(descriptor)
             self._thread.start()
         return self
 
     def __exit__(self, *_exc: object) -> None:
         self._over.set()
         if self._guard:
-            self._thread.join()
-        Path(self._path).unlink(missing_ok=True)
+            self._thread.join(_LONGEST_GOODBYE)
+            os.unlink(self.path)
 
     def _run(self) -> None:
         if self._over.wait(_SECONDS_BETWEEN):
@@ -49,14 +56,11 @@ class GuardWatch:
 
         login = api_login(self._guard["login"], "market_intel.runbooks/guard")
         store = Store(login, self._guard["namespace"])
-        while True:
-            try:
+        reason = ""
+        while not reason:
+            with contextlib.suppress(RunbookError):
                 reason = store.control().against(login.now())[1]
-            except RunbookError:
-                reason = ""
-            if reason:
-                partial = f"{self._path}.partial"
-                Path(partial).write_text(reason, encoding="utf-8")
-                os.replace(partial, self._path)
-            if reason or self._over.wait(_SECONDS_BETWEEN):
+            if reason and not self._over.is_set():
+                Path(self.path).write_text(reason, encoding="utf-8")
+            if self._over.wait(_SECONDS_BETWEEN):
                 return

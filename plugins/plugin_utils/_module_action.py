@@ -58,12 +58,9 @@ class ModuleAction(ActionBase):
             arguments = {name: value for name, value in self._task.args.items() if value is not None}
             # This process is a fork of ansible-playbook: the module is to end with either of them.
             controllers = [os.getpid(), os.getppid()]
-            progress: dict[str, t.Any] = {"path": path, "controllers": controllers, "names": self._names(variables)}
-            guard = self._guard(variables)
-            if guard:
-                progress["guard"] = f"{path}.guard"
-            arguments["progress"] = progress
-            with GuardWatch(guard, f"{path}.guard"):
+            progress = {"path": path, "controllers": controllers, "names": self._names(variables)}
+            with GuardWatch(self._guard(variables)) as watch:
+                arguments["progress"] = {**progress, "guard": watch.path} if watch.path else progress
                 result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
         finally:
             done.set()

@@ -136,6 +136,7 @@ class TestStop:
 
     def test_the_guard_stops(self, tmp_path: Path) -> None:
         path = tmp_path / "guard"
+        path.touch()
         stop = _run.Stop(guard=str(path))
         stop.check()
         path.write_text("all runbooks are stopped: an audit.")
