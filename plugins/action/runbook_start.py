@@ -67,6 +67,7 @@ class ActionModule(ActionBase):
             login = login_of(role, result["options"])
             # A Redis in pods takes its login with its own option.
             result["login"] = login if "kubernetes" not in result["options"] else {}
+            result["guard"] = self._guard(result["options"], login, task_vars or {})
             if login is not None:
                 result["cluster"] = self._cluster(role, result["options"], login, task_vars or {}, reader)
         except RunbookError as exc:
@@ -90,8 +91,22 @@ class ActionModule(ActionBase):
             "vault": vault,
             "production": is_production(options.get("environment") or ""),
             "cluster": {},
+            "guard": {"note": "", "ask": {}},
             "folder": caller_folder(),
         }
+
+    def _guard(self, options: Plain, login: Plain | None, task_vars: Plain) -> Plain:
+        """Return the namespace whose guard is to be told of (``note``), and how to ask the one to be obeyed (``ask``).
+
+        A run that another one has started, which has asked, does neither.
+        """
+        nobody: Plain = {"note": "", "ask": {}}
+        started = self._templar.template(task_vars["__run_guard"]) if "__run_guard" in task_vars else {}
+        if login is None or started or not options.get("guard_namespace"):
+            return nobody
+        if options["obey_guard"]:
+            return {**nobody, "ask": {"namespace": options["guard_namespace"], "login": login}}
+        return {**nobody, "note": options["guard_namespace"]}
 
     def _cluster(self, role: Role, options: Plain, login: Plain, task_vars: Plain, reader: Reader) -> Plain:
         """Return the cluster that the run is about."""

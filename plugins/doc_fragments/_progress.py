@@ -24,4 +24,7 @@ options:
       names:
         description: The variables behind the options, by which sentences name them.
         type: dict
+      guard:
+        description: File that says why the guard stops the run, and is empty until it does.
+        type: path
 """

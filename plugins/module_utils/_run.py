@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ._errors import Interrupted, InvalidInput, Refused, RunbookError
+from ._errors import Interrupted, InvalidInput, Refused, RunbookError, as_clause
 from ._time import compact, parse_compact, utc_now
 
 RUN_ID = re.compile(r"[0-9]{8}t[0-9]{6}z-[a-z0-9]+(?:-[a-z0-9]+)*-[0-9a-f]{4}")
@@ -117,15 +117,19 @@ def sync_directory(path: Path) -> None:
 
 
 class Stop:
-    """A request to stop at the next safe point: a signal, or the end of the process that controls the run.
+    """A request to stop at the next safe point: a signal, the guard, or the end of the process that controls the run.
 
     Ansible does not run ``rescue`` or ``always`` on a signal, and a module outlives a killed ansible-playbook.
     """
 
-    def __init__(self, controllers: t.Sequence[int] = ()) -> None:
-        """``controllers`` are the process ids whose end means that nobody waits for the result any more."""
+    def __init__(self, controllers: t.Sequence[int] = (), guard: str | None = None) -> None:
+        """``controllers`` are the process ids whose end means that nobody waits for the result any more.
+
+        ``guard`` is the path of a file that is empty until the guard stops the run, and says why then.
+        """
         # One that cannot be seen from here (another machine, a hidden /proc) says nothing by its absence.
         self._controllers = [(pid, started) for pid in controllers if (started := start_time(pid)) is not None]
+        self._guard = guard
         self._signal: int | None = None
         self._checked = 0.0
 
@@ -146,6 +150,17 @@ class Stop:
             for pid, started in self._controllers:
                 if start_time(pid) != started:
                     raise Interrupted("stopped because the controlling ansible process is gone")
+            reason = _content(self._guard) if self._guard else ""
+            if reason:
+                raise Interrupted(f"stopped by the guard ({as_clause(reason)})")
+
+
+def _content(path: str) -> str:
+    """Return what a file says, nothing where it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 def start_time(pid: int) -> str | None:

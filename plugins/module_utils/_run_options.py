@@ -15,7 +15,8 @@ from ._run import Progress, Stop
 def progress_argument_spec() -> ArgumentSpec:
     """The option by which the action plugin hears of a module's progress, and the module of the plugin's end.
 
-    By ``names`` a module hears which variable of a role stands behind an option, for its sentences.
+    By ``names`` a module hears which variable of a role stands behind an option, for its sentences, and by the file
+    ``guard`` why the guard stops it.
     """
     return ArgumentSpec(
         {
@@ -25,6 +26,7 @@ def progress_argument_spec() -> ArgumentSpec:
                     "path": {"type": "path"},
                     "controllers": {"type": "list", "elements": "int"},
                     "names": {"type": "dict"},
+                    "guard": {"type": "path"},
                 },
             }
         }
@@ -34,7 +36,7 @@ def progress_argument_spec() -> ArgumentSpec:
 def stop_and_progress(params: t.Mapping[str, t.Any]) -> tuple[Stop, Progress]:
     """Return the module's stop request, with its signal handlers installed, and its progress."""
     progress = params["progress"] or {}
-    stop = Stop(progress.get("controllers") or ())
+    stop = Stop(progress.get("controllers") or (), progress.get("guard"))
     stop.install()
     return stop, Progress(progress.get("path"))
 

@@ -41,6 +41,13 @@ attributes:
     support: full
     details:
       - What is not due, or was rotated by this run, stays as it is. With O(force), each new run rotates.
+options:
+  guard_namespace:
+    description:
+      - The namespace of a guard (M(market_intel.runbooks.runbook_guard)) that this run does not ask. What it says of
+        the certificates that are due is in RV(notices), in check mode. Empty means that it is not read.
+    type: str
+    default: ''
 """
 
 EXAMPLES = r"""
@@ -119,6 +126,12 @@ secrets:
   type: list
   elements: dict
   sample: [{name: api-gateway-tls, fingerprint: 5d0c}]
+guard_targets:
+  description: What O(market_intel.runbooks.runbook_guard#module:targets) calls the certificates that are due.
+  returned: in check mode
+  type: list
+  elements: str
+  sample: [market-intel-brain/api-gateway-tls]
 expected:
   description: What M(market_intel.runbooks.cert_probe) has to be told.
   returned: success, unless in check mode
@@ -193,7 +206,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_kubernetes import KUBERNETES
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_tls import CRYPTOGRAPHY
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import RunbookError
-from ansible_collections.market_intel.runbooks.plugins.module_utils._module import run_module
+from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
 from ansible_collections.market_intel.runbooks.plugins.module_utils._run import new_run_id
 from ansible_collections.market_intel.runbooks.plugins.module_utils._time import utc_now
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotation.options import (
@@ -245,7 +258,8 @@ def body(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run_module(run_options().merge(request_options()), body, (KUBERNETES, CRYPTOGRAPHY))
+    spec = ArgumentSpec({"guard_namespace": {"type": "str", "default": ""}})
+    run_module(spec.merge(run_options()).merge(request_options()), body, (KUBERNETES, CRYPTOGRAPHY))
 
 
 if __name__ == "__main__":

@@ -87,6 +87,12 @@ options:
       - O(max_keys), O(max_share) and, in production, 1.2 times the planned number of keys hold while keys are
         flushed. The flush stops before a key that is beyond them.
     type: dict
+  guard_namespace:
+    description:
+      - The namespace of a guard (M(market_intel.runbooks.runbook_guard)) that this run does not ask. What it says of
+        the servers of O(kubernetes) is in RV(notices). Empty means that it is not read.
+    type: str
+    default: ''
   batch_size:
     description:
       - How many keys are under way at once, and how many keys the server looks at in one SCAN step (1000 at most).
@@ -408,6 +414,14 @@ confirmation:
       type: list
       elements: str
       sample: ['redis://cache.example.com:6379/0 (redis 7.0.15)']
+guard_targets:
+  description: >-
+    What O(market_intel.runbooks.runbook_guard#module:targets) calls the servers of O(kubernetes), where there is
+    something to do.
+  returned: success
+  type: list
+  elements: str
+  sample: [market-intel-brain/redis]
 report:
   description: A part of the report, for O(market_intel.runbooks.runbook_report#module:steps); also on failure.
   returned: always
@@ -455,6 +469,7 @@ OPTIONS = {
     "accept_ephemeral_storage": {"type": "bool", "default": False},
     "read_from": {"type": "str", "choices": ["primary", "replica"], "default": "primary"},
     "plan": {"type": "dict"},
+    "guard_namespace": {"type": "str", "default": ""},
     "run_id": {"type": "str", "default": ""},
 }
 
@@ -473,6 +488,7 @@ def body(module: AnsibleModule) -> dict[str, t.Any]:
         run_id=check_run_id(params["run_id"] or new_run_id("flush_redis")),
         check_mode=module.check_mode,
         plan=params["plan"],
+        guard_namespace=params["guard_namespace"],
     )
     report = functools.partial(flush_report, settings, request, options.run_id, utc_now(), module.check_mode)
     try:
@@ -483,7 +499,9 @@ def body(module: AnsibleModule) -> dict[str, t.Any]:
     told = report(flushed)
     gate = confirmation(request, flushed.plan)
     gate["lines"] += told.plan_lines
-    result = {**flushed.to_plain(), "confirmation": gate, "report": told.to_plain()}
+    to_do = settings.network and (flushed.plan.to_change or flushed.plan.continues)
+    targets = [settings.network.target] if settings.network and to_do else []
+    result = {**flushed.to_plain(), "confirmation": gate, "guard_targets": targets, "report": told.to_plain()}
     if module._diff:
         result["diff"] = flush_diff(flushed.plan)
     return result

@@ -17,7 +17,7 @@ description:
     be understood stops everything.
   - Decisions and runs are in the ConfigMap C(runbooks-guard). The run that acts holds a Lease of the target, which
     expires by itself, and at once for runs on the same machine if the ansible-playbook behind it is dead.
-  - A refusal is no failure. It is RV(allowed), with RV(rule) and RV(reason).
+  - A refusal is no failure, except of what is O(by_hand). It is RV(allowed), with RV(rule) and RV(reason).
 author:
   - Market Intel Brain (@market-intel-brain)
 extends_documentation_fragment:
@@ -55,16 +55,26 @@ options:
     description: What is to be done, such as V(flush_redis).
     type: str
     required: true
-  target:
-    description: What it is to be done to, such as V(market-intel-brain/redis). Equal texts are the same target.
-    type: str
+  targets:
+    description:
+      - What it is to be done to, such as V(market-intel-brain/redis). Equal texts are the same target.
+      - A run may act on all of them, or on none.
+    type: list
+    elements: str
     required: true
+  by_hand:
+    description:
+      - Whether a person has started the run. It obeys those who stop the runbooks, times of maintenance, runs that are
+        under way, and the cooldown that runs before it have asked for; what limits automation does not limit it.
+      - A refusal fails then, as does a guard that cannot be asked.
+    type: bool
+    default: false
   target_namespace:
     description: The namespace of the target. Without it, O(namespace).
     type: str
     default: ''
   namespaces:
-    description: The namespaces in which anything may be done. None of them, and nothing may be.
+    description: The namespaces in which anything may be done. None of them, and nothing may be, except O(by_hand).
     type: list
     elements: str
     default: []
@@ -117,7 +127,7 @@ EXAMPLES = r"""
   market_intel.runbooks.runbook_guard:
     namespace: runbooks
     runbook: flush_redis
-    target: market-intel-brain/redis
+    targets: [market-intel-brain/redis]
     target_namespace: market-intel-brain
     namespaces: [market-intel-brain]
     run_id: 20261123t101500z-respond-to-alert-7f3a
@@ -128,7 +138,7 @@ EXAMPLES = r"""
     state: absent
     namespace: runbooks
     runbook: flush_redis
-    target: market-intel-brain/redis
+    targets: [market-intel-brain/redis]
     run_id: 20261123t101500z-respond-to-alert-7f3a
   when: guard.allowed
 """
@@ -156,13 +166,19 @@ at:
   returned: with O(state=present)
   type: str
   sample: '2026-11-23T10:15:00Z'
+targets:
+  description: What was asked for.
+  returned: with O(state=present)
+  type: list
+  elements: str
+  sample: [market-intel-brain/redis]
 hand_over:
   description: Whether a person has to look now.
   returned: with O(state=present)
   type: bool
   sample: false
 lease:
-  description: The Lease of the target, for modules that renew it.
+  description: The Lease of the target; of several, that of the first that is refused, or else of the last.
   returned: with O(state=present)
   type: str
   sample: runbook-target-0123456789abcdef
@@ -200,15 +216,24 @@ from datetime import timedelta
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_kubernetes import KUBERNETES
-from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import InvalidInput
+from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import (
+    InvalidInput,
+    Refused,
+    RunbookError,
+    as_clause,
+)
 from ansible_collections.market_intel.runbooks.plugins.module_utils._guard.guard import (
-    enter,
+    Outcome,
+    decisive,
+    enter_all,
     guard_report,
     judge,
     leave,
+    refusal,
 )
 from ansible_collections.market_intel.runbooks.plugins.module_utils._guard.policy import Policy, Request
 from ansible_collections.market_intel.runbooks.plugins.module_utils._guard.store import LONGEST
+from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.client import ApiLogin
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.lease import process_of
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.options import login_argument_spec
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.run import api_login
@@ -225,7 +250,8 @@ OPTIONS = {
     "namespace": {"type": "str", "required": True},
     "run_id": {"type": "str", "default": ""},
     "runbook": {"type": "str", "required": True},
-    "target": {"type": "str", "required": True},
+    "targets": {"type": "list", "elements": "str", "required": True},
+    "by_hand": {"type": "bool", "default": False},
     "target_namespace": {"type": "str", "default": ""},
     "namespaces": {"type": "list", "elements": "str", "default": []},
     "duration": {"type": "int", "default": 600},
@@ -244,30 +270,51 @@ OPTIONS = {
 def body(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     run_id = check_run_id(params["run_id"] or new_run_id("runbook_guard"))
-    place, target = params["namespace"], params["target"]
-    if not place or not target or params["duration"] < 1:
-        raise InvalidInput("O(namespace) or O(target) is empty, or O(duration) below 1 s; give all of them.")
+    place, targets = params["namespace"], list(dict.fromkeys(params["targets"]))
+    if not place or not all(targets) or not targets or params["duration"] < 1:
+        raise InvalidInput("O(namespace) or O(targets) is empty, or O(duration) below 1 s; give all of them.")
     policy = _policy(params)
     login = api_login(params, run_id, dry_run=module.check_mode)
     if params["state"] == "absent":
-        released = not module.check_mode and leave(login, place, run_id, target, params["outcome"])
-        return {"changed": False, "run_id": run_id, "released": released}
-    request = Request(
-        run_id=run_id,
-        runbook=params["runbook"],
-        target=target,
-        namespace=params["target_namespace"] or place,
-        until=login.now() + timedelta(seconds=params["duration"]),
-        total=params["total"],
-        deadline=read_time(params["deadline"], "O(deadline)") if params["deadline"] else None,
-        requester=params["requester"],
-    )
-    if module.check_mode:
-        outcome = judge(login, place, policy, request)
-    else:
-        outcome = enter(login, place, policy, request, params["duration"], process_of(controller(params)))
-    report = guard_report(outcome, place, check_mode=module.check_mode)
-    return {"changed": False, "run_id": run_id, **outcome.to_plain(), "report": report.to_plain()}
+        released = [not module.check_mode and leave(login, place, run_id, each, params["outcome"]) for each in targets]
+        return {"changed": False, "run_id": run_id, "released": all(released)}
+    outcomes = _ask(module, login, policy, run_id, targets)
+    outcome, report = decisive(outcomes), guard_report(outcomes, place, check_mode=module.check_mode)
+    if params["by_hand"] and not outcome.decision.allowed:
+        refused = refusal(outcome, place)
+        refused.run_id, refused.report = run_id, report
+        raise refused
+    return {"changed": False, "run_id": run_id, "targets": targets, **outcome.to_plain(), "report": report.to_plain()}
+
+
+def _ask(
+    module: AnsibleModule, login: ApiLogin, policy: Policy, run_id: str, targets: t.Sequence[str]
+) -> list[Outcome]:
+    params, place = module.params, module.params["namespace"]
+    requests = [
+        Request(
+            run_id=run_id,
+            runbook=params["runbook"],
+            target=target,
+            namespace=params["target_namespace"] or place,
+            until=login.now() + timedelta(seconds=params["duration"]),
+            total=params["total"],
+            deadline=read_time(params["deadline"], "O(deadline)") if params["deadline"] else None,
+            requester=params["requester"],
+        )
+        for target in targets
+    ]
+    try:
+        if module.check_mode:
+            return [judge(login, place, policy, request) for request in requests]
+        return enter_all(login, place, policy, requests, params["duration"], process_of(controller(params)))
+    except RunbookError as exc:
+        if not params["by_hand"]:
+            raise
+        raise Refused(
+            f"The guard in the namespace {place} cannot be asked ({as_clause(exc)}); give this login its rights, or "
+            "set O(by_hand)=false."
+        ) from exc
 
 
 def _policy(params: t.Mapping[str, t.Any]) -> Policy:
@@ -279,6 +326,8 @@ def _policy(params: t.Mapping[str, t.Any]) -> Policy:
             raise InvalidInput(f"O({name}) is {params[name]}; allowed are 0 and more.")
     if not 0 <= params["max_percent"] <= 100 or (params["max_percent"] and not params["total"]):
         raise InvalidInput("O(max_percent) is not between 0 and 100, or given without O(total); give both, or neither.")
+    if params["by_hand"]:
+        return Policy((params["target_namespace"] or params["namespace"],), cooldown=None)
     return Policy(
         namespaces=tuple(params["namespaces"]),
         cooldown=params["cooldown"],

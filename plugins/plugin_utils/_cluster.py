@@ -22,6 +22,9 @@ from ..module_utils._k8s.kubeconfig import kubeconfig_paths, uses_service_accoun
 from ..module_utils._k8s.options import login_argument_spec
 from ..module_utils._report.model import Cluster
 
+if t.TYPE_CHECKING:
+    from ..module_utils._k8s.client import ApiLogin
+
 LOGIN = tuple(login_argument_spec().argument_spec)
 _SYSTEM = "/api/v1/namespaces/kube-system"
 _TIMEOUT_SECONDS = 5.0
@@ -68,15 +71,21 @@ def identify(login: t.Mapping[str, t.Any], user_agent: str) -> Cluster:
         return found
 
 
-def _ask(login: t.Mapping[str, t.Any], user_agent: str) -> Cluster:
+def api_login(given: t.Mapping[str, t.Any], user_agent: str) -> ApiLogin:
+    """Return the login that is given, as a module would complete it; raise RunbookError where it is none."""
     # Only here, because their library takes half a second to import.
     from ..module_utils._k8s.client import ApiLogin, ApiSettings
 
+    login = complete_login(given)
     paths = ("kubeconfig", "ca_cert", "client_cert", "client_key")
     settings = {name: os.path.expanduser(os.path.expandvars(login[name])) for name in paths if name in login}
-    api = ApiLogin(
+    return ApiLogin(
         ApiSettings(**{**login, **settings}, connect_timeout=_TIMEOUT_SECONDS, timeout=_TIMEOUT_SECONDS), user_agent
     )
+
+
+def _ask(login: t.Mapping[str, t.Any], user_agent: str) -> Cluster:
+    api = api_login(login, user_agent)
     context = login.get("context") or ("" if login.get("host") else current_context(login.get("kubeconfig")))
     try:
         about = api.get("read the namespace kube-system", _SYSTEM).get("metadata") or {}

@@ -17,6 +17,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._errors import Refused
+from ._guard_watch import GuardWatch
 from ._roles import load_role
 from ._screen import show
 
@@ -57,8 +58,10 @@ class ModuleAction(ActionBase):
             arguments = {name: value for name, value in self._task.args.items() if value is not None}
             # This process is a fork of ansible-playbook: the module is to end with either of them.
             controllers = [os.getpid(), os.getppid()]
-            arguments["progress"] = {"path": path, "controllers": controllers, "names": self._names(variables)}
-            result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
+            progress = {"path": path, "controllers": controllers, "names": self._names(variables)}
+            with GuardWatch(self._guard(variables)) as watch:
+                arguments["progress"] = {**progress, "guard": watch.path} if watch.path else progress
+                result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
         finally:
             done.set()
             printer.join()
@@ -67,6 +70,16 @@ class ModuleAction(ActionBase):
         seconds = round(time.monotonic() - began, 1)
         result["step"] = {"step": self._task.get_name().rpartition(" : ")[2], "seconds": seconds}
         return result
+
+    def _guard(self, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """Return the namespace and the login of the guard that the run obeys, where it changes something."""
+        if self._task.check_mode:
+            return {}
+        if "__run_guard" in task_vars:
+            return dict(self._templar.template(task_vars["__run_guard"]) or {})
+        # A run by hand, which has asked by itself.
+        asked = (task_vars.get("__run_asked") or {}).get("allowed")
+        return dict(task_vars["__run"]["guard"]["ask"]) if asked else {}
 
     def _names(self, task_vars: t.Mapping[str, t.Any]) -> dict[str, str]:
         """Return the variable for each option of the module, where a role of ours runs it."""

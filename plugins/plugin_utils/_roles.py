@@ -45,6 +45,7 @@ _OTHERWISE = {
     "rollout_restart": {"timeout": "rollout_timeout"},
     "cert_probe": {"timeout": "probe_timeout"},
     "redis_restore": {"path": "restore_run"},
+    "runbook_guard": {"by_hand": "obey_guard"},
     "runbook_report": {"keep": "reports_keep"},
 }
 # The names that variables had before.

@@ -24,6 +24,7 @@ import sys
 import textwrap
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -489,6 +490,68 @@ def broken_service(screen: Screen, lab: CheckoutLab) -> None:
     screen.say(f"the report to look at   file://{HOME / 'reports' / 'latest-debug_pod' / 'localhost.html'}")
 
 
+def alert(screen: Screen, lab: CheckoutLab) -> None:
+    screen.chapter(
+        "An alert fires",
+        "Redis goes away while somebody asks api-gateway for quotes, so that its circuit breaker opens. By the example "
+        "rules that is an alert after half a minute. Its entry in the map lets the diagnosis follow by itself.",
+    )
+    there = ("-n", NAMESPACE)
+    url = f"https://api-gateway.{NAMESPACE}:8443/quote?symbol=LAB"
+    ask = ["--", "sh", "-c", f"while :; do curl -sk {url}; sleep 0.05; done"]
+    lab.run("kubectl", "run", "visitor", *there, "--restart=Never", "--image=localhost/debug:1", "--command", *ask)
+    lab.run("kubectl", "scale", "statefulset/redis-primary", *there, "--replicas=0")
+    try:
+        wait_until(lambda: _fires(lab), 180, "the alert CircuitBreakerOpen", 1.0)
+        known = lab.variables()
+        entry = {
+            "runbook": "debug_pod",
+            "mode": "auto",
+            "labels": ["namespace", "service"],
+            "target": "$namespace/$service",
+            "variables": {
+                "debug_pod_namespace": "$namespace",
+                "debug_pod_targets": ["deployment/$service"],
+                "debug_pod_mode": "report",
+            },
+        }
+        values = {
+            "runbooks_kubeconfig": str(lab.state / "kubeconfig"),
+            "runbooks_reports_dir": str(HOME / "reports"),
+            "alert_response_prometheus": {"url": known["PROMETHEUS_URL"]},
+            "alert_response_alertmanager": {"url": known["ALERTMANAGER_URL"]},
+            "alert_response_map": {"CircuitBreakerOpen": entry},
+            "alert_response_name": "CircuitBreakerOpen",
+            "alert_response_labels": {"namespace": NAMESPACE, "service": "api-gateway"},
+            # Another demo in this lab may have been there a moment ago.
+            "alert_response_cooldown": 0,
+            "alert_response_max_runs": 0,
+        }
+        variables = HOME / "demo-alert.json"
+        variables.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        recap = run_playbook(screen, variables, "respond_to_alert")
+    finally:
+        lab.run("kubectl", "scale", "statefulset/redis-primary", *there, "--replicas=1")
+        lab.run("kubectl", "delete", "pod", "visitor", *there, "--now")
+        lab.run("kubectl", "rollout", "status", "statefulset/redis-primary", *there, "--timeout=90s")
+    path = newest(HOME / "reports", "*-respond-to-alert-*/localhost.json")
+    report = json.loads(path.read_text())
+    rule = report["details"].get("guard", {}).get("rule")
+    diagnosis = newest(HOME / "reports", "*-debug-pod-*/localhost.json")
+    if recap.failed or rule != "allowed" or json.loads(diagnosis.read_text())["started"] < report["started"]:
+        raise Broken(f"The alert was not followed by its diagnosis (the guard says {rule!r}).")
+    screen.proven(
+        "Prometheus and Alertmanager say that it fires, the guard lets one run act, and its diagnosis is done"
+    )
+    screen.say(f"the report to look at   file://{path.with_suffix('.html')}")
+
+
+def _fires(lab: CheckoutLab) -> bool:
+    url = lab.variables()["ALERTMANAGER_URL"] + "/api/v2/alerts?filter=alertname%3DCircuitBreakerOpen"
+    with urllib.request.urlopen(url, timeout=10) as reply:
+        return any(found["labels"].get("service") == "api-gateway" for found in json.load(reply))
+
+
 def _crashed(lab: CheckoutLab) -> bool:
     pods = lab.get("pods", "-n", NAMESPACE, "-l", "app=core-engine")["items"]
     return any(each["restartCount"] for pod in pods for each in pod["status"].get("containerStatuses") or [])
@@ -610,6 +673,7 @@ class LabSide:
             for chapter in LAB_CHAPTERS:
                 chapter(demo)
         broken_service(self._screen, self._lab)
+        alert(self._screen, self._lab)
 
     def _show_the_build(self) -> None:
         """Show how far the build is until it has ended, with no less of the processors than the demo from now on."""

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,10 +17,13 @@ import pytest
 from ansible_collections.market_intel.runbooks.plugins.module_utils._time import rfc3339, utc_now
 from support.alert_scene import ALERT, Scene
 from support.alert_servers import HOOK, AlertServers, alert
-from support.ansible import run_playbook
+from support.ansible import COLLECTIONS_PATH, run_playbook, start_playbook
+from support.certs import ALWAYS_DUE, revision
+from support.handshakes import issue
 from support.lab import Lab
 from support.patients import container, pod
 from support.pods import Namespace
+from support.processes import wait_until
 from support.servers import RedisServer
 
 pytestmark = pytest.mark.lab
@@ -136,13 +142,99 @@ def test_a_runbook_that_fails_is_handed_over_and_leaves_nothing(scene: Scene) ->
 
 
 def test_a_stop_is_obeyed(scene: Scene) -> None:
-    control = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "runbooks-control"}}
-    scene.place.apply({**control, "data": {"stop": "true", "reason": "an audit"}})
-    result = scene.respond()
+    scene.say(stop="true", reason="an audit")
+    result = scene.respond(alert_response_notify={"url": f"{scene.servers.url}{HOOK}", "format": "teams"})
     assert result.rc == 2, result.output
+    (card,) = [attachment["content"] for attachment in scene.servers.told[0]["attachments"]]
+    assert card["type"] == "AdaptiveCard"
+    assert "all runbooks are stopped: an audit" in str(card["body"])
     assert scene.keys == 20
     assert "all runbooks are stopped: an audit" in result.output
     assert [each["rule"] for each in scene.kept("decisions")] == ["stopped"]
+
+
+def test_a_stop_is_heard_by_a_step_that_is_at_work(scene: Scene) -> None:
+    scene.entry["variables"].update(flush_redis_rate_limit=1, flush_redis_batch_size=1)
+    with start_playbook("respond_to_alert", scene.variables(), cwd=scene.folder) as running:
+        wait_until(lambda: scene.keys < 20, 60, "the first key to go")
+        scene.say(stop="true", reason="an audit")
+        result = running.wait(120)
+    assert result.rc == 2, result.output
+    assert 0 < scene.keys < 20
+    stopped = result.by_action("redis_flush")[-1].result
+    assert stopped["state"] == "interrupted"
+    removed = 20 - scene.keys
+    assert stopped["msg"] == (
+        f"The flush was stopped by the guard (all runbooks are stopped: an audit) after {removed} keys; run the same "
+        f"command again: it continues run {stopped['run_id']}."
+    )
+    report = scene.report(result)
+    assert any(f"after {removed} keys" in line for line in report["summary"]), report["summary"]
+    assert scene.kept("runs")[0]["outcome"] == "failed"
+    by_hand = {name: value for name, value in scene.variables().items() if not name.startswith("alert_")}
+    by_hand.update(flush_redis_patterns=["market:data:*"], flush_redis_max_share=1, flush_redis_skip_prompt=True)
+    finished = run_playbook("flush_redis", by_hand, cwd=scene.folder)
+    assert (finished.rc, scene.keys) == (0, 0), finished.output
+    assert finished.by_action("redis_flush")[-1].result["run_id"] == stopped["run_id"]
+
+
+def test_certificates_are_rotated_by_themselves_and_a_person_hears_of_it(scene: Scene) -> None:
+    lab, place = scene.lab, scene.place
+    issue(place, "web")
+    scene.is_well = lambda: revision(lab, "web", place.name) > 1
+    variables = {"rotate_certs_namespace": "$namespace", "rotate_certs_names": ["web"]}
+    scene.entry.update(runbook="rotate_certs", target="$namespace/web-tls", variables=variables)
+    certificates = {
+        "rotate_certs_certificates": [{"name": "web", "secret_name": "web-tls", "cert_manager": True}],
+        "rotate_certs_issued_before": ALWAYS_DUE,
+        "rotate_certs_backup_encrypt": False,
+        "rotate_certs_accept_ephemeral_storage": True,
+    }
+    result = scene.respond(**certificates)
+    assert result.rc == 0, result.output
+    report = scene.report(result)
+    assert (report["state"], revision(lab, "web", place.name)) == ("done", 2)
+    assert "web rotated" in [action["what"] for action in report["actions"]]
+    assert "rollback_certs" in report["undo"]["command"]
+    (run,) = scene.kept("runs")
+    assert (run["runbook"], run["outcome"], run["cooldown"]) == ("rotate_certs", "done", 1800)
+    # It does not meet what it has left there itself.
+    assert "which this run does not obey" not in result.output
+
+    by_hand = {name: value for name, value in scene.variables().items() if not name.startswith(("alert_", "flush_"))}
+    by_hand.update(certificates, rotate_certs_namespace=place.name, rotate_certs_skip_prompt=True)
+    noted = run_playbook("rotate_certs", by_hand, check=True, cwd=scene.folder)
+    assert noted.rc == 0, noted.output
+    was_there = f"the run {run['run_id']} was on {place.name}/web-tls (done), which automation leaves alone until "
+    note = f"The guard in {place.name}, which this run does not obey: {was_there}"
+    assert note in noted.output
+    assert note in str(scene.report(noted)["plan"])
+    refused = run_playbook("rotate_certs", {**by_hand, "runbooks_obey_guard": "yes"}, cwd=scene.folder)
+    assert refused.rc == 2, refused.output
+    assert f"The guard refuses rotate_certs of {run['target']} (the run {run['run_id']} was there; " in refused.output
+    assert "wait, or set rotate_certs_obey_guard=false." in refused.output
+    told = scene.report(refused)
+    assert (told["state"], told["details"]["guard"]["rule"]) == ("refused", "cooldown")
+    assert (revision(lab, "web", place.name), len(scene.kept("runs"))) == (2, 1)
+
+
+def test_a_playbook_of_the_user_may_follow_by_itself(scene: Scene) -> None:
+    mark = scene.folder / "mark"
+    playbook = scene.folder / "collections" / "ansible_collections" / "acme" / "shop" / "playbooks" / "heal.yml"
+    playbook.parent.mkdir(parents=True)
+    task = {"ansible.builtin.copy": {"dest": "{{ shop_mark }}", "content": "{{ shop_service }}"}}
+    play = {"hosts": "{{ runbooks_hosts }}", "connection": "local", "gather_facts": False, "tasks": [task]}
+    playbook.write_text(json.dumps([play]))
+    scene.is_well = mark.exists
+    variables = {"shop_mark": str(mark), "shop_service": "$service"}
+    scene.entry.update(runbook="acme.shop.heal", target="$namespace/$service", variables=variables)
+    collections = f"{COLLECTIONS_PATH}:{scene.folder / 'collections'}"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    result = scene.respond(env={"ANSIBLE_COLLECTIONS_PATH": collections, "PATH": path})
+    assert result.rc == 0, result.output
+    assert (mark.read_text(), scene.report(result)["state"]) == ("gateway", "done")
+    (run,) = scene.kept("runs")
+    assert (run["runbook"], run["outcome"]) == ("acme.shop.heal", "done")
 
 
 def test_a_diagnosis_of_real_pods_may_follow_by_itself(scene: Scene) -> None:

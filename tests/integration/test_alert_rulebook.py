@@ -16,7 +16,7 @@ from support.alert_servers import AlertServers
 from support.lab import Lab
 from support.pods import Namespace
 from support.processes import wait_until
-from support.rulebook import TOKEN, Rulebook
+from support.rulebook import SECRET, TOKEN, Rulebook
 from support.servers import RedisServer
 
 pytestmark = pytest.mark.lab
@@ -27,7 +27,7 @@ def rulebook(lab: Lab, redis70: RedisServer, tmp_path: Path) -> Iterator[tuple[R
     with Namespace(lab) as place, AlertServers() as servers:
         scene = Scene(lab, place, servers, redis70, tmp_path)
         given = {name: value for name, value in scene.variables().items() if name not in FROM_ALERTS}
-        with Rulebook(tmp_path / "eda", given) as rulebook:
+        with Rulebook(tmp_path / "eda", given, signed=True) as rulebook:
             yield rulebook, scene
 
 
@@ -56,7 +56,8 @@ def test_an_alert_is_acted_on_once_and_nothing_of_it_is_evaluated(rulebook: tupl
     assert listening.send("no alerts") == 200
     # An allowed label that holds a template refuses the alert; what is not allowed is dropped.
     assert listening.send(payload({**scene.labels, "service": template})) == 200
-    assert listening.send(payload(labels, labels, summary=template)) == 200
+    assert listening.send_signed(payload(scene.labels), "wrong") == 401
+    assert listening.send_signed(payload(labels, labels, summary=template)) == 200
     wait_until(lambda: [each for each in scene.kept("runs") if each.get("finished")], 180, "a run that has ended")
     assert scene.keys == 0
     (run_kept,) = scene.kept("runs")
@@ -66,5 +67,5 @@ def test_an_alert_is_acted_on_once_and_nothing_of_it_is_evaluated(rulebook: tupl
     assert "PLAY [Respond to an alert]" in listening.said
     assert listening.said.count("PLAY [Respond to an alert]") <= 2
     assert not listening.canary.exists()
-    assert TOKEN not in listening.said
+    assert TOKEN not in listening.said and SECRET not in listening.said
     assert ALERT in listening.said

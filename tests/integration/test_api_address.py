@@ -26,7 +26,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "pod_diagnosis_info": {"targets": ["web"]},
     "rollout_restart": {"secrets": [{"name": "web-tls", "fingerprint": FINGERPRINT}]},
     "run_lease": {"lease": "web"},
-    "runbook_guard": {"runbook": "flush_redis", "target": "web", "target_namespace": "shop"},
+    "runbook_guard": {"runbook": "flush_redis", "targets": ["web"], "target_namespace": "shop"},
 }
 
 

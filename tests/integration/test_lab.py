@@ -124,8 +124,16 @@ def test_prometheus_sees_the_services(lab: Lab) -> None:
         return {each["metric"]["job"]: each["value"][1] for each in found} == {"api-gateway": "2", "core-engine": "2"}
 
     wait_until(all_are_up, 30, "all pods to be scraped", 0.5)
-    with urllib.request.urlopen(lab.variables()["ALERTMANAGER_URL"] + "/api/v2/status") as reply:
-        assert reply.status == 200
+
+
+def test_the_example_rules_and_the_example_configuration_are_those_of_the_lab(lab: Lab) -> None:
+    with urllib.request.urlopen(lab.variables()["PROMETHEUS_URL"] + "/api/v1/rules") as reply:
+        groups = json.loads(reply.read())["data"]["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert len(rules) == 17
+    assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
+    with urllib.request.urlopen(lab.variables()["ALERTMANAGER_URL"] + "/api/v2/receivers") as reply:
+        assert {each["name"] for each in json.loads(reply.read())} == {"people", "runbooks"}
 
 
 @pytest.mark.parametrize("part", ["cert-manager", "kube-apiserver", "kube-scheduler", "containerd"])

@@ -105,7 +105,9 @@ def removed_for_good(result: dict[str, Any], cache: loss.Cache) -> None:
 # -- through the tunnel ----------------------------------------------------------------------------------------------
 
 
-def test_a_playbook_flushes_and_its_undo_restores(lab: Lab, platform: PodServer, tmp_path: Path) -> None:
+def test_a_playbook_flushes_and_its_undo_restores(
+    lab: Lab, platform: PodServer, namespace: Namespace, tmp_path: Path
+) -> None:
     cache = loss.Cache(platform, keys=76, big_keys=7)
     before = cache.fill()
     platform.reset_stats()
@@ -118,10 +120,17 @@ def test_a_playbook_flushes_and_its_undo_restores(lab: Lab, platform: PodServer,
         "flush_redis_recovery_timeout": "0",
         "flush_redis_backup_dir": str(tmp_path / "backups"),
         "flush_redis_reports_dir": str(tmp_path / "reports"),
+        "flush_redis_guard_namespace": namespace.name,
     }
+    control = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "runbooks-control"}}
+    namespace.apply({**control, "data": {"stop": "true", "reason": "an audit"}})
     checked = run_playbook("flush_redis", variables, check=True, cwd=tmp_path)
+    namespace.delete("configmap", "runbooks-control")
     assert checked.rc == 0, checked.output
     assert checked.changed == 1
+    assert f"The guard in {namespace.name}, which this run does not obey: all runbooks are stopped: an audit" in (
+        checked.output
+    )
     assert platform.write_commands_called() == []
     assert cache.now() == before
     planned = checked.one("redis_flush").result
@@ -130,11 +139,15 @@ def test_a_playbook_flushes_and_its_undo_restores(lab: Lab, platform: PodServer,
         "redis://redis.market-intel-brain.svc:6379/0 (service redis in market-intel-brain at https://" in checked.output
     )
 
-    flushed = run_playbook("flush_redis", variables, cwd=tmp_path)
+    flushed = run_playbook("flush_redis", {**variables, "flush_redis_obey_guard": "true"}, cwd=tmp_path)
     assert flushed.rc == 0, flushed.output
     result = flushed.by_action("redis_flush")[-1].result
     removed_for_good(result, cache)
-    assert kubernetes_writes(lab.state / AUDIT, result["run_id"]) == []
+    # Nothing but what the guard keeps.
+    written = kubernetes_writes(lab.state / AUDIT, result["run_id"])
+    assert [each for each in written if f"/namespaces/{namespace.name}/" not in each] == []
+    (run,) = json.loads(lab.get("configmap", "runbooks-guard", "-n", namespace.name)["data"]["runs"])
+    assert (run["run_id"], run["target"], run["outcome"]) == (result["run_id"], f"{NAMESPACE}/redis", "done")
     assert password_of(lab, NAMESPACE, "redis") not in flushed.output
     again = run_playbook("flush_redis", variables, cwd=tmp_path)
     assert (again.rc, again.changed) == (0, 0)

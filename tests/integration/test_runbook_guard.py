@@ -33,7 +33,7 @@ def arguments(place: Namespace, number: int, **more: Any) -> dict[str, Any]:
         "namespace": place.name,
         "namespaces": [place.name],
         "runbook": "flush_redis",
-        "target": "shop/redis",
+        "targets": ["shop/redis"],
         "run_id": f"20261123t101500z-respond-to-alert-{number:04x}",
         **more,
     }
@@ -78,6 +78,15 @@ def test_check_mode_decides_and_writes_nothing(place: Namespace) -> None:
     assert ask(place, 0xCAFE, check=True, target_namespace="elsewhere")["rule"] == "namespace"
     log = place.lab.state / "audit" / "kubernetes.log"
     assert kubernetes_writes(log, arguments(place, 0xCAFE)["run_id"]) == []
+
+
+def test_a_guard_that_cannot_be_asked_refuses_who_obeys(place: Namespace) -> None:
+    about = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "runbooks-guard"}}
+    place.apply({**about, "data": {"runs": "["}})
+    failed = run_module("runbook_guard", arguments(place, 1, by_hand=True))
+    assert (failed["failed"], failed["state"]) == (True, "refused")
+    assert failed["msg"].startswith(f"The guard in the namespace {place.name} cannot be asked (The ConfigMap ")
+    assert failed["msg"].endswith("; give this login its rights, or set by_hand=false.")
 
 
 @pytest.mark.parametrize(

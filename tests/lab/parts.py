@@ -27,6 +27,7 @@ from .place import (
     NODE,
     POD_NETWORK,
     PROMETHEUS,
+    ROOT,
     SERVICE_NETWORK,
     VAULT,
 )
@@ -34,6 +35,13 @@ from .place import (
 _ETCD = "http://127.0.0.1:2379"
 _SOCKET = INSIDE / "containerd" / "containerd.sock"
 _ISSUER = "https://kubernetes.default.svc"
+# What people are given as examples is what the lab runs with.
+_EXAMPLES = {
+    name: (ROOT / "docs" / "examples" / name).read_text(encoding="utf-8")
+    for name in ("prometheus-rules.yml", "alertmanager.yml")
+}
+# Alertmanager looks for the token and the authority of its webhook below /etc, which is another one for it.
+_ENTER = 'mount -t tmpfs lab /etc && mkdir /etc/alertmanager && mount --bind "$0" /etc/alertmanager && exec "$@"'
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,11 @@ def write_configuration(tools: Tools, cgroup: str) -> Authority:
     (conf / "resolv.conf").write_text(f"nameserver {BRIDGE_ADDRESS}\n")
     (conf / "no-resolv.conf").touch()
     (conf / "prometheus.yml").write_text(_PROMETHEUS)
-    (conf / "alertmanager.yml").write_text("route: {receiver: none}\nreceivers: [{name: none}]\n")
+    for name, text in _EXAMPLES.items():
+        (conf / name).write_text(text, encoding="utf-8")
+    (conf / "alertmanager").mkdir()
+    (conf / "alertmanager" / "runbooks-token").write_text("lab")
+    (conf / "alertmanager" / "runbooks-ca.crt").write_bytes((pki / "ca.crt").read_bytes())
     return authority
 
 
@@ -263,6 +275,7 @@ def parts(tools: Tools, fill_vault: Callable[[], None]) -> list[Part]:
         Part(
             "alertmanager",
             [
+                *("unshare", "--mount", "sh", "-c", _ENTER, str(conf / "alertmanager")),
                 "prometheus-alertmanager",
                 f"--config.file={conf / 'alertmanager.yml'}",
                 f"--storage.path={INSIDE / 'alertmanager'}",
@@ -355,6 +368,7 @@ _COREFILE = f"""cluster.local:53 {{
 _PROMETHEUS = json.dumps(
     {
         "global": {"scrape_interval": "2s", "evaluation_interval": "2s"},
+        "rule_files": [str(INSIDE / "conf" / "prometheus-rules.yml")],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{ALERTMANAGER}"]}]}]},
         "scrape_configs": [
             {

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,22 @@ FROM_ALERTS = ("alert_response_name", "alert_response_labels")
 
 
 class Scene:
-    """An alert that fires while the cache of a Redis holds keys, and what the runbook may do about it."""
+    """An alert that fires while the cache of a Redis holds keys, and what the runbook may do about it.
+
+    A test may say by `is_well` when the alert ends instead.
+    """
 
     def __init__(self, lab: Lab, place: Namespace, servers: AlertServers, redis: RedisServer, folder: Path) -> None:
         self.lab, self.place, self.servers, self.redis, self.folder = lab, place, servers, redis, folder
         self.labels = {"alertname": ALERT, "namespace": place.name, "service": "gateway"}
         self.client = redis.client()
         self.client.mset({f"market:data:{number}": "x" for number in range(20)})
+        self.is_well: Callable[[], bool] = lambda: not self.keys
         servers.alerts = [alert(rfc3339(utc_now()), **self.labels)]
         servers.samples[f'misses{{namespace="{place.name}"}}'] = [({}, 0.9)]
-        servers.samples[f'p99{{namespace="{place.name}"}}'] = lambda: [({}, 0.9 if self.keys else 0.1)]
+        servers.samples[f'p99{{namespace="{place.name}"}}'] = lambda: [({}, 0.1 if self.is_well() else 0.9)]
         firing = f'ALERTS{{alertname="{ALERT}",alertstate="firing",namespace="{place.name}",service="gateway"}}'
-        servers.samples[firing] = lambda: [(self.labels, 1)] if self.keys else []
+        servers.samples[firing] = lambda: [] if self.is_well() else [(self.labels, 1)]
         self.entry: dict[str, Any] = {
             "runbook": "flush_redis",
             "mode": "auto",
@@ -77,8 +82,13 @@ class Scene:
             **more,
         }
 
-    def respond(self, *, check: bool = False, **more: Any) -> Result:
-        return run_playbook("respond_to_alert", self.variables(**more), check=check, cwd=self.folder)
+    def respond(self, *, check: bool = False, env: Mapping[str, str] | None = None, **more: Any) -> Result:
+        return run_playbook("respond_to_alert", self.variables(**more), check=check, cwd=self.folder, env=env)
+
+    def say(self, **data: str) -> None:
+        """Have a person tell the guard something."""
+        control = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "runbooks-control"}}
+        self.place.apply({**control, "data": data})
 
     def report(self, result: Result) -> dict[str, Any]:
         found = json.loads(Path(result.by_action("runbook_report")[-1].result["paths"]["json"]).read_text())

@@ -81,6 +81,8 @@ class Role:
             found |= LOGIN & options
         if re.search(r"__run\.vault\b", text):
             found |= {name for name in options if name.startswith("vault_")} - {"vault_login"}
+        if "__run.guard" in text:
+            found |= {"guard_namespace", "obey_guard"}
         if "__run.production" in text:
             found.add("environment")
         if "__run.options | market_intel.runbooks.prepared_" in text:
@@ -174,6 +176,7 @@ ALERT_RESPONSE = Role(
     ("main", "assess"),
     {"alert_assessment_info": ("main", "assess"), "runbook_guard": ("main",)},
     frozenset({"state", "production", "inventory_host"}),
+    {"runbook_guard": {"by_hand"}},
 )
 PREPARE_CLUSTER = Role("prepare_cluster", "k8s", ("main",), {})
 ALL = (FLUSH_REDIS, ROTATE_CERTS, DEBUG_POD, ALERT_RESPONSE, PREPARE_CLUSTER)
@@ -267,7 +270,7 @@ def test_the_role_reaches_every_option_of_its_modules(role: Role, module: str, m
     assert set(given) == options_of(module, monkeypatch) - role.unused.get(module, set())
     for name, expression in given.items():
         text = str(expression)
-        made_here = bool(role.internal_names(text)) or name in role.fixed or "__run.login" in text
+        made_here = bool(role.internal_names(text)) or name in role.fixed or re.search(r"__run\.(login|guard)", text)
         named = set(re.findall(r"__run\.options\.(\w+)", text))
         assert named <= {each.removeprefix(f"{role.name}_") for each in variables(role.name)}, name
         assert made_here or named, f"{name} is fixed to {expression!r}"
@@ -285,7 +288,8 @@ def test_every_mark_in_a_sentence_is_an_option(monkeypatch: pytest.MonkeyPatch) 
     """``O(option)`` in a sentence becomes a name only if a module has that option."""
     modules = [path.stem for path in (ROLES.parent / "plugins" / "modules").glob("*.py")]
     documented = [name for name in modules if not name.startswith("runbook_")]
-    known = set().union(*(options_of(name, monkeypatch) for name in documented)) | {"confirm", "skip_prompt"}
+    known = {"confirm", "skip_prompt", "by_hand"}
+    known = known.union(*(options_of(name, monkeypatch) for name in documented))
     sources = [*(ROLES.parent / "plugins").rglob("*.py")]
     marks = {
         (mark, path.name)

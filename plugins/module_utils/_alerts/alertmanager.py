@@ -218,7 +218,8 @@ def _silence(found: Plain) -> Silence:
     matchers = [
         # Before 0.22, there was no negation.
         Matcher(str(each["name"]), str(each["value"]), bool(each["isRegex"]), bool(each.get("isEqual", True)))
-        for each in found["matchers"]
+        # Of a silence without any, 0.32 says null.
+        for each in found["matchers"] or ()
     ]
     return Silence(
         id=str(found["id"]),

@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import typing as t
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .._errors import Refused
+from .._errors import Refused, RunbookError, as_clause
 from .._k8s.client import ApiLogin
 from .._k8s.lease import Holder, LeaseName, acquire, holder, release
 from .._report.model import Event, Finding, StepReport
@@ -86,7 +87,7 @@ def enter(login: ApiLogin, namespace: str, policy: Policy, request: Request, sec
         if decision.allowed:
             for each in left:
                 runs = finish(runs, each.run_id, each.target, "lost", now)
-            runs = begin(runs, request, now)
+            runs = begin(runs, request, now, policy.cooldown or 0.0)
         return State(runs, record(state.decisions, request, decision, MOST_DECISIONS))
 
     try:
@@ -110,6 +111,70 @@ def leave(login: ApiLogin, namespace: str, run_id: str, target: str, outcome: st
     return release(login, lease, run_id)
 
 
+def enter_all(
+    login: ApiLogin, namespace: str, policy: Policy, requests: Sequence[Request], seconds: int, process: str
+) -> list[Outcome]:
+    """Enter for all of these requests, or for none of them: the last outcome may be a refusal."""
+    outcomes: list[Outcome] = []
+    try:
+        for request in requests:
+            outcomes.append(enter(login, namespace, policy, request, seconds, process))
+            if not outcomes[-1].decision.allowed:
+                break
+    except RunbookError:
+        _leave_all(login, namespace, outcomes)
+        raise
+    if not outcomes[-1].decision.allowed:
+        _leave_all(login, namespace, outcomes[:-1])
+    return outcomes
+
+
+def _leave_all(login: ApiLogin, namespace: str, outcomes: Sequence[Outcome]) -> None:
+    for each in outcomes:
+        # It ends by itself.
+        with contextlib.suppress(RunbookError):
+            leave(login, namespace, each.request.run_id, each.request.target, "refused")
+
+
+def decisive(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return the first refusal, or the last outcome without one."""
+    return next((each for each in outcomes if not each.decision.allowed), outcomes[-1])
+
+
+def refusal(outcome: Outcome, namespace: str) -> Refused:
+    """Return what a person reads whose run obeys the guard."""
+    decision, request = outcome.decision, outcome.request
+    control = f"{namespace}/{CONTROL}"
+    advice = _NEXT.get(decision.rule, "wait, or set O(by_hand)=false").format(control=control)
+    return Refused(f"The guard refuses {request.runbook} of {request.target} ({as_clause(decision.reason)}); {advice}.")
+
+
+def notes(login: ApiLogin, namespace: str, targets: Sequence[str]) -> list[str]:
+    """Return what a person who does not ask the guard has to know of it; nothing where it cannot be read."""
+    store = Store(login, namespace)
+    try:
+        found = [store.control().against(login.now())[1]]
+        for each in store.read().runs:
+            if each.target in targets:
+                found.append(_note(login, namespace, each))
+    except RunbookError:
+        return []
+    return [f"The guard in {namespace}, which this run does not obey: {note}." for note in found if note]
+
+
+def _note(login: ApiLogin, namespace: str, run: Run) -> str:
+    now = login.now()
+    if run.is_open(now):
+        held = holder(login, lease_of(namespace, run.target))
+        at_work = held and not held.expired and held.run_id == run.run_id
+        until = f"is at work on {run.target}, until {clock(run.until)} at the latest"
+        return f"the run {run.run_id} {until if at_work else f'has not said how it ended on {run.target}'}"
+    if now < run.rests():
+        rest = f"which automation leaves alone until {clock(run.rests())}"
+        return f"the run {run.run_id} was on {run.target} ({run.outcome or 'lost'}), {rest}"
+    return ""
+
+
 def _at_work(held: Holder) -> str:
     return f"the run {held.run_id} is at work on it, until {clock(held.until)} at the latest"
 
@@ -120,8 +185,9 @@ def _left(runs: Sequence[Run], request: Request) -> tuple[Run, ...]:
     )
 
 
-def guard_report(outcome: Outcome, namespace: str, *, check_mode: bool) -> StepReport:
-    """Return what a report says of a decision."""
+def guard_report(outcomes: Sequence[Outcome], namespace: str, *, check_mode: bool) -> StepReport:
+    """Return what a report says of decisions about one run."""
+    outcome = decisive(outcomes)
     decision, request = outcome.decision, outcome.request
     word = "allows" if decision.allowed else "refuses"
     finding = Finding(
@@ -139,7 +205,8 @@ def guard_report(outcome: Outcome, namespace: str, *, check_mode: bool) -> StepR
             f"it began at {clock(each.started)}",
             "look at its report and its backup; a silence of it ends by itself",
         )
-        for each in outcome.left
+        for one in outcomes
+        for each in one.left
     ]
     return StepReport(
         run_id=request.run_id,
@@ -147,7 +214,13 @@ def guard_report(outcome: Outcome, namespace: str, *, check_mode: bool) -> StepR
         timeline=(
             Event(f"the guard {word} {request.runbook}", decision.at, severity=OK if decision.allowed else WARNING),
         ),
-        details={"guard": {**outcome.to_plain(), "target": request.target, "recorded": not check_mode}},
+        details={
+            "guard": {
+                **outcome.to_plain(),
+                "target": ", ".join(each.request.target for each in outcomes),
+                "recorded": not check_mode,
+            }
+        },
     )
 
 

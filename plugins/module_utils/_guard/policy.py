@@ -22,11 +22,12 @@ RULES = ("stopped", "maintenance", "namespace", "late", "busy", "cooldown", "rat
 class Policy:
     """How much may be done; spans are seconds, and 0 sets no limit.
 
-    ``namespaces`` are those in which anything may be done at all.
+    ``namespaces`` are those in which anything may be done at all. Without a ``cooldown``, a target is left alone for
+    as long as the runs that were there have asked for.
     """
 
     namespaces: tuple[str, ...]
-    cooldown: float = 0.0
+    cooldown: float | None = 0.0
     window: float = 3600.0
     max_runs: int = 0
     max_targets: int = 0
@@ -64,10 +65,23 @@ class Control:
     stop: str = ""
     maintenance: tuple[Window, ...] = ()
 
+    def against(self, now: datetime) -> tuple[str, str]:
+        """Return the rule by which nothing may be done now, and why; two empty texts where it may."""
+        if self.stop:
+            return "stopped", f"all runbooks are stopped: {self.stop}"
+        for window in self.maintenance:
+            if window.start <= now < window.end:
+                reason = f"maintenance lasts until {clock(window.end)}"
+                return "maintenance", f"{reason}: {window.reason}" if window.reason else reason
+        return "", ""
+
 
 @dataclass(frozen=True)
 class Run:
-    """A run that was allowed; ``outcome`` is how it ended, empty until then."""
+    """A run that was allowed; ``outcome`` is how it ended, empty until then.
+
+    ``cooldown`` is for how many seconds it wants its target left alone afterwards.
+    """
 
     run_id: str
     runbook: str
@@ -76,6 +90,7 @@ class Run:
     until: datetime
     finished: datetime | None = None
     outcome: str = ""
+    cooldown: float = 0.0
 
     def is_of(self, request: Request) -> bool:
         return (self.run_id, self.target) == (request.run_id, request.target)
@@ -87,6 +102,10 @@ class Run:
     def ended(self) -> datetime:
         """When it ended; one that was lost may have done all of it at once."""
         return self.finished or self.started
+
+    def rests(self, cooldown: float | None = None) -> datetime:
+        """Return until when its target is left alone: for so many seconds, or for as long as it has asked for."""
+        return self.ended + timedelta(seconds=self.cooldown if cooldown is None else cooldown)
 
 
 @dataclass(frozen=True)
@@ -143,12 +162,9 @@ def decide(
 
 def _standing(policy: Policy, request: Request, control: Control, now: datetime) -> Decision | None:
     """Judge what may change at any moment of a run."""
-    if control.stop:
-        return Decision("stopped", f"all runbooks are stopped: {control.stop}", now, hand_over=True)
-    for window in control.maintenance:
-        if window.start <= now < window.end:
-            reason = f"maintenance lasts until {clock(window.end)}"
-            return Decision("maintenance", f"{reason}: {window.reason}" if window.reason else reason, now)
+    rule, reason = control.against(now)
+    if rule:
+        return Decision(rule, reason, now, hand_over=rule == "stopped")
     if request.namespace not in policy.namespaces:
         allowed = ", ".join(policy.namespaces) or "none"
         return Decision("namespace", f"the namespace {request.namespace} is not allowed (allowed: {allowed})", now)
@@ -164,9 +180,9 @@ def _late(request: Request, now: datetime) -> Decision | None:
 
 def _counted(policy: Policy, request: Request, runs: Sequence[Run], now: datetime) -> Decision | None:
     same = [each for each in runs if each.target == request.target and each.run_id != request.run_id]
-    last = max(same, key=lambda each: each.ended, default=None)
-    if last and policy.cooldown and now < last.ended + timedelta(seconds=policy.cooldown):
-        left = span((last.ended + timedelta(seconds=policy.cooldown) - now).total_seconds())
+    last = max(same, key=lambda each: each.rests(policy.cooldown), default=None)
+    if last and now < last.rests(policy.cooldown):
+        left = span((last.rests(policy.cooldown) - now).total_seconds())
         return Decision("cooldown", f"the run {last.run_id} was there; another may begin in {left}", now)
     since = now - timedelta(seconds=policy.window)
     recent = [each for each in runs if each.started > since and each.run_id != request.run_id]
@@ -185,9 +201,9 @@ def _counted(policy: Policy, request: Request, runs: Sequence[Run], now: datetim
     return None
 
 
-def begin(runs: Sequence[Run], request: Request, now: datetime) -> tuple[Run, ...]:
-    """Return the runs with this one, which counts once."""
-    mine = Run(request.run_id, request.runbook, request.target, now, request.until)
+def begin(runs: Sequence[Run], request: Request, now: datetime, cooldown: float) -> tuple[Run, ...]:
+    """Return the runs with this one, which counts once, and wants its target left alone for so many seconds."""
+    mine = Run(request.run_id, request.runbook, request.target, now, request.until, cooldown=cooldown)
     for at, each in enumerate(runs):
         if each.is_of(request):
             again = replace(each, until=request.until, finished=None, outcome="")

@@ -111,6 +111,13 @@ class Network(t.Protocol):
     def option(self) -> t.Mapping[str, t.Any]:
         """What the operator gave for it, without what is secret."""
 
+    @property
+    def target(self) -> str:
+        """What the guard calls the servers."""
+
+    def guard_notes(self, namespace: str) -> list[str]:
+        """Return what the guard in a namespace says of the servers; nothing where it cannot be read."""
+
     def prepare(self, settings: RedisSettings, name: str) -> RedisSettings:
         """Log in under a name and complete the settings; raise one sentence where that is not possible."""
 

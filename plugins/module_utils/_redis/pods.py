@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from .._errors import InvalidInput, Refused, RunbookError
+from .._guard.guard import notes
 from .._k8s.client import ApiError, ApiLogin, ApiSettings, ApiUnavailable, Right
 from .._k8s.pods import NoPod, PodSelection, find_pod, running_pods
 from .._k8s.portforward import PortForwardFailed, connect_to_pod
@@ -48,6 +49,13 @@ class PodNetwork:
 
     def __str__(self) -> str:
         return f"{self._pods} at {self._reached.server}"
+
+    @property
+    def target(self) -> str:
+        return f"{self._pods.namespace}/{self._pods.service or self._pods.selector}"
+
+    def guard_notes(self, namespace: str) -> list[str]:
+        return notes(self._reached, namespace, [self.target])
 
     def prepare(self, settings: RedisSettings, name: str) -> RedisSettings:
         """Log in, check the rights, and take the password from its Secret if there is none yet."""

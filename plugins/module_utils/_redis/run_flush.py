@@ -62,7 +62,10 @@ _NAMED = 50
 
 @dataclass(frozen=True)
 class FlushOptions:
-    """Everything about a run that is not what to flush. ``plan`` is what the same run has planned a moment ago."""
+    """Everything about a run that is not what to flush. ``plan`` is what the same run has planned a moment ago.
+
+    ``guard_namespace`` is where a guard is that the run does not ask, empty for none.
+    """
 
     settings: RedisSettings
     backup_dir: Path
@@ -72,6 +75,7 @@ class FlushOptions:
     read_from: str = "primary"
     check_mode: bool = False
     plan: t.Mapping[str, t.Any] | None = None
+    guard_namespace: str = ""
 
 
 @dataclass(frozen=True)
@@ -194,6 +198,9 @@ def _plan(
     if plan is None:
         plan = _count(deployment, request, options, throttle, progress)
     _complete_plan(deployment, request, base, plan)
+    network = deployment.settings.network
+    if network and options.guard_namespace:
+        plan.notices += network.guard_notes(options.guard_namespace)
     return plan
 
 

@@ -139,4 +139,5 @@ def _context(params: t.Mapping[str, t.Any], base: Path, run: ClusterRun) -> Cont
         lease=params["lease"],
         run_id=run.run_id,
         controller=controller(params),
+        guard_namespace=params.get("guard_namespace", ""),
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..._confirm import make_confirmation, plan_content
 from ..._errors import InvalidInput, Problems, Refused
+from ..._guard.guard import notes
 from ..._k8s import consumers as k8s_consumers
 from ..._k8s import rollout
 from ..._k8s.admission import admission_reasons
@@ -62,6 +63,7 @@ class Context:
     """Where certificates are, and how the run works; times are seconds.
 
     ``password`` is empty where backups are plain files. ``controller`` is the process id of ansible-playbook.
+    ``guard_namespace`` is where a guard is that the run does not ask, empty for none.
     """
 
     login: ApiLogin
@@ -79,6 +81,7 @@ class Context:
     lease: str = ""
     run_id: str = ""
     controller: int = 0
+    guard_namespace: str = ""
 
     @property
     def base(self) -> Path:
@@ -117,6 +120,7 @@ class RotationPlan:
     notices: tuple[str, ...]
     not_verified: tuple[str, ...]
     fingerprint: str
+    namespace: str = ""
     canary: str = ""
     rotated: frozenset[str] = frozenset()
     begun: frozenset[str] = frozenset()
@@ -124,6 +128,11 @@ class RotationPlan:
     @property
     def due(self) -> list[Target]:
         return [target for target in self.targets if target.due]
+
+    @property
+    def guard_targets(self) -> list[str]:
+        """What the guard calls the certificates that are due."""
+        return [f"{self.namespace}/{target.entry.secret_name}" for target in self.due]
 
     def to_plain(self) -> dict[str, t.Any]:
         """Return the plan as a module's result has it."""
@@ -139,6 +148,7 @@ class RotationPlan:
             "seen": {target.name: seen_of(target) for target in self.due},
             # Nobody knows the fingerprint of a certificate before it is issued.
             "secrets": [{"name": target.entry.secret_name, "fingerprint": "0" * 64} for target in self.due],
+            "guard_targets": self.guard_targets,
             "certificates": [
                 {
                     "name": target.name,
@@ -227,6 +237,7 @@ def make_plan(context: Context, request: RotateRequest, *, force: bool, prefligh
         notices=_lifecycle_notices(targets, rolling_back=run_id if rolling_back else ""),
         not_verified=tuple(text for target in targets if target.due for text in target.owner.unknown),
         fingerprint=fingerprint,
+        namespace=request.namespace,
         rotated=frozenset(name for name, record in begun.items() if record.get("phase") == ROTATED),
         begun=frozenset(begun),
     )
@@ -414,6 +425,8 @@ def _preflight(context: Context, request: RotateRequest, plan: RotationPlan) -> 
             f"The run {held.run_id} is at work in the namespace {namespace} (it holds the lease {context.lease} until "
             f"{clock(held.until)})"
         )
+    if context.guard_namespace:
+        notices += notes(login, context.guard_namespace, plan.guard_targets)
     notices += [problem for consumer in consumers for problem in consumer.problems]
     notices += [
         f"{consumer.key} is not restarted ({consumer.why}): a process of it that reads the Secret once serves the old "

@@ -134,6 +134,16 @@ class TestStop:
         with pytest.raises(Interrupted, match="controlling ansible process is gone"):
             stop.check()
 
+    def test_the_guard_stops(self, tmp_path: Path) -> None:
+        path = tmp_path / "guard"
+        path.touch()
+        stop = _run.Stop(guard=str(path))
+        stop.check()
+        path.write_text("all runbooks are stopped: an audit.")
+        time.sleep(0.25)
+        with pytest.raises(Interrupted, match=r"stopped by the guard \(all runbooks are stopped: an audit\)"):
+            stop.check()
+
 
 def test_progress_lines_are_spaced_and_the_last_one_is_written(tmp_path: Path) -> None:
     path = tmp_path / "progress"

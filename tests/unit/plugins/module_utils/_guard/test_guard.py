@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import RunbookError
+from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import RunbookError, render
 from ansible_collections.market_intel.runbooks.plugins.module_utils._guard import guard as subject
 from ansible_collections.market_intel.runbooks.plugins.module_utils._guard.policy import Policy, Request
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.client import ApiError, ApiUnavailable
@@ -137,7 +137,7 @@ def test_a_dead_run_is_taken_over_and_named(server: Server) -> None:
     assert (outcome.decision.allowed, outcome.taken_over) == (True, "run-1")
     assert [each.run_id for each in outcome.left] == ["run-1"]
     assert server.kept("runs")[0]["outcome"] == "lost"
-    report = subject.guard_report(outcome, "runbooks", check_mode=False)
+    report = subject.guard_report([outcome], "runbooks", check_mode=False)
     assert [each.what for each in report.findings] == ["the run run-1 has not said how it ended"]
 
 
@@ -248,7 +248,92 @@ def test_a_run_that_was_never_allowed_has_nothing_to_end(server: Server) -> None
 def test_a_refusal_is_a_finding_with_what_to_do(server: Server) -> None:
     server.say(stop="true", reason="an audit")
     outcome = enter(server, 1)
-    (finding,) = subject.guard_report(outcome, "runbooks", check_mode=False).findings
+    (finding,) = subject.guard_report([outcome], "runbooks", check_mode=False).findings
     assert finding.severity == "critical"
     assert finding.what == "the guard refuses flush_redis: all runbooks are stopped: an audit"
     assert finding.next_step.endswith("and why, in the ConfigMap runbooks/runbooks-control")
+
+
+BY_HAND = Policy(("shop",), cooldown=None)
+
+
+def by_hand(server: Any, number: int, *targets: str) -> list[subject.Outcome]:
+    requests = [request(number, server, target=target) for target in targets or (TARGET,)]
+    return subject.enter_all(server, "runbooks", BY_HAND, requests, 3600, "")
+
+
+def notes(server: Any) -> list[str]:
+    before = copy.deepcopy(server.objects)
+    found = subject.notes(server, "runbooks", [TARGET, "shop/other"])
+    assert server.objects == before
+    return [each.removeprefix("The guard in runbooks, which this run does not obey: ") for each in found]
+
+
+def test_who_does_not_ask_is_told_what_there_is_to_know(server: Server) -> None:
+    assert notes(server) == []
+    enter(server, 1)
+    enter(server, 2, target="shop/elsewhere")
+    assert notes(server) == ["the run run-1 is at work on shop/redis, until 2026-11-23 10:20:00 UTC at the latest."]
+    server.objects[subject.lease_of("runbooks", TARGET).path]["spec"]["leaseDurationSeconds"] = -1
+    assert notes(server) == ["the run run-1 has not said how it ended on shop/redis."]
+    leave(server, 1)
+    rest = "which automation leaves alone until 2026-11-23 10:25:00 UTC"
+    assert notes(server) == [f"the run run-1 was on shop/redis (done), {rest}."]
+    server.say(stop="true", reason="an audit")
+    assert notes(server)[0] == "all runbooks are stopped: an audit."
+    server.time += timedelta(seconds=601)
+    server.say(maintenance="2026-11-23T10:00:00Z/2026-11-23T11:00:00Z new switches")
+    assert notes(server) == ["maintenance lasts until 2026-11-23 11:00:00 UTC: new switches."]
+
+
+@pytest.mark.parametrize("path", [CONTROL, STATE])
+def test_a_guard_that_cannot_be_read_is_no_note(server: Server, path: str) -> None:
+    server.say(stop="true")
+    server.objects[STATE] = {"data": {"runs": "["}}
+    forbidden = server.find
+
+    def find(what: str, place: str) -> dict[str, Any] | None:
+        if place == path:
+            raise ApiError("no", 403)
+        return forbidden(what, place)
+
+    server.find = find  # type: ignore[method-assign]
+    assert notes(server) == []
+
+
+def test_a_person_who_obeys_waits_for_automation_and_automation_for_the_person(server: Server) -> None:
+    enter(server, 1)
+    (busy,) = by_hand(server, 2)
+    assert busy.decision.rule == "busy"
+    leave(server, 1)
+    (refused,) = by_hand(server, 2)
+    said = render(str(subject.refusal(refused, "runbooks")), (), {"by_hand": "flush_redis_obey_guard"})
+    assert said == (
+        "The guard refuses flush_redis of shop/redis (the run run-1 was there; another may begin in 10 min); wait, or "
+        "set flush_redis_obey_guard=false."
+    )
+    server.time += timedelta(seconds=601)
+    (allowed,) = by_hand(server, 2)
+    assert allowed.decision.allowed
+    assert enter(server, 3).decision.rule == "busy"
+    leave(server, 2)
+    assert enter(server, 3).decision.rule == "cooldown"
+    # A person does not wait for another one.
+    assert by_hand(server, 4)[-1].decision.allowed
+
+
+def test_a_run_acts_on_all_of_its_targets_or_on_none(server: Server) -> None:
+    enter(server, 1, target="shop/b")
+    outcomes = by_hand(server, 2, "shop/a", "shop/b", "shop/c")
+    assert [each.decision.rule for each in outcomes] == ["allowed", "busy"]
+    assert subject.decisive(outcomes).request.target == "shop/b"
+    held = [each["spec"]["holderIdentity"] for path, each in server.objects.items() if "/leases/" in path]
+    assert sorted(held) == ["", "run-1"]
+    assert {each["target"]: each.get("outcome") for each in server.kept("runs")} == {
+        "shop/a": "refused",
+        "shop/b": None,
+    }
+    leave_b = subject.leave(server, "runbooks", "run-1", "shop/b", "done")  # type: ignore[arg-type]
+    assert leave_b
+    server.time += timedelta(seconds=601)
+    assert [each.decision.allowed for each in by_hand(server, 3, "shop/a", "shop/b")] == [True, True]

@@ -120,9 +120,9 @@ def test_a_run_that_was_lost_counts_from_its_start() -> None:
 
 
 def test_a_run_begins_once_and_ends_once() -> None:
-    runs = subject.begin([run(1, 20)], REQUEST, NOW)
+    runs = subject.begin([run(1, 20)], REQUEST, NOW, 600)
     later = NOW + timedelta(minutes=5)
-    again = subject.begin(runs, replace(REQUEST, until=later), later)
+    again = subject.begin(runs, replace(REQUEST, until=later), later, 600)
     assert [(each.run_id, each.started, each.until) for each in again[1:]] == [("run-9", NOW, later)]
     ended = subject.finish(again, "run-9", "shop/redis", "done", later)
     assert (ended[1].finished, ended[1].outcome) == (later, "done")
