@@ -78,6 +78,7 @@ PROOFS = {
     "ops cert rotate --method": LAB,
     "ops cert validate": f"{_OPS_LAB}::test_certificates_are_listed_validated_and_monitored",
     "ops debug cleanup": LAB,
+    "ops debug cleanup --force --run": _VERB,
     "ops debug create": LAB,
     "ops debug interactive": f"{_OPS_LAB}::test_a_shell_is_a_terminal_and_nothing_is_left_behind_it",
     "ops debug list": _VERB,
