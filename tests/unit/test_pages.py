@@ -55,3 +55,13 @@ def test_every_promise_names_a_test_that_exists(name: str) -> None:
             path = ROOT / file if file.startswith("molecule/") else ROOT / "tests" / file
             assert path.exists(), proof
             assert not test or f"\ndef {test}(" in path.read_text(encoding="utf-8"), proof
+
+
+def test_pictures_are_small_and_shown() -> None:
+    """They are a part of what is installed."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    pictures = sorted((ROOT / "docs" / "pictures").iterdir())
+    assert [path.name for path in pictures] == ["ops.svg", "report.png"]
+    for path in pictures:
+        assert path.stat().st_size < 150_000
+        assert f"(docs/pictures/{path.name})" in readme
