@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -184,6 +185,22 @@ def test_variables_in_files_have_their_documented_types(page: Path) -> None:
                     if each == role or role == "runbooks"
                 }
                 check_value(name, value, known)
+
+
+def test_surveys_ask_for_variables_that_there_are() -> None:
+    known = {
+        name: option
+        for role in DOCUMENTED
+        for spec in entry_points(role).values()
+        for name, option in spec["options"].items()
+    }
+    surveys = [json.loads(block.text) for page in PAGES for block in blocks(page) if block.language == "json"]
+    asked = [question for survey in surveys for question in survey["spec"]]
+    assert asked
+    for question in asked:
+        option = known.get(question["variable"]) or common_option(question["variable"], {})
+        assert question.get("choices", option.get("choices")) == option.get("choices"), question["variable"]
+        READER.read(question["default"], option, question["variable"])
 
 
 def test_the_configuration_of_ops_is_one(tmp_path: Path) -> None:
