@@ -40,7 +40,7 @@ export PY_COLORS := 0
 export ANSIBLE_NOCOLOR := 1
 endif
 
-.PHONY: help venv runtime servers programs lab-up lab-down lab-status lab-env lab-kubectl demo unit integration molecule lab latency lint sanity types bench soak test clean format build release released release-check
+.PHONY: help venv runtime servers programs lab-up lab-down lab-status lab-env lab-kubectl demo unit integration molecule lab latency lint sanity types bench soak test clean format pictures build release released release-check
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -134,6 +134,9 @@ soak: venv servers ## campaigns of hundreds of seeds; it goes on where it stoppe
 
 test: venv servers ## everything that has to pass; .ci/run calls exactly this            [FROM=stage]
 	@$(BIN)/python tests/tools/stages.py $(FROM)
+
+pictures: venv servers ## those of the README, from a real run; draws with Chromium
+	@$(BIN)/python tests/tools/pictures.py
 
 build: venv ## the artefact for Galaxy, made of the files git knows, in build/
 	@rm -rf build && mkdir build

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lab.place import CACHE
+from support.documented import PAGES, blocks
 from support.lab import Lab
 from tools.tree import ROOT
 
@@ -138,6 +139,11 @@ def test_each_alert_fires_by_what_it_is_about_and_by_nothing_else(lab: Lab, tmp_
     assert "SUCCESS" in tool(lab, "promtool", "test", "rules", str(test))
 
 
-def test_the_examples_are_taken_as_they_are(lab: Lab) -> None:
+def test_the_examples_are_taken_as_they_are(lab: Lab, tmp_path: Path) -> None:
     assert "17 rules found" in tool(lab, "promtool", "check", "rules", str(EXAMPLES / "prometheus-rules.yml"))
     assert "SUCCESS" in tool(lab, "amtool", "check-config", str(EXAMPLES / "alertmanager.yml"))
+    shown = [block.text for page in PAGES for block in blocks(page) if block.text.startswith("groups:")]
+    assert shown
+    for number, text in enumerate(shown):
+        (tmp_path / f"{number}.yml").write_text(text)
+        assert "SUCCESS" in tool(lab, "promtool", "check", "rules", str(tmp_path / f"{number}.yml"))

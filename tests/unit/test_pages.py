@@ -35,18 +35,33 @@ def test_the_page_of_common_variables_has_all_of_them_and_no_other() -> None:
     assert {name for row in rows for name in re.findall(r"`(runbooks_[a-z_]+)`", row)} == common_variables()
 
 
-def test_every_guarantee_names_a_test_that_exists() -> None:
-    text = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
-    rows = [row for row in text.splitlines() if row.startswith("| ") and not row.startswith(("| ---", "| Promise"))]
-    assert rows
+@pytest.mark.parametrize("name", ["guarantees.md", "security.md"])
+def test_every_promise_names_a_test_that_exists(name: str) -> None:
+    tables = re.findall(
+        r"^\| Promise \| How \| Proof \|\n\| --- \| --- \| --- \|\n((?:\|.*\n)+)",
+        (ROOT / "docs" / name).read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    rows = [row for table in tables for row in table.splitlines()]
+    assert len(tables) > 3
     for row in rows:
         proofs = re.findall(r"`([^`]+)`", row.split(" | ")[-1])
         assert proofs, row
         for proof in proofs:
-            file, _colons, name = proof.partition("::")
+            file, _colons, test = proof.partition("::")
             if proof.startswith("make "):
                 assert f"\n{proof.split()[1]}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
                 continue
             path = ROOT / file if file.startswith("molecule/") else ROOT / "tests" / file
             assert path.exists(), proof
-            assert not name or f"\ndef {name}(" in path.read_text(encoding="utf-8"), proof
+            assert not test or f"\ndef {test}(" in path.read_text(encoding="utf-8"), proof
+
+
+def test_pictures_are_small_and_shown() -> None:
+    """They are a part of what is installed."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    pictures = sorted((ROOT / "docs" / "pictures").iterdir())
+    assert [path.name for path in pictures] == ["ops.svg", "report.png"]
+    for path in pictures:
+        assert path.stat().st_size < 150_000
+        assert f"(docs/pictures/{path.name})" in readme
