@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ..._errors import Interrupted, InvalidInput, Problems, Refused, RunbookError
 from ..._k8s.client import Object
+from ..._k8s.rollout import RestartRequest, try_restarts
 from ..._report.model import Action
 from ..._run import Progress, RunFolder, apply_retention, start_time, unfinished_runs
 from ..._time import rfc3339, utc_now
@@ -147,11 +148,16 @@ class Restored:
 
 
 def plan_rotation(context: Context, request: RotateRequest, *, force: bool) -> RotationPlan:
-    """Say what a rotation would do, and have the API server try each first write; for a login that only tries."""
+    """Say what a rotation would do, and have the API server try its writes and restarts; ``context`` only tries."""
     plan = make_plan(context, request, force=force)
-    if not plan.rolling_back:
-        _try_writes(context, request, plan)
-    return plan
+    if plan.rolling_back:
+        return plan
+    _try_writes(context, request, plan)
+    # Nobody knows the fingerprint of a certificate before it is issued.
+    fingerprints = {target.entry.secret_name: "0" * 64 for target in plan.due}
+    restarts = RestartRequest(request.namespace, fingerprints, context.overrides, context.restart)
+    untried = try_restarts(context.login, plan.consumers, restarts)
+    return replace(plan, not_verified=(*plan.not_verified, *untried))
 
 
 def _try_writes(context: Context, request: RotateRequest, plan: RotationPlan) -> None:
