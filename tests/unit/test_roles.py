@@ -166,7 +166,7 @@ DEBUG_POD = Role(
     "k8s",
     ("main", "list", "cleanup"),
     {"debug_container": ("main", "list", "cleanup"), "pod_diagnosis_info": ("main",)},
-    frozenset({"state", "sessions", "asked", "directory", "run_id"}),
+    frozenset({"state", "diagnose", "asked", "directory", "run_id"}),
 )
 ALERT_RESPONSE = Role(
     "alert_response",

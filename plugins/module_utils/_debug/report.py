@@ -141,6 +141,19 @@ def diagnosis_report(run_id: str, asked: Mapping[str, t.Any], diagnoses: Sequenc
     )
 
 
+def inspection_report(sessions: StepReport, diagnosis: StepReport) -> StepReport:
+    """Return what a report says of the ways into pods together with what was found."""
+    return replace(
+        sessions,
+        headline=diagnosis.headline,
+        severity=diagnosis.severity,
+        findings=diagnosis.findings,
+        degraded=tuple(dict.fromkeys((*sessions.degraded, *diagnosis.degraded))),
+        timeline=diagnosis.timeline,
+        details=diagnosis.details,
+    )
+
+
 def _headline(diagnoses: Sequence[Diagnosis]) -> str:
     if len(diagnoses) == 1:
         return diagnoses[0].findings[0].what

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import shlex
 import typing as t
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from .._errors import InvalidInput, RunbookError, as_clause
+from .._errors import RunbookError, as_clause
 from .._k8s.client import ApiError, ApiLogin, Object, Right
 from .._run import make_private_directory
 from .._time import parse_time, rfc3339, span
@@ -118,18 +118,6 @@ class Session:
     def to_plain(self) -> dict[str, t.Any]:
         rejected = [{"profile": profile, "reason": reason} for profile, reason in self.rejected]
         return {**self.__dict__, "rejected": rejected}
-
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, t.Any]) -> Session:
-        """Read back what a playbook carries from one module to the next; raise InvalidInput for anything else."""
-        known = {field.name for field in fields(cls)}
-        if not isinstance(plain, Mapping) or not plain.get("asked") or not plain.keys() <= known:
-            raise InvalidInput(
-                "O(sessions) has an entry that is not a session; give what debug_container returned as sessions, "
-                "unchanged."
-            )
-        rejected = [(str(each["profile"]), str(each["reason"])) for each in plain.get("rejected") or []]
-        return cls(**{**plain, "rejected": rejected})
 
 
 @dataclass(frozen=True)

@@ -31,12 +31,13 @@ def start_sessions(
     request: DebugRequest,
     targets: Sequence[Target],
     check: Callable[[], None],
+    meanwhile: Callable[[Sequence[Chosen]], None] | None = None,
     *,
     dry_run: bool,
 ) -> list[Session]:
     """Go to all targets side by side. One that is wrong or gone stops none of the others, unless it is the only one.
 
-    Those that are one pod have one session.
+    Those that are one pod have one session. ``meanwhile`` is called with the pods while the sessions are at work.
     """
     chosen: list[Chosen | RunbookError] = []
     for target in targets:
@@ -64,6 +65,8 @@ def start_sessions(
             places.append(place)
             if place not in tasks:
                 tasks[place] = pool.submit(_start_session, login, request, each, target, number, check, dry_run)
+        if meanwhile:
+            meanwhile([each for each in chosen if isinstance(each, Chosen)])
         started = {place: task.result() for place, task in tasks.items()}
     return [_for_target(started[place], target, each) for place, target, each in zip(places, targets, chosen)]
 
@@ -82,6 +85,13 @@ def _for_target(session: Session, target: Target, chosen: Chosen | RunbookError)
     if session.asked == target.asked or not isinstance(chosen, Chosen):
         return session
     return replace(session, asked=target.asked, why=chosen.why, same_as=session.asked, changed=False, reused=True)
+
+
+def unopened(request: DebugRequest, sessions: Sequence[Session]) -> list[str]:
+    """Return why a shell could not be opened, of those targets of which that is so."""
+    if not request.collection.interactive:
+        return []
+    return [line for each in sessions if not each.has_shell and not each.same_as for line in each.degraded]
 
 
 def confirmation(
