@@ -19,6 +19,7 @@ from .._run import make_private_directory
 from .._time import parse_time, rfc3339, span
 from . import pcap
 from .collector import EXPIRES, REQUEST, SESSION, Collection, parse
+from .reads import SharedReads
 from .redact import Redactor
 from .security import Profile
 from .statuses import container_statuses
@@ -122,9 +123,10 @@ class Session:
 
 @dataclass(frozen=True)
 class SessionContext:
-    """What every way into a pod needs to start a session at one target."""
+    """What every way into a pod needs to start a session at one target; ``reads`` are shared with other targets."""
 
     login: ApiLogin
+    reads: SharedReads
     request: DebugRequest
     chosen: Chosen
     session: Session
@@ -193,7 +195,7 @@ class SessionContext:
         if not name:
             raise NotPossible("the pod is on no node yet")
         try:
-            node = self.login.find(f"get the node {name}", f"/api/v1/nodes/{name}")
+            node = self.reads.find(f"get the node {name}", f"/api/v1/nodes/{name}")
         except ApiError:
             return
         if node is None:
@@ -210,7 +212,7 @@ class SessionContext:
 
     def need(self, *rights: Right) -> None:
         """Raise NotPossible if the login lacks a right, before anything is touched."""
-        missing = self.login.missing_rights(rights)
+        missing = self.reads.missing_rights(rights)
         if missing:
             raise NotPossible(f"this login has no right to {', '.join(map(str, missing))}")
 

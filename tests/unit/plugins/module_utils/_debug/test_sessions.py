@@ -213,9 +213,11 @@ def test_one_pod_is_one_target_however_it_is_written(cluster: Cluster) -> None:
 
 def test_two_targets_that_are_one_pod_get_one_container(cluster: Cluster) -> None:
     labels = {"matchLabels": {"app": "web"}}
-    there(cluster, pod(), **{f"{APPS}/deployments/web": owner("Deployment", spec={"selector": labels, "replicas": 1})})
+    there(cluster, pod(), **{f"{APPS}/deployments": [owner("Deployment", spec={"selector": labels, "replicas": 1})]})
     sessions = look(cluster, "web", "deployment/web", "app=web")
     assert len(cluster.writes) == 1
+    # What they share is asked for once.
+    assert cluster.requests.count(f"{NAMESPACE}/pods?limit=500") == 1
     assert [(each.asked, each.same_as, each.changed) for each in sessions] == [
         ("web", "", True),
         ("deployment/web", "web", False),
