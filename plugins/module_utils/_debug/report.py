@@ -13,9 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from .._errors import RunbookError
-from .._report.model import Action, Event, Finding, Plan, Proof, StepReport, Undo
+from .._report.model import MAX_EVENTS, Action, Event, Finding, Plan, Proof, StepReport, Undo
 from .._report.text import plural
-from .._report.timeline import MAX_EVENTS
 from .._severity import CRITICAL, OK, UNKNOWN, WARNING, rank, worst
 
 if t.TYPE_CHECKING:
