@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ..._errors import Interrupted, InvalidInput, Problems, Refused, RunbookError
 from ..._k8s.client import Object
+from ..._k8s.lease import release
 from ..._k8s.rollout import RestartRequest, try_restarts
 from ..._report.model import Action
 from ..._run import Progress, RunFolder, apply_retention, start_time, unfinished_runs
@@ -451,7 +452,10 @@ def _why_not(context: Context, target: Target) -> str:
 
 
 def close_run(context: Context, outcome: str, keep: int) -> list[str]:
-    """Put on record how a run has ended, so that no later command continues it; return the oldest backups, removed."""
+    """Put on record how a run has ended, so that no later command continues it, and give its Lease back.
+
+    Returns the oldest backups, which were removed.
+    """
     if context.login.dry_run:
         return []
     run = _take(context)
@@ -461,6 +465,10 @@ def close_run(context: Context, outcome: str, keep: int) -> list[str]:
         run.end(outcome, finished=rfc3339(utc_now()))
     finally:
         run.close()
+    if context.lease_name:
+        # It expires by itself, and the run is over.
+        with contextlib.suppress(RunbookError):
+            release(context.login, context.lease_name, context.run_id)
     place = {"kind": _KIND, "server": context.login.server, "namespace": context.namespace}
     return apply_retention(context.base, keep, run.path, lambda manifest: place.items() <= manifest.items())
 
