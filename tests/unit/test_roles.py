@@ -57,7 +57,7 @@ class Role:
             if name not in found:
                 found.append(name)
                 text = self._task(name)
-                waiting += re.findall(r"include_tasks: (\w+\.yml)", text)
+                waiting += re.findall(r"(?:include|import)_tasks: (\w+\.yml)", text)
                 waiting += [f"{steps}.yml" for steps in re.findall(r"__run_tasks: (\w+)", text)]
                 waiting += re.findall(r"/tasks/(\w+\.yml)", text)
         return sorted(found)
