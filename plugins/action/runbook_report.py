@@ -41,6 +41,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "formats": {"type": "list", "elements": "str", "choices": list(FORMATS), "default": list(FORMATS)},
     "keep": {"type": "int", "default": 0},
     "show": {"type": "bool", "default": False},
+    "publish": {"type": "bool", "default": False},
 }
 
 
@@ -64,6 +65,18 @@ class ActionModule(ActionBase):
         if options["show"]:
             show("\n".join(lines))
         unfulfilled = report.state == "failed" and not options["failure"] and not options["state"]
+        stats = {
+            "state": report.state,
+            "run_id": report.run_id,
+            "report": written.json if written else "",
+            "summary": lines,
+            "cluster": {name: text for name, text in asdict(report.cluster).items() if text},
+            **_stats([*options["steps"], options["failure"]], check=self._task.check_mode),
+        }
+        if options["publish"]:
+            # What set_stats returns, which is a task of its own.
+            data = {report.runbook: {report.host: stats}}
+            result["ansible_stats"] = {"data": data, "aggregate": True, "per_host": False}
         return {
             **result,
             "changed": False,
@@ -71,14 +84,7 @@ class ActionModule(ActionBase):
             "paths": {kind: getattr(written, kind) for kind in (*FORMATS, "index")} if written else {},
             "summary": lines,
             "unfulfilled": report.summary[0] if unfulfilled and report.summary else "",
-            "stats": {
-                "state": report.state,
-                "run_id": report.run_id,
-                "report": written.json if written else "",
-                "summary": lines,
-                "cluster": {name: text for name, text in asdict(report.cluster).items() if text},
-                **_stats([*options["steps"], options["failure"]], check=self._task.check_mode),
-            },
+            "stats": stats,
             "removed": list(written.removed) if written else [],
         }
 

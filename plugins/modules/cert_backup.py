@@ -41,7 +41,8 @@ options:
   state:
     description:
       - V(present) saves what is due.
-      - V(done) and V(rolled_back) put on record how the run has ended, so that no later command continues it.
+      - V(done) and V(rolled_back) put on record how the run has ended, so that no later command continues it, and give
+        O(lease) back.
     type: str
     choices: [present, done, rolled_back]
     default: present

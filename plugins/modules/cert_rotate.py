@@ -32,7 +32,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - The API server tries each first write (C(dryRun=All)); nothing is issued or signed.
+      - The API server tries each first write and each restart (C(dryRun=All)); nothing is issued or signed.
   diff_mode:
     support: full
     details:
@@ -121,8 +121,8 @@ rotated:
   elements: dict
   sample: [{name: api-gateway, secret_name: api-gateway-tls, fingerprint: 5d0c, key_changed: true}]
 secrets:
-  description: What M(market_intel.runbooks.rollout_restart) has to be told. In check mode, with fingerprints of zeros.
-  returned: success
+  description: What M(market_intel.runbooks.rollout_restart) has to be told.
+  returned: success, unless in check mode
   type: list
   elements: dict
   sample: [{name: api-gateway-tls, fingerprint: 5d0c}]

@@ -96,7 +96,7 @@ options:
     default: 3600
   collect:
     description:
-      - What to collect from inside, V(network), V(system) or both; V(kubernetes) and V(logs) mean nothing here.
+      - What to collect from inside, V(network), V(system) or both; V(kubernetes) and V(logs) are for O(diagnose).
     type: list
     elements: str
     default: [network, system, kubernetes, logs]
@@ -166,6 +166,16 @@ options:
     type: list
     elements: str
     default: []
+  diagnose:
+    description:
+      - Say what is wrong with the targets as well, as M(market_intel.runbooks.pod_diagnosis_info) does, with what was
+        seen from inside. What that takes is read while the collectors work.
+    type: bool
+    default: false
+  tail_lines:
+    description: With O(diagnose), how many of the last lines of each log are shown.
+    type: int
+    default: 200
   run_id:
     description: The id of this run, such as V(20261123t101500z-debug-pod-7f3a). Without it, one is made.
     type: str
@@ -179,13 +189,12 @@ EXAMPLES = r"""
   market_intel.runbooks.debug_container:
     namespace: market-intel-brain
     targets: [deployment/core-engine]
-  register: inside
 
-- name: Say what is wrong, with what was seen there
-  market_intel.runbooks.pod_diagnosis_info:
+- name: Say what is wrong, with what is seen there
+  market_intel.runbooks.debug_container:
     namespace: market-intel-brain
     targets: [deployment/core-engine]
-    sessions: "{{ inside.sessions }}"
+    diagnose: true
 
 - name: Remove what has expired
   market_intel.runbooks.debug_container:
@@ -305,6 +314,17 @@ unopened:
   type: list
   elements: str
   sample: []
+severity:
+  description: The worst of RV(diagnoses[].severity), V(ok), V(warning) or V(critical).
+  returned: with O(diagnose)
+  type: str
+  sample: critical
+diagnoses:
+  description: What RV(market_intel.runbooks.pod_diagnosis_info#module:diagnoses) has, for each target.
+  returned: with O(diagnose)
+  type: list
+  elements: dict
+  sample: []
 report:
   description: A part of the report, for O(market_intel.runbooks.runbook_report#module:steps); also on failure.
   returned: always
@@ -340,22 +360,31 @@ notices:
 """
 
 import typing as t
+from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.cleanup import clean_up
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.inspection import Diagnoser
 from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.options import (
     cleanup_request,
     debug_argument_spec,
     debug_request,
+    read_tail_lines,
     read_targets,
 )
 from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.report import (
     cleanup_report,
+    diagnosis_report,
     failed_report,
+    inspection_report,
     sessions_report,
 )
-from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.sessions import confirmation, start_sessions
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.sessions import (
+    confirmation,
+    start_sessions,
+    unopened,
+)
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_kubernetes import KUBERNETES
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import RunbookError
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.options import (
@@ -386,27 +415,32 @@ def body(module: AnsibleModule) -> dict[str, t.Any]:
             return {"run_id": run_id, **cleanup.to_plain(), "report": report.to_plain()}
         request, targets = debug_request(params, run_id), read_targets(params["targets"])
         login = api_login(params, run_id, dry_run=module.check_mode)
-        sessions = start_sessions(login, request, targets, stop.check, dry_run=module.check_mode)
+        diagnoser = Diagnoser(login, request, targets, read_tail_lines(params["tail_lines"]))
+        meanwhile = diagnoser.read if params["diagnose"] else None
+        sessions = start_sessions(login, request, targets, stop.check, meanwhile, dry_run=module.check_mode)
     except RunbookError as exc:
         exc.run_id, exc.report = run_id, failed_report(run_id, asked, exc)
         raise
     report = sessions_report(run_id, asked, sessions, check_mode=module.check_mode, login=login_options(params))
-    interactive = request.collection.interactive
     shells = [each.commands for each in sessions if each.commands]
-    return {
+    result: dict[str, t.Any] = {
         "changed": any(each.changed for each in sessions),
         "run_id": run_id,
         "sessions": [each.to_plain() for each in sessions],
-        "unopened": [
-            line
-            for each in sessions
-            if interactive and not each.has_shell and not each.same_as
-            for line in each.degraded
-        ],
+        "unopened": unopened(request, sessions),
         **(confirmation(login, request, targets, sessions) if module.check_mode else {}),
         "stats": {"shells": shells} if shells else {},
-        "report": report.to_plain(),
     }
+    if params["diagnose"]:
+        try:
+            diagnoses = diagnoser.judge(sessions)
+        except RunbookError as exc:
+            exc.run_id, exc.report = run_id, replace(report, state=exc.state, summary=(str(exc),))
+            raise
+        report = inspection_report(report, diagnosis_report(run_id, asked, diagnoses))
+        result |= {"severity": report.severity, "diagnoses": [each.to_plain() for each in diagnoses]}
+        result["stats"] |= {"severity": report.severity}
+    return {**result, "report": report.to_plain()}
 
 
 def main() -> None:

@@ -61,11 +61,6 @@ options:
         to 200,000 lines and, of all together, 24 MiB.
     type: int
     default: 200
-  sessions:
-    description: What RV(market_intel.runbooks.debug_container#module:sessions) returned for the same targets.
-    type: list
-    elements: dict
-    default: []
   asked:
     description: More of what was asked for, for the report.
     type: dict
@@ -181,13 +176,16 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.diagn
     DiagnosisRequest,
     diagnose_all,
 )
-from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.options import read_collect, read_targets
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.options import (
+    read_collect,
+    read_tail_lines,
+    read_targets,
+)
 from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.report import diagnosis_report, failed_report
-from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.session import Session
 from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.target import check_name
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_kubernetes import KUBERNETES
 from ansible_collections.market_intel.runbooks.plugins.module_utils._deps_tls import CRYPTOGRAPHY
-from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import InvalidInput, RunbookError
+from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import RunbookError
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.options import login_argument_spec
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.run import api_login
 from ansible_collections.market_intel.runbooks.plugins.module_utils._module import ArgumentSpec, run_module
@@ -199,7 +197,6 @@ OPTIONS = {
     "targets": {"type": "list", "elements": "str", "required": True},
     "collect": {"type": "list", "elements": "str", "default": ["network", "system", "kubernetes", "logs"]},
     "tail_lines": {"type": "int", "default": 200},
-    "sessions": {"type": "list", "elements": "dict", "default": []},
     "asked": {"type": "dict", "default": {}},
     "run_id": {"type": "str", "default": ""},
 }
@@ -211,10 +208,8 @@ def body(module: AnsibleModule) -> dict[str, t.Any]:
     asked = {"namespace": params["namespace"], "targets": params["targets"], **params["asked"]}
     try:
         check_name(params["namespace"], "O(namespace)")
-        if not 0 < params["tail_lines"] <= 10_000:
-            raise InvalidInput(f"O(tail_lines) is {params['tail_lines']}; allowed are 1 to 10,000 lines.")
-        sessions = [Session.from_plain(each) for each in params["sessions"]]
-        request = DiagnosisRequest(params["namespace"], read_collect(params["collect"]), params["tail_lines"], sessions)
+        tail_lines = read_tail_lines(params["tail_lines"])
+        request = DiagnosisRequest(params["namespace"], read_collect(params["collect"]), tail_lines)
         diagnoses = diagnose_all(api_login(params, run_id), request, read_targets(params["targets"]))
     except RunbookError as exc:
         exc.run_id, exc.report = run_id, failed_report(run_id, asked, exc)

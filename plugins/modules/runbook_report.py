@@ -91,6 +91,12 @@ options:
         be JSON.
     type: bool
     default: false
+  publish:
+    description:
+      - Publish RV(stats) for AWX and for later plays, as M(ansible.builtin.set_stats) does, under the name of the
+        O(runbook) and of the host.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -160,7 +166,7 @@ unfulfilled:
   sample: ''
 stats:
   description:
-    - A small summary for M(ansible.builtin.set_stats), with what the steps give to it.
+    - A small summary, which O(publish) publishes, with what the steps give to it.
     - That of a check has C(confirm), the hash of the plan, for the node of a workflow that runs it after an approval.
   returned: success
   type: dict

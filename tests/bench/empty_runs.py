@@ -4,6 +4,8 @@
 """How long each playbook takes where there is nothing to do, in this checkout and, by turns, in another one.
 
 `BENCH_BEFORE=/path/of/another/checkout make bench T=empty_runs`
+
+Beside each run stands a play with one debug task, or with that and the start of one module: the ratios are of these.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from runs import succeeds, timed
+from runs import empty_play, ratio, started_play, succeeds, timed
 
 from support.ansible import ROOT, Result, run_playbook
 from support.certs import PASSWORD
@@ -25,6 +27,12 @@ from support.patients import pod
 from support.pods import Namespace
 
 ROUNDS = 5
+# How many times as long as which play a run may take.
+GOALS: dict[str, tuple[Callable[[Path], None], str, float]] = {
+    "rotate_certs": (started_play, "one debug task and one module start", 2.5),
+    "rotate_certs --check": (started_play, "one debug task and one module start", 2.5),
+    "debug_pod": (empty_play, "one debug task", 3.2),
+}
 
 
 def checkouts() -> dict[str, Path]:
@@ -39,22 +47,37 @@ def measure(note: Callable[..., None], url: str, lab: Lab, folder: Path) -> None
         issue(place, "web")
         place.wait_for("web")
         runs = _runs(url, place, folder)
-        for playbook, variables in runs.items():
-            seconds: dict[str, list[float]] = {name: [] for name in checkouts()}
+        for command, variables in runs.items():
+            base, base_name, goal = GOALS.get(command, (None, "", 0.0))
+            seconds: dict[str, list[float]] = {name: [] for name in ("base", *checkouts())}
             for number in range(ROUNDS + 1):
                 for name, checkout in checkouts().items():
-                    took = timed(lambda c=checkout, p=playbook, v=variables: succeeds(_run(c, p, v, folder)))  # type: ignore[misc]
+                    took = timed(lambda c=checkout, p=command, v=variables: succeeds(_run(c, p, v, folder)))  # type: ignore[misc]
                     # The first one fills what is cached for the others.
                     seconds[name] += [took] if number else []
-            for name, all_of_them in seconds.items():
-                goal = "" if name == "before" else "below 4"
-                note(f"{playbook} with nothing to do, {name}", statistics.median(all_of_them), "s", goal)
+                if base and number:
+                    seconds["base"].append(timed(lambda run=base: run(folder)))  # type: ignore[misc]
+            what = f"{command} with nothing to do" if "--check" not in command else f"{command} of one certificate"
+            for name in checkouts():
+                limit = "" if name == "before" else "below 4"
+                note(f"{what}, {name}", statistics.median(seconds[name]), "s", limit)
+                if base:
+                    limit = "" if name == "before" else f"at most {goal}"
+                    note(
+                        f"{command} / a play with {base_name}, {name}",
+                        ratio(seconds[name], seconds["base"]),
+                        "x",
+                        limit,
+                    )
+            if base:
+                note(f"a play with {base_name}", statistics.median(seconds["base"]), "s")
 
 
-def _run(checkout: Path, playbook: str, variables: dict[str, Any], folder: Path) -> Result:
+def _run(checkout: Path, command: str, variables: dict[str, Any], folder: Path) -> Result:
+    playbook, _blank, check = command.partition(" ")
     collections = checkout / ".ansible" / "collections"
     place = {"ANSIBLE_COLLECTIONS_PATH": str(collections), "ANSIBLE_CONFIG": str(checkout / "ansible.cfg")}
-    return run_playbook(playbook, variables, cwd=folder, env=place)
+    return run_playbook(playbook, variables, check=bool(check), cwd=folder, env=place)
 
 
 def _runs(url: str, place: Namespace, folder: Path) -> dict[str, dict[str, Any]]:
@@ -78,6 +101,7 @@ def _runs(url: str, place: Namespace, folder: Path) -> dict[str, dict[str, Any]]
         "redis_stats": {**caches, "flush_redis_stats_interval": 0.1},
         "restore_redis": {**caches, "flush_redis_restore_run": _flushed(url, caches, folder)},
         "rotate_certs": certs,
+        "rotate_certs --check": {**certs, "rotate_certs_force": True},
         "rollback_certs": undo,
         "check_certs": {**certs, "rotate_certs_check_namespaces": place.name},
         "debug_pod": {**debug, "debug_pod_mode": "report"},

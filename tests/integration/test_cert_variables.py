@@ -42,12 +42,11 @@ PLANNED = {
     "backup_encrypt": ("on", "cert_rotate:backup_encrypt", True),
     "accept_ephemeral_storage": ("true", "cert_rotate:accept_ephemeral_storage", True),
     "lease": ("another-lease", "cert_rotate:lease", "another-lease"),
-    "restart": ("always", "rollout_restart:mode", "always"),
-    "overrides": ('{"deployment/web":"hot"}', "rollout_restart:overrides", {"deployment/web": "hot"}),
+    "restart": ("always", "cert_rotate:restart", "always"),
+    "overrides": ('{"deployment/web":"hot"}', "cert_rotate:overrides", {"deployment/web": "hot"}),
     "canary": ("none", "cert_rotate:canary", "none"),
     "allow_downtime": ("yes", "cert_rotate:allow_downtime", True),
-    "serial": ("3", "rollout_restart:serial", 3),
-    "rollout_timeout": ("33.5", "rollout_restart:timeout", 33.5),
+    "serial": ("3", "cert_rotate:serial", 3),
     "issue_timeout": ("44", "cert_rotate:timeout", 44.0),
     "allow_names_removed": ("DNS:a,DNS:b", "cert_rotate:allow_names_removed", ["DNS:a", "DNS:b"]),
     "allow_extensions_removed": ("TLSFeature", "cert_rotate:allow_extensions_removed", ["TLSFeature"]),
@@ -55,6 +54,7 @@ PLANNED = {
     "max_lifetime_loss": ("0.5", "cert_rotate:max_lifetime_loss", 0.5),
 }
 DONE = {
+    "rollout_timeout": ("33.5", "rollout_restart:timeout", 33.5),
     "probe_timeout": ("7.5", "cert_probe:timeout", 7.5),
     "backup_keep": ("1", "cert_backup:keep", 1),
 }

@@ -131,14 +131,7 @@ def _first_second(packets: bytes) -> int:
 
 
 def test_what_cannot_be_reached_or_resolved_is_found(namespace: Namespace) -> None:
-    inside = look(namespace, "lost", "calling", collect=["network"])
-    arguments = {
-        "kubeconfig": str(namespace.lab.state / "kubeconfig"),
-        "namespace": namespace.name,
-        "targets": ["lost", "calling"],
-        "sessions": inside["sessions"],
-    }
-    lost, calling = run_module("pod_diagnosis_info", arguments)["diagnoses"]
+    lost, calling = look(namespace, "lost", "calling", collect=["network"], diagnose=True)["diagnoses"]
     assert (lost["findings"][0]["kind"], lost["findings"][0]["severity"]) == ("dns", "critical")
     kinds = {each["kind"]: each for each in calling["findings"]}
     assert "127.0.0.2:6399 refuses connections" in kinds["dependency"]["what"]

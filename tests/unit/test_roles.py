@@ -57,7 +57,7 @@ class Role:
             if name not in found:
                 found.append(name)
                 text = self._task(name)
-                waiting += re.findall(r"include_tasks: (\w+\.yml)", text)
+                waiting += re.findall(r"(?:include|import)_tasks: (\w+\.yml)", text)
                 waiting += [f"{steps}.yml" for steps in re.findall(r"__run_tasks: (\w+)", text)]
                 waiting += re.findall(r"/tasks/(\w+\.yml)", text)
         return sorted(found)
@@ -168,7 +168,7 @@ DEBUG_POD = Role(
     "k8s",
     ("main", "list", "cleanup"),
     {"debug_container": ("main", "list", "cleanup"), "pod_diagnosis_info": ("main",)},
-    frozenset({"state", "sessions", "asked", "directory", "run_id"}),
+    frozenset({"state", "diagnose", "asked", "directory", "run_id"}),
 )
 ALERT_RESPONSE = Role(
     "alert_response",

@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from .._errors import RunbookError
@@ -26,6 +27,7 @@ from .redact import Redactor
 from .rules import find, find_without_pod
 from .rules.common import event_time, shorten
 from .session import COPY, EPHEMERAL, NODE, Session
+from .statuses import container_statuses
 from .tables import Plain, identity_table, inside_tables, part_tables, timeline_of, workload_tables
 from .target import ALL, Chosen, NoPods, NoTarget, Target, choose
 from .workloads import Workloads, find_workloads
@@ -40,12 +42,16 @@ _NOT_AGAIN = ("sections", "degraded", "redacted")
 
 @dataclass(frozen=True)
 class DiagnosisRequest:
-    """What to read of each target; ``sessions`` are what was collected from inside."""
+    """What to read of each target.
+
+    ``sessions`` are what was collected from inside, and ``known`` what was read meanwhile, by the names of targets.
+    """
 
     namespace: str
     collect: Sequence[str]
     tail_lines: int = 200
     sessions: Sequence[Session] = ()
+    known: Mapping[str, Facts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,22 @@ class Diagnosis:
             "degraded": list(self.degraded),
             "session": {key: value for key, value in session.items() if key not in _NOT_AGAIN},
         }
+
+
+def read_ahead(login: ApiLogin, request: DiagnosisRequest, pods: Sequence[Chosen]) -> dict[str, Facts]:
+    """Return what is known of pods now, by the names of targets; what cannot be read is left out, and read again."""
+    reads = SharedReads(login, len(pods))
+    found = {}
+    with ThreadPoolExecutor(_MOST_AT_ONCE) as pool:
+        tasks = [(each.asked, pool.submit(_gather, reads, request, each)) for each in pods]
+        for asked, task in tasks:
+            with contextlib.suppress(RunbookError):
+                found[asked] = task.result()
+    return found
+
+
+def _gather(reads: SharedReads, request: DiagnosisRequest, chosen: Chosen) -> Facts:
+    return gather(reads, request.namespace, chosen, reads.now(), request.collect, request.tail_lines)
 
 
 def diagnose_all(login: ApiLogin, request: DiagnosisRequest, targets: Sequence[Target]) -> list[Diagnosis]:
@@ -160,8 +182,16 @@ def _diagnose(
         return _without(target, session, exc, last, reads.now())
     if session and session.why:
         chosen = Chosen(chosen.asked, chosen.pod, session.why)
-    facts = gather(reads, request.namespace, chosen, reads.now(), request.collect, request.tail_lines)
+    known = request.known.get(target.asked)
+    # Of a pod to which nothing has happened since, nothing has to be read again.
+    is_same = known is not None and _state_of(known.pod) == _state_of(chosen.pod)
+    facts = replace(known, chosen=chosen) if known and is_same else _gather(reads, request, chosen)
     return judge(facts, session)
+
+
+def _state_of(pod: Object) -> tuple[t.Any, ...]:
+    metadata, phase = pod["metadata"], (pod.get("status") or {}).get("phase")
+    return metadata["uid"], metadata.get("deletionTimestamp"), phase, container_statuses(pod)
 
 
 def judge(facts: Facts, session: Session | None) -> Diagnosis:

@@ -60,6 +60,8 @@ def debug_argument_spec() -> ArgumentSpec:
             "timeout": {"type": "float", "default": 60.0},
             "node_namespace": {"type": "str", "default": "sre-debug"},
             "copy_command": {"type": "list", "elements": "str", "default": []},
+            "diagnose": {"type": "bool", "default": False},
+            "tail_lines": {"type": "int", "default": 200},
             "run_id": {"type": "str", "default": ""},
         },
         required_if=[("state", "present", ("namespace", "targets"))],
@@ -89,6 +91,12 @@ def debug_request(params: t.Mapping[str, t.Any], run_id: str) -> DebugRequest:
         directory=params["directory"] or "",
         **{name: params[name] for name in (*same, "node_namespace", "copy_command", "image_pull_policy")},
     )
+
+
+def read_tail_lines(number: int) -> int:
+    if not 0 < number <= 10_000:
+        raise InvalidInput(f"O(tail_lines) is {number}; allowed are 1 to 10,000 lines.")
+    return number
 
 
 def cleanup_request(params: t.Mapping[str, t.Any]) -> CleanupRequest:

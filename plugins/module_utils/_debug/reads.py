@@ -11,11 +11,13 @@ import typing as t
 from concurrent.futures import Future
 from threading import Lock
 
-from .._k8s.client import JSON, ApiError, ApiLogin, Object
+from .._k8s.client import JSON, ApiError, ApiLogin, Object, Right
 
 FORBIDDEN, NOT_FOUND = 403, 404
 # How much of logs is read at the most by all targets together.
 _LOG_BYTES = 24 << 20
+T = t.TypeVar("T")
+
 _PAIR = re.compile(r"[\w./-]+={1,2}[\w.-]*")
 
 
@@ -31,10 +33,9 @@ class SharedReads(ApiLogin):
         self.log_bytes = _LOG_BYTES // targets
         self.several = targets > 1
         self._lock = Lock()
-        self._answers: dict[tuple[str, ...], Future[Object]] = {}
+        self._answers: dict[t.Hashable, Future[t.Any]] = {}
 
-    def get(self, what: str, path: str, *, accept: str = JSON, **query: str) -> Object:
-        key = (path, accept, *(f"{name}={value}" for name, value in sorted(query.items())))
+    def _once(self, key: t.Hashable, ask: t.Callable[[], T]) -> T:
         with self._lock:
             answer = self._answers.get(key)
             mine = answer is None
@@ -42,11 +43,21 @@ class SharedReads(ApiLogin):
                 answer = self._answers[key] = Future()
         if mine:
             try:
-                answer.set_result(super().get(what, path, accept=accept, **query))
+                answer.set_result(ask())
             # Whoever waits gets the error, too.
             except BaseException as exc:
                 answer.set_exception(exc)
-        return answer.result()
+        return t.cast(T, answer.result())
+
+    def get(self, what: str, path: str, *, accept: str = JSON, **query: str) -> Object:
+        key = (path, accept, *(f"{name}={value}" for name, value in sorted(query.items())))
+        return self._once(key, lambda: super(SharedReads, self).get(what, path, accept=accept, **query))
+
+    def missing_rights(self, rights: t.Sequence[Right]) -> list[Right]:
+        def ask(right: Right) -> list[Right]:
+            return self._once(right, lambda: super(SharedReads, self).missing_rights([right]))
+
+        return [missing for right in rights for missing in ask(right)]
 
     def find(self, what: str, path: str) -> Object | None:
         collection, _slash, name = path.rpartition("/")

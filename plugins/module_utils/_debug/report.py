@@ -13,9 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from .._errors import RunbookError
-from .._report.model import Action, Event, Finding, Plan, Proof, StepReport, Undo
+from .._report.model import MAX_EVENTS, Action, Event, Finding, Plan, Proof, StepReport, Undo
 from .._report.text import plural
-from .._report.timeline import MAX_EVENTS
 from .._severity import CRITICAL, OK, UNKNOWN, WARNING, rank, worst
 
 if t.TYPE_CHECKING:
@@ -138,6 +137,19 @@ def diagnosis_report(run_id: str, asked: Mapping[str, t.Any], diagnoses: Sequenc
         degraded=tuple(f"{each.name}: {line}" if several else line for each in ordered for line in each.degraded),
         timeline=_timeline(diagnoses, several=several),
         details={each.asked: _details(each) for each in ordered} if several else _details(ordered[0]),
+    )
+
+
+def inspection_report(sessions: StepReport, diagnosis: StepReport) -> StepReport:
+    """Return what a report says of the ways into pods together with what was found."""
+    return replace(
+        sessions,
+        headline=diagnosis.headline,
+        severity=diagnosis.severity,
+        findings=diagnosis.findings,
+        degraded=tuple(dict.fromkeys((*sessions.degraded, *diagnosis.degraded))),
+        timeline=diagnosis.timeline,
+        details=diagnosis.details,
     )
 
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import shlex
 import typing as t
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from .._errors import InvalidInput, RunbookError, as_clause
+from .._errors import RunbookError, as_clause
 from .._k8s.client import ApiError, ApiLogin, Object, Right
 from .._run import make_private_directory
 from .._time import parse_time, rfc3339, span
 from . import pcap
 from .collector import EXPIRES, REQUEST, SESSION, Collection, parse
+from .reads import SharedReads
 from .redact import Redactor
 from .security import Profile
 from .statuses import container_statuses
@@ -119,24 +120,13 @@ class Session:
         rejected = [{"profile": profile, "reason": reason} for profile, reason in self.rejected]
         return {**self.__dict__, "rejected": rejected}
 
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, t.Any]) -> Session:
-        """Read back what a playbook carries from one module to the next; raise InvalidInput for anything else."""
-        known = {field.name for field in fields(cls)}
-        if not isinstance(plain, Mapping) or not plain.get("asked") or not plain.keys() <= known:
-            raise InvalidInput(
-                "O(sessions) has an entry that is not a session; give what debug_container returned as sessions, "
-                "unchanged."
-            )
-        rejected = [(str(each["profile"]), str(each["reason"])) for each in plain.get("rejected") or []]
-        return cls(**{**plain, "rejected": rejected})
-
 
 @dataclass(frozen=True)
 class SessionContext:
-    """What every way into a pod needs to start a session at one target."""
+    """What every way into a pod needs to start a session at one target; ``reads`` are shared with other targets."""
 
     login: ApiLogin
+    reads: SharedReads
     request: DebugRequest
     chosen: Chosen
     session: Session
@@ -205,7 +195,7 @@ class SessionContext:
         if not name:
             raise NotPossible("the pod is on no node yet")
         try:
-            node = self.login.find(f"get the node {name}", f"/api/v1/nodes/{name}")
+            node = self.reads.find(f"get the node {name}", f"/api/v1/nodes/{name}")
         except ApiError:
             return
         if node is None:
@@ -222,7 +212,7 @@ class SessionContext:
 
     def need(self, *rights: Right) -> None:
         """Raise NotPossible if the login lacks a right, before anything is touched."""
-        missing = self.login.missing_rights(rights)
+        missing = self.reads.missing_rights(rights)
         if missing:
             raise NotPossible(f"this login has no right to {', '.join(map(str, missing))}")
 

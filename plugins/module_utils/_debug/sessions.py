@@ -19,6 +19,7 @@ from .._time import utc_now
 from .dependencies import dependencies_of, settings_of, tls_ports_of
 from .ephemeral import start_ephemeral
 from .jobs import start_copy, start_node
+from .reads import SharedReads
 from .session import AUTO, COPY, EPHEMERAL, NODE, REPORT, DebugRequest, NotPossible, Session, SessionContext
 from .target import ALL, Chosen, NoPods, NoTarget, Target, choose
 
@@ -31,13 +32,15 @@ def start_sessions(
     request: DebugRequest,
     targets: Sequence[Target],
     check: Callable[[], None],
+    meanwhile: Callable[[Sequence[Chosen]], None] | None = None,
     *,
     dry_run: bool,
 ) -> list[Session]:
     """Go to all targets side by side. One that is wrong or gone stops none of the others, unless it is the only one.
 
-    Those that are one pod have one session.
+    Those that are one pod have one session. ``meanwhile`` is called with the pods while the sessions are at work.
     """
+    reads = SharedReads(login, len(targets))
     chosen: list[Chosen | RunbookError] = []
     for target in targets:
         if target.kind == ALL:
@@ -45,7 +48,7 @@ def start_sessions(
             chosen.append(NoPods("all workloads of a namespace are not inspected from inside", {}, expected=True))
             continue
         try:
-            chosen.append(choose(login, request.namespace, target, login.now()))
+            chosen.append(choose(reads, request.namespace, target, reads.now()))
         except NoPods as exc:
             # There is still something to be said of it.
             chosen.append(exc)
@@ -63,7 +66,9 @@ def start_sessions(
             place = each.pod["metadata"]["uid"] if isinstance(each, Chosen) else target.asked
             places.append(place)
             if place not in tasks:
-                tasks[place] = pool.submit(_start_session, login, request, each, target, number, check, dry_run)
+                tasks[place] = pool.submit(_start_session, login, reads, request, each, target, number, check, dry_run)
+        if meanwhile:
+            meanwhile([each for each in chosen if isinstance(each, Chosen)])
         started = {place: task.result() for place, task in tasks.items()}
     return [_for_target(started[place], target, each) for place, target, each in zip(places, targets, chosen)]
 
@@ -82,6 +87,13 @@ def _for_target(session: Session, target: Target, chosen: Chosen | RunbookError)
     if session.asked == target.asked or not isinstance(chosen, Chosen):
         return session
     return replace(session, asked=target.asked, why=chosen.why, same_as=session.asked, changed=False, reused=True)
+
+
+def unopened(request: DebugRequest, sessions: Sequence[Session]) -> list[str]:
+    """Return why a shell could not be opened, of those targets of which that is so."""
+    if not request.collection.interactive:
+        return []
+    return [line for each in sessions if not each.has_shell and not each.same_as for line in each.degraded]
 
 
 def confirmation(
@@ -112,6 +124,7 @@ def confirmation(
 
 def _start_session(
     login: ApiLogin,
+    reads: SharedReads,
     request: DebugRequest,
     chosen: Chosen | RunbookError,
     target: Target,
@@ -130,10 +143,10 @@ def _start_session(
     session.uid = chosen.pod["metadata"]["uid"]
     session.container = pick_container(chosen.pod, request.container)
     spec = container_named(chosen.pod, session.container)
-    found = request.collection.dependencies or dependencies_of(spec, _settings(login, request, chosen, session))
+    found = request.collection.dependencies or dependencies_of(spec, _settings(reads, request, chosen, session))
     collection = replace(request.collection, dependencies=found, own_tls=tls_ports_of(spec))
     request = replace(request, collection=collection)
-    context = SessionContext(login, request, chosen, session, check, number, dry_run)
+    context = SessionContext(login, reads, request, chosen, session, check, number, dry_run)
     try:
         if request.mode in _WAYS:
             _WAYS[request.mode](context)
@@ -148,12 +161,12 @@ def _start_session(
     return session
 
 
-def _settings(login: ApiLogin, request: DebugRequest, chosen: Chosen, session: Session) -> dict[str, str]:
+def _settings(reads: SharedReads, request: DebugRequest, chosen: Chosen, session: Session) -> dict[str, str]:
     """Return what the container has from ConfigMaps, as far as this login may read them."""
 
     def read(name: str) -> Object | None:
         try:
-            return login.find("read a ConfigMap", f"/api/v1/namespaces/{request.namespace}/configmaps/{name}")
+            return reads.get("read a ConfigMap", f"/api/v1/namespaces/{request.namespace}/configmaps/{name}")
         except ApiError:
             return None
 

@@ -13,8 +13,7 @@ from datetime import datetime, timedelta
 from .._k8s.client import Object
 from .._k8s.objects import containers, is_ready
 from .._k8s.quantity import quantity
-from .._report.model import Event
-from .._report.timeline import MAX_EVENTS
+from .._report.model import MAX_EVENTS, Event
 from .._time import ago, parse_time, rfc3339
 from . import collector_output
 from .observed import REVISION, Facts

@@ -16,7 +16,7 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
-from .._errors import Refused, RunbookError
+from .._errors import Refused, RunbookError, as_clause
 from .._report.model import Action, Figure, StepReport
 from .._run import Progress
 from .._time import utc_now
@@ -43,6 +43,8 @@ RESTARTED, CURRENT, SKIPPED, FAILED, PENDING = "restarted", "current", "skipped"
 _ANNOTATIONS = "market-intel.runbooks"
 _LONGEST_NAME = 63
 _SHOWN_PODS = 3
+# What the API server says where a webhook may have effects elsewhere.
+_NO_DRY_RUN = "does not support dry run"
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,30 @@ def restart(login: ApiLogin, request: RestartRequest, check: t.Callable[[], None
     return restarts
 
 
+def try_restarts(login: ApiLogin, consumers: t.Sequence[Consumer], request: RestartRequest) -> list[str]:
+    """Have the API server try the restarts, with a login that only tries; return what could not be tried.
+
+    Raises Refused for a restart that would fail.
+    """
+    untried = []
+    for each in plan(consumers, request):
+        if not each.wanted:
+            continue
+        try:
+            _annotate(login, each)
+        except ApiUnavailable:
+            raise
+        except ApiError as exc:
+            reason = as_clause(exc.server_message)
+            if _NO_DRY_RUN not in reason:
+                raise Refused(
+                    f"The restart of {each.consumer.key} in the namespace {request.namespace} would fail ({reason}); "
+                    "repair that, then run the same command again."
+                ) from exc
+            untried.append(f"the restart of {each.consumer.key}: {reason}")
+    return untried
+
+
 def _refuse_replaced(login: ApiLogin, request: RestartRequest) -> None:
     """Raise Refused where a Secret holds another certificate than pods are to be restarted for, as far as is known."""
     for name, fingerprint in request.fingerprints.items():
@@ -272,24 +298,27 @@ def restart_in_batches(
 
 
 def _begin(login: ApiLogin, workload: Workload, timeline: list[Action]) -> None:
-    consumer = workload.consumer
     workload.started = time.monotonic()
     if not workload.wanted:
         return
     try:
-        login.request(
-            f"restart {consumer.key}",
-            "PATCH",
-            consumer.path,
-            query={"fieldManager": FIELD_MANAGER},
-            body={"spec": {"template": {"metadata": {"annotations": workload.wanted}}}},
-            content_type=MERGE_PATCH,
-        )
+        _annotate(login, workload)
     except ApiError as exc:
         workload.end(FAILED, str(exc).rstrip("."))
         return
     workload.patched = True
-    timeline.append(_entry(f"restart of {consumer.key} begun", changed=True))
+    timeline.append(_entry(f"restart of {workload.consumer.key} begun", changed=True))
+
+
+def _annotate(login: ApiLogin, workload: Workload) -> None:
+    login.request(
+        f"restart {workload.consumer.key}",
+        "PATCH",
+        workload.consumer.path,
+        query={"fieldManager": FIELD_MANAGER},
+        body={"spec": {"template": {"metadata": {"annotations": workload.wanted}}}},
+        content_type=MERGE_PATCH,
+    )
 
 
 def _wait(

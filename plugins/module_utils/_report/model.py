@@ -30,6 +30,8 @@ READ_ONLY = ("redis_stats", "check_certs", "list_debug_pods", "assess_alerts")
 # Those whose details are what was read, to be looked into at a screen: a printed page is enough without them.
 DIAGNOSES = ("debug_pod",)
 RESULTS = ("proven", "failed", "unknown")
+# Of a timeline, how many events are shown.
+MAX_EVENTS = 60
 
 Plain = t.Any  # what JSON can hold
 

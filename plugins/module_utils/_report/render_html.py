@@ -20,11 +20,11 @@ from .._time import clock
 from . import wording
 from .chart import MAX_POINTS, bars, downsample, known_values, line_chart
 from .index import Entry, Index
-from .model import DIAGNOSES, Event, Figure, Plain, Report
+from .model import DIAGNOSES, MAX_EVENTS, Event, Figure, Plain, Report
 from .render_json import dump
 from .style import CSS, ICONS, icon
 from .text import NOTHING, after, amount, change, duration, label, plural, unit_of, visible
-from .timeline import MAX_EVENTS, picture
+from .timeline import picture
 from .wording import MAX_ITEMS, SEVERITY_MARKS, one_line
 
 _MAX_DEPTH = 8

@@ -14,13 +14,12 @@ from datetime import datetime, timedelta, timezone
 from html import escape
 
 from .._time import clock
-from .model import Event
+from .model import MAX_EVENTS, Event
 from .text import shorten, visible
 from .wording import SEVERITY_MARKS, heading
 
 Scale = Callable[[datetime], float]
 
-MAX_EVENTS = 60
 _WIDTH, _ROW, _TOP, _BOTTOM = 980.0, 22, 24, 24
 _LEFT, _RIGHT = 280.0, 240.0
 _LONGEST_NAME, _LONGEST_NOTE = 40, 36

@@ -146,8 +146,6 @@ class RotationPlan:
             "issued_before": rfc3339(self.issued_before) if self.issued_before else "",
             "due": [target.name for target in self.due],
             "seen": {target.name: seen_of(target) for target in self.due},
-            # Nobody knows the fingerprint of a certificate before it is issued.
-            "secrets": [{"name": target.entry.secret_name, "fingerprint": "0" * 64} for target in self.due],
             "guard_targets": self.guard_targets,
             "certificates": [
                 {

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from ..._errors import Interrupted, InvalidInput, Problems, Refused, RunbookError
 from ..._k8s.client import Object
+from ..._k8s.lease import release
+from ..._k8s.rollout import RestartRequest, try_restarts
 from ..._report.model import Action
 from ..._run import Progress, RunFolder, apply_retention, start_time, unfinished_runs
 from ..._time import rfc3339, utc_now
@@ -147,11 +149,16 @@ class Restored:
 
 
 def plan_rotation(context: Context, request: RotateRequest, *, force: bool) -> RotationPlan:
-    """Say what a rotation would do, and have the API server try each first write; for a login that only tries."""
+    """Say what a rotation would do, and have the API server try its writes and restarts; ``context`` only tries."""
     plan = make_plan(context, request, force=force)
-    if not plan.rolling_back:
-        _try_writes(context, request, plan)
-    return plan
+    if plan.rolling_back:
+        return plan
+    _try_writes(context, request, plan)
+    # Nobody knows the fingerprint of a certificate before it is issued.
+    fingerprints = {target.entry.secret_name: "0" * 64 for target in plan.due}
+    restarts = RestartRequest(request.namespace, fingerprints, context.overrides, context.restart)
+    untried = try_restarts(context.login, plan.consumers, restarts)
+    return replace(plan, not_verified=(*plan.not_verified, *untried))
 
 
 def _try_writes(context: Context, request: RotateRequest, plan: RotationPlan) -> None:
@@ -445,7 +452,10 @@ def _why_not(context: Context, target: Target) -> str:
 
 
 def close_run(context: Context, outcome: str, keep: int) -> list[str]:
-    """Put on record how a run has ended, so that no later command continues it; return the oldest backups, removed."""
+    """Put on record how a run has ended, so that no later command continues it, and give its Lease back.
+
+    Returns the oldest backups, which were removed.
+    """
     if context.login.dry_run:
         return []
     run = _take(context)
@@ -455,6 +465,10 @@ def close_run(context: Context, outcome: str, keep: int) -> list[str]:
         run.end(outcome, finished=rfc3339(utc_now()))
     finally:
         run.close()
+    if context.lease_name:
+        # It expires by itself, and the run is over.
+        with contextlib.suppress(RunbookError):
+            release(context.login, context.lease_name, context.run_id)
     place = {"kind": _KIND, "server": context.login.server, "namespace": context.namespace}
     return apply_retention(context.base, keep, run.path, lambda manifest: place.items() <= manifest.items())
 

@@ -51,6 +51,8 @@ def test_it_writes_the_report_and_says_where_it_is(tmp_path: Path) -> None:
     assert written(result)["run_id"] == RUN_ID
     assert result["summary"][0].startswith("DONE: Flush Redis caches on cache-eu-1")
     assert result["summary"][-1] == f"report: {result['paths']['html']}"
+    published = {"data": {"flush_redis": {"cache-eu-1": result["stats"]}}, "aggregate": True, "per_host": False}
+    assert "ansible_stats" not in result and write(tmp_path, publish=True)["ansible_stats"] == published
 
 
 def test_who_ran_it_where_comes_from_the_run(tmp_path: Path) -> None:

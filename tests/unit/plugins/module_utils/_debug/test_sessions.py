@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import base64
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.inspection import Diagnoser
 from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.options import (
     debug_argument_spec,
     debug_request,
     read_targets,
 )
 from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.report import sessions_report
-from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.session import Session
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.session import DebugRequest, Session
 from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.sessions import start_sessions
 
 from .cluster import APPS, NAMESPACE, Cluster
-from .rules.objects import at, condition, container, end, owner, pod, running, waiting
+from .rules.objects import at, condition, container, end, looping, owner, pod, running, waiting
 
 RUN = "20261123t101500z-debug-pod-7f3a"
 WEB = f"{NAMESPACE}/pods/web"
@@ -30,12 +32,14 @@ ENDED = {"terminated": end(0, "Completed")}
 WHOLE = ["@begin 10 1", "@routes default via 10.244.0.1 dev eth0", "@end done"]
 
 
-def look(cluster: Cluster, *targets: str, **options: Any) -> list[Session]:
+def request(**options: Any) -> DebugRequest:
     defaults = {name: option.get("default") for name, option in debug_argument_spec().argument_spec.items()}
-    given = {"namespace": "shop", "image": "debug:1", "timeout": 0.3, **options}
-    request = debug_request({**defaults, **given}, RUN)
+    return debug_request({**defaults, "namespace": "shop", "image": "debug:1", "timeout": 0.3, **options}, RUN)
+
+
+def look(cluster: Cluster, *targets: str, **options: Any) -> list[Session]:
     wanted = read_targets(targets or ["web"])
-    return start_sessions(cluster.login, request, wanted, lambda: None, dry_run=False)
+    return start_sessions(cluster.login, request(**options), wanted, lambda: None, dry_run=False)
 
 
 def there(cluster: Cluster, found: dict[str, Any], **more: Any) -> None:
@@ -209,9 +213,11 @@ def test_one_pod_is_one_target_however_it_is_written(cluster: Cluster) -> None:
 
 def test_two_targets_that_are_one_pod_get_one_container(cluster: Cluster) -> None:
     labels = {"matchLabels": {"app": "web"}}
-    there(cluster, pod(), **{f"{APPS}/deployments/web": owner("Deployment", spec={"selector": labels, "replicas": 1})})
+    there(cluster, pod(), **{f"{APPS}/deployments": [owner("Deployment", spec={"selector": labels, "replicas": 1})]})
     sessions = look(cluster, "web", "deployment/web", "app=web")
     assert len(cluster.writes) == 1
+    # What they share is asked for once.
+    assert cluster.requests.count(f"{NAMESPACE}/pods?limit=500") == 1
     assert [(each.asked, each.same_as, each.changed) for each in sessions] == [
         ("web", "", True),
         ("deployment/web", "web", False),
@@ -305,3 +311,35 @@ def test_a_command_with_a_terminal_is_attached_to(cluster: Cluster) -> None:
     assert session.commands[0] == f"kubectl attach -n shop -it {RUN}-1-x -c main"
     made = next(body for _method, path, body in cluster.writes if path.endswith("/jobs"))
     assert made["spec"]["template"]["spec"]["containers"][0]["tty"] is True
+
+
+def _stays(_cluster: Cluster) -> None:
+    """Nothing happens to it."""
+
+
+def _crashes(cluster: Cluster) -> None:
+    cluster.objects[WEB]["status"]["containerStatuses"] = [looping(1)]
+
+
+def _goes(cluster: Cluster) -> None:
+    del cluster.objects[WEB]
+
+
+@pytest.mark.parametrize(
+    ("happens", "kind", "is_read_again"),
+    [(_stays, "healthy", False), (_crashes, "crash_loop", True), (_goes, "gone", False)],
+    ids=["nothing happens", "it crashes", "it goes"],
+)
+def test_what_was_read_while_the_collector_worked_counts_if_nothing_has_happened_to_the_pod(
+    happens: Callable[[Cluster], None], kind: str, is_read_again: bool, cluster: Cluster
+) -> None:
+    there(cluster, pod(running(since=20_000)), **{f"{NAMESPACE}/events": [], f"{NAMESPACE}/services": []})
+    wanted = read_targets(["web"])
+    diagnoser = Diagnoser(cluster.login, request(), wanted, 200)
+    (session,) = start_sessions(cluster.login, request(), wanted, lambda: None, diagnoser.read, dry_run=False)
+    happens(cluster)
+    cluster.requests.clear()
+    (diagnosis,) = diagnoser.judge([session])
+    assert (session.state, diagnosis.session, diagnosis.findings[0].kind) == ("collected", session, kind)
+    assert (f"{NAMESPACE}/services?limit=500" in cluster.requests) is is_read_again
+    assert cluster.requests == [WEB] or happens is not _stays

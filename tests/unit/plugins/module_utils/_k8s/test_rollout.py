@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import Refused
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s import consumers, rollout
+from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.client import ApiError
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.rollout_status import (
     failure_time,
     rollout_status,
@@ -195,6 +196,22 @@ def test_nothing_is_restarted_for_a_certificate_that_somebody_else_has_replaced(
     assert replaced.written == []
     for content in ("", "x"):
         assert restart(cluster(content=content)).changed
+
+
+def test_a_restart_that_cannot_be_tried_is_not_verified_and_one_that_is_denied_is_refused() -> None:
+    class Denying(Cluster):
+        said = 'admission webhook "audit.example.com" does not support dry run'
+
+        def request(self, what: str, _method: str, _path: str, **_others: Any) -> Object:
+            raise ApiError(f"The API server refused to {what}.", 400, self.said)
+
+    where: Any = Denying({}, None)
+    assert rollout.try_restarts(where, [consumer(), consumer(reload="hot")], request()) == [
+        f"the restart of deployment/web: {Denying.said}"
+    ]
+    where.said = "a label is missing."
+    with pytest.raises(Refused, match=r"restart of deployment/web .* would fail \(a label is missing\)"):
+        rollout.try_restarts(where, [consumer()], request())
 
 
 def request(**options: Any) -> rollout.RestartRequest:

@@ -23,6 +23,7 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._report impo
     wording,
 )
 from ansible_collections.market_intel.runbooks.plugins.module_utils._report.model import (
+    MAX_EVENTS,
     STATES,
     Event,
 )
@@ -396,7 +397,7 @@ def test_the_axis_of_a_timeline_has_few_round_ticks_whatever_its_length(seconds:
 
 def test_a_long_timeline_is_shortened_on_the_page_and_whole_in_the_json() -> None:
     report = example(timeline=[event(number) for number in range(300)])
-    assert html_of(report).count("<g><title>") == timeline.MAX_EVENTS
+    assert html_of(report).count("<g><title>") == MAX_EVENTS
     assert "and 240 more in the JSON" in html_of(report)
     assert "and 100 more in the JSON" in markdown_of(report)
 

@@ -44,6 +44,8 @@ CALLS = [
     "GET issuers",
     "PUT certificates/shop/status (dry run)",
     "PATCH secrets/web-tls (dry run)",
+    "PATCH deployments/shop (dry run)",
+    "PATCH deployments/web (dry run)",
     "GET leases/runbooks-rotate-certs",
     "POST leases",
     "PUT leases/runbooks-rotate-certs",

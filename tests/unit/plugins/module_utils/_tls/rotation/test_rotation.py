@@ -133,6 +133,13 @@ def test_a_workload_that_cannot_roll_is_refused_in_the_plan_and_the_advice_works
     assert advised is ("paused" not in case.said)
 
 
+def test_a_restart_that_the_api_server_does_not_take_is_refused_before_anything_is_issued(case: Case) -> None:
+    case.world.faults = [Fault("PATCH deployments/web (dry run)", 403)]
+    assert case.operator.command() == "refused"
+    assert "The restart of deployment/web in the namespace" in case.said and "would fail (by the test)" in case.said
+    assert (case.world.issued, case.held()) == (0, case.old)
+
+
 def test_what_is_not_ours_to_restart_is_refused_until_somebody_answers_for_it(case: Case) -> None:
     owners = [{"kind": "Kafka", "name": "events", "uid": "9", "controller": True}]
     case.world.change("deployments", "web", lambda found: found["metadata"].update(ownerReferences=owners))
