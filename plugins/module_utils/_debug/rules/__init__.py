@@ -160,6 +160,7 @@ RULES: tuple[Rule, ...] = (
     probes.liveness_failing,
     logs.more_warnings,
     logs.other_errors,
+    logs.slow,
     owners.ordinals,
     owners.autoscaler,
     owners.governing_service,

@@ -18,7 +18,7 @@ from ..causes import told_by
 from ..collector_output import Outcome, Sections
 from ..finding import Finding
 from ..observed import Facts
-from .common import shorten
+from .common import meant_service, shorten
 
 _DNS_STEP = "look at the pod's dnsPolicy and dnsConfig, at NetworkPolicies for port 53, and at the cluster's DNS pods"
 _SLOW_MILLISECONDS = 100
@@ -104,11 +104,12 @@ def dns_in_log(facts: Facts, sections: Sections) -> Iterator[Finding]:
         return
     own = _own_servers(facts)
     for (name, _previous), log in facts.logs.items():
-        for group in log.groups:
-            cause = told_by(group.example)
-            if not cause or cause.kind != "unknown_name" or not group.bad:
-                continue
-            step, policy = (_DNS_STEP if own else cause.step), policy_against_names(facts)
+        told = [(group, cause) for group in log.groups if group.bad and (cause := told_by(group.example))]
+        unknown = sorted(
+            ((group, cause) for group, cause in told if cause.kind == "unknown_name"), key=lambda pair: not pair[1].peer
+        )
+        for group, cause in unknown[:1]:
+            step, policy = (_DNS_STEP if own else meant_service(facts, cause)), policy_against_names(facts)
             others = "other names are resolved from inside" if looked_up else ""
             evidence = "; ".join(filter(None, [shorten(group.example), own, others]))
             what = f"container {name} {cause.what}: names cannot be resolved, as its log says"

@@ -526,8 +526,8 @@ CASES: dict[str, tuple[Facts, str, str]] = {
     ),
     "a peer that is down": (
         facts(logs={"main": log(*["entry"] * 300, "Peer down", *["entry"] * 300)}),
-        "logs an error: Peer down",
-        "what stands around it",
+        "reports that a peer is down",
+        "which peer it means",
     ),
     "a restart for its memory": (
         facts(pod(restarted(137, reason="OOMKilled"))),
