@@ -74,7 +74,8 @@ CAUSES = (
     ),
     _cause(
         "out_of_memory",
-        r"java\.lang\.OutOfMemoryError|heap out of memory|MemoryError|cannot allocate memory|std::bad_alloc|"
+        r"java\.lang\.OutOfMemoryError(?!: unable to create)|heap out of memory|(?<!OutOf)MemoryError|"
+        r"cannot allocate memory|std::bad_alloc|"
         r"runtime: out of memory|could not reserve enough space|reached heap limit|perhaps out of memory",
         "has no more memory of its own",
         "compare the heap that the program gives itself with the memory limit of the container, and look for a leak",
@@ -175,7 +176,9 @@ CAUSES = (
         "authentication",
         rf"(?:auth(?:entication)?|login|logon) (?:failed|failure|error)\b{_NOT_REACHED}|WRONGPASS|"
         r"NOAUTH|access denied for user|invalid (?:api.?key|credentials|username|password|login|token)|"
-        r"bad credentials|SASL authentication|must be logged in to the server|" + _answer("401", "unauthorized"),
+        r"role \\?\"[^\"\\]+\\?\" does not exist|bad credentials|SASL authentication|must be logged in to the server|"
+        r"ACCESS_REFUSED|(?:username|user) or password (?:is |are )?(?:not allowed|wrong|incorrect|invalid)|"
+        + _answer("401", "unauthorized"),
         "is refused by a peer for its credentials",
         "compare the Secret that it uses with what the peer expects; a Secret that has changed reaches variables only "
         "after a restart",
@@ -221,7 +224,7 @@ CAUSES = (
         r"(?P<peer4>[\w.-]+:\d{1,5})(?:: |\W{1,3})(?:\w+: )?connection refused|"
         r"connection refused(?: to|:)?\W{0,3}(?:ECONNREFUSED\W{1,3})?(?P<peer3>[\w.-]+:\d{1,5})?|"
         r"ECONNREFUSED(?:\W{1,3}(?P<peer5>[\w.-]+:\d{1,5}))?|couldn't connect to server|"
-        r"no route to host|network is unreachable|"
+        r"no route to host|network is unreachable|upstream connect error|no healthy upstream|"
         r"(?:unable|failed|could not|cannot|can't|couldn't|could never|not able) (?:to )?(?:re)?(?:connect\b|reach\b|"
         r"contact\b|(?:establish|open|make) (?:an? |the )?(?:\w+ )?connection)|"
         r"connection (?:attempt |retry |to \S+ )?(?:\d+ )?failed(?! over)|no connection (?:to|with) |"
@@ -299,6 +302,14 @@ CAUSES = (
         "find out which session holds the lock",
     ),
     _cause(
+        "interpreter",
+        r"(?:^|: )exec (?P<name>/\S+): no such file or directory|(?P<name2>/\S+): (?:\S+: )?bad interpreter|"
+        r"env: .?(?P<name3>[\w.+-]+)\\r|(?P<name4>/\S+)\^M",
+        "cannot run {name}: the interpreter that it names is not in the image",
+        "look at its first line (#!): that program has to be in the image, and lines must not end as those of Windows "
+        "do (CR LF); a binary may be built for another libc",
+    ),
+    _cause(
         "command_missing",
         r"(?:^|[\s/])(?:sh|bash|ash|dash|env)(?:: (?:line )?\d+)?: [\"'`]?(?P<name>[\w./+-]+)[\"'`]?: "
         r"(?:command not found|not found|No such file or directory)|exec: "
@@ -308,8 +319,8 @@ CAUSES = (
     ),
     _cause(
         "option",
-        r"(?:unknown|unrecognized|invalid|illegal|no such|undefined|unsupported) (?:shorthand )?(?:flag|option)s?"
-        r":? (?:-- )?[\"'`]?(?P<name>-{0,2}[\w-]{1,60})|unrecognized arguments?: (?P<name3>\S+)|"
+        r"(?:unknown|unrecognized|invalid|illegal|no such|undefined|unsupported) (?:shorthand |VM |command.line )?"
+        r"(?:flag|option)s?:? (?:-- )?[\"'`]?(?P<name>-{0,2}[\w-]{1,60})|unrecognized arguments?: (?P<name3>\S+)|"
         r"flag provided but not defined: (?P<name2>\S+)",
         "does not know the option {name}",
         "correct the arguments of the container (args, command), or take the version of the image that knows it",
@@ -342,11 +353,13 @@ CAUSES = (
     ),
     _cause(
         "configuration",
-        r"(?:yaml|toml|json|xml|ini|properties|config\w*|settings)\b[^\n]{0,80}(?:syntax|pars(?:e|ing)|unmarshal\w*|decod\w+|"
+        r"(?:yaml|toml|ini|properties|config\w*|settings)\b[^\n]{0,80}(?:syntax|pars(?:e|ing)|unmarshal\w*|decod\w+|"
         r"unexpected (?:token|end|character)|did not find expected|invalid|unknown (?:field|key|directive))|"
         r"(?:pars(?:e|ing)|unmarshal\w*|decod\w+|load\w*|read\w*)[^\n]{0,40}(?:config\w*|settings|yaml|toml)\b[^\n]{0,20}"
         r"(?:error|fail|invalid)|\[emerg\][^\n]{0,80} in /\S+:\d+|unknown config(?:uration)? (?:key|option|field)|"
-        r"(?:invalid|bad) (?:value|configuration) (?:for|in) (?:option|key|setting|field|directive)",
+        r"(?:invalid|bad) (?:value|configuration) (?:for|in) (?:option|key|setting|field|directive)|"
+        r"(?:error|failed|unable|cannot|could not)[^\n]{0,20} (?:load|pars|read|decod|unmarshal)\w*[^\n]{0,30}"
+        r"(?:config|settings|yaml|toml)(?!.{0,200}(?:no such file|file not found|permission denied|does not exist))",
         "cannot read its configuration",
         "correct the place that the message names (file, line, key) in its ConfigMap or Secret, and compare it with "
         "the last one that worked",
@@ -436,7 +449,8 @@ CAUSES = (
         r"Indentation|Reference|Range|Assertion|Key|Value|NoMethod|NotImplemented)Error)|"
         r"(?:NullPointer|ClassCast|IndexOutOfBounds|ArrayIndexOutOfBounds|Arithmetic|NullReference|IllegalArgument|"
         r"UnsupportedOperation)Exception|panic: |nil pointer dereference|index out of range|is not a function|"
-        r"cannot read propert(?:y|ies) of (?:undefined|null)|undefined method|assertion failed)[^\n\"]{0,120})",
+        r"panicked at |cannot read propert(?:y|ies) of (?:undefined|null)|undefined method|assertion failed)"
+        r"[^\n\"]{0,120})",
         "fails in its own code: {name}",
         "give the trace in its log to its developers; if it came with the last change, go back to the revision before "
         "(kubectl rollout undo)",
@@ -483,6 +497,7 @@ _PLACES = tuple(
     for pattern in (
         r"\b[a-z][a-z0-9+.-]*://(?:[^\s/@\"']*@)?(?P<peer>[a-z0-9][\w.-]*(?::\d{1,5})?)",
         r"\bhost=\\?['\"](?P<peer>[a-z0-9][\w.-]*)",
+        r"\b(?:server|host|broker|database)(?: \w+)? (?:at|on) \\?[\"'`](?P<peer>[a-z0-9][\w.-]*(?::\d{2,5})?)",
         rf"(?<![\w.:/@=-]){_NO_HOST}{_SOURCE}(?P<peer>(?=[\w.-]*[a-z])[a-z0-9][\w.-]*:(?:80|\d{{3,5}}))(?![\w.:])",
         r"(?<![\w.:])(?P<peer>\d{1,3}(?:\.\d{1,3}){3}:\d{2,5})(?!\d)",
         r"(?:server|database|host|broker|service|connection|connect)(?: \w+)? (?:at|on|to) "

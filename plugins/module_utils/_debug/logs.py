@@ -44,7 +44,7 @@ _HINTS = (
     *("refused", "denied", "forbid", "unauth", "timeout", "time-out", "time out", "timed out", "exceed", "exhaust"),
     *("too many", "no such", "not found", "cannot", "can't", "could not", "unable", "x509", "not known", "invalid"),
     *("killed", "no space", "sigsegv", "sigabrt", "caused by", "out of memory", "not defined", " down"),
-    *("unreachable", "unhealthy"),
+    *("unreachable", "unhealthy", "no response", "not responding"),
     *('"level":40', '"level":50', '"level":60', "401", "403", "429", "500", "502", "503", "504"),
 )
 _KLOG = re.compile(rb"^[wef]\d{4} ", re.MULTILINE)
@@ -56,9 +56,9 @@ _NEGATED = re.compile(
 )
 # What a line without a level has that tells of an error.
 _ERROR_WORDS = re.compile(
-    r"\b(?:errors?|fatal|panic|exception|traceback|refused|denied|cannot|can't|could not|failed|failure|invalid|"
-    r"no such|forbidden|unauthorized|timed out|unable to|killed|exhausted|segmentation fault|not (?:defined|found)|"
-    r"unreachable|unhealthy|too many \w+|"
+    r"\b(?:errors?|fatal|panic(?:ked)?|exception|traceback|refused|denied|cannot|can't|could not|failed|failure|"
+    r"invalid|no such|forbidden|unauthorized|timed out|unable to|killed|exhausted|segmentation fault|"
+    r"not (?:defined|found|responding)|no response|unreachable|unhealthy|too many \w+|"
     r"(?:peer|server|node|link|host|upstream|backend|replica|primary|broker|database|service)s? "
     r"(?:is |are |went |has gone )?down)\b|"
     r"\w(?:Error|Exception)\b|\bnpm ERR!",
@@ -160,7 +160,7 @@ class Slow(t.NamedTuple):
 
     what: str
     seconds: float
-    count: int
+    times: int
 
 
 @dataclass(frozen=True)
@@ -291,6 +291,7 @@ _CALL = (
 _TOOK = re.compile(
     rf"(?:{_CALL})[^\n]{{0,80}}?(?:\bin|\btook|\bafter|\btime|\bduration|\blatency|\belapsed)[\"'=: ]{{1,4}}"
     r"(?P<number>\d+(?:\.\d+)?) ?(?P<unit>ms|milliseconds?|s|secs?|seconds?)\b|"
+    r"slow (?:sql|quer)[^\n]{0,40}?(?P<number3>\d+(?:\.\d+)?) ?(?P<unit3>ms|s|secs?|seconds?)\b|"
     r"\b(?:response_time|duration|elapsed|latency|took|query_time)_(?P<unit2>ms|s|seconds)[\"']?\s?[:=]\s?\"?"
     r"(?P<number2>\d+(?:\.\d+)?)",
     re.IGNORECASE,
@@ -311,15 +312,15 @@ def _slow(lines: Sequence[str]) -> tuple[Slow, ...]:
         took = _TOOK.search(line[:_LONG])
         if not took or _MAY_TAKE_LONG.search(line[:_LONG]):
             continue
-        unit = (took["unit"] or took["unit2"]).lower()
-        seconds = float(took["number"] or took["number2"]) * (0.001 if unit.startswith("m") else 1)
+        unit = (took["unit"] or took["unit2"] or took["unit3"]).lower()
+        seconds = float(took["number"] or took["number2"] or took["number3"]) * (0.001 if unit.startswith("m") else 1)
         found.setdefault(_shape(line), (line, []))[1].append(seconds)
     slow = [
         Slow(line.strip(), middle, len(values))
         for line, values in found.values()
         if len(values) >= _LEAST_SLOW and (middle := sorted(values)[len(values) // 2]) >= _SLOW_SECONDS
     ]
-    slow.sort(key=lambda each: (not _OF_OTHERS.search(each.what), -each.count))
+    slow.sort(key=lambda each: (not _OF_OTHERS.search(each.what), -each.times))
     return tuple(slow[:_MOST_SLOW])
 
 

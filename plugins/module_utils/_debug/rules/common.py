@@ -162,8 +162,8 @@ def meant_service(facts: Facts, cause: Told) -> str:
     name = cause.peer.partition(".")[0]
     services = [each["metadata"]["name"] for each in facts.services or []]
     close = difflib.get_close_matches(name, services, 1, _CLOSE) if name and name not in services else []
-    # A longer name is often the shorter one and a part of what it is for.
-    close = close or [
-        each for each in services if name and (each.startswith(f"{name}-") or name.startswith(f"{each}-"))
-    ]
+    # Names of one thing often begin alike.
+    begin = name.partition("-")[0]
+    alike = [each for each in services if each.partition("-")[0] == begin] if name not in services else []
+    close = close or (alike if len(alike) == 1 else [])
     return f"correct the name to {close[0]} if that Service is meant; else {cause.step}" if close else cause.step

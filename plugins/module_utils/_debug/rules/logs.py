@@ -246,7 +246,7 @@ def slow(facts: Facts, _sections: Sections) -> Iterator[Finding]:
             WARNING,
             f"container {name} is slow: a call that its log tells of takes {first.seconds:.1f} s "
             f"({shorten(_message(first.what), 120)})",
-            f"half of {first.count:,} such lines tell so much or more{others}",
+            f"half of {first.times:,} such lines tell so much or more{others}",
             "find out why this call takes so long at the side that answers it (its load, slow queries, locks), before "
             "the pods are scaled",
         )
