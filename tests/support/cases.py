@@ -800,7 +800,7 @@ CRASHES = (
     Case(
         "crash-growing",
         "exceeded its memory limit and was killed",
-        "memory limit",
+        "without a bound.*its log",
         (
             pod(
                 "crash-growing",

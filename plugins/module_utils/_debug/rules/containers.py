@@ -49,13 +49,16 @@ def oom_killed(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         limit = ((container_named(facts.pod, name).get("resources") or {}).get("limits") or {}).get("memory")
         finished = parse_time(end.get("finishedAt"))
         over = is_running(status) and finished and (facts.now - finished).total_seconds() > RECENT
+        grown = _growth_of(facts, status)
         yield Finding(
             "oom_killed",
             WARNING if over else CRITICAL,
             f"container {name} exceeded its memory limit and was killed",
             f"OOMKilled {ago(finished, facts.now) if finished else ''}, exit code {end.get('exitCode')}, "
-            f"{status.get('restartCount', 0)} restarts, limit {limit or 'that of its node'}{_growth_of(facts, status)}",
-            "raise its memory limit, or find what takes the memory (compare the usage before the end)",
+            f"{status.get('restartCount', 0)} restarts, limit {limit or 'that of its node'}{grown}",
+            "find what it keeps without a bound (a leak, a cache), which its log tells of, before its limit is raised"
+            if grown
+            else "raise its memory limit, or find what takes the memory (compare the usage before the end)",
         )
 
 

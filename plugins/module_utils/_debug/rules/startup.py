@@ -43,14 +43,23 @@ _INIT_SECONDS = 60.0
 
 def evicted(facts: Facts, _sections: Sections) -> Iterator[Finding]:
     status = facts.pod.get("status") or {}
+    message = str(status.get("message") or "")
     if status.get("reason") == "Evicted":
         yield Finding(
             "evicted",
             CRITICAL,
-            "the pod was evicted from its node",
-            shorten(status.get("message", "")),
-            _step_of_eviction(status.get("message", "")),
+            f"the pod was evicted from its node{_why_evicted(message)}",
+            shorten(message),
+            _step_of_eviction(message),
         )
+
+
+def _why_evicted(message: str) -> str:
+    """Return what the node lacked, or what the pod itself took too much of, as the rest of a sentence."""
+    low = re.search(r"low on resource: ([\w./-]+\w)", message)
+    if low:
+        return f", which was low on {low[1]}"
+    return ": it took more than its limit" if re.search(r"exceed(?:s|ed) (?:the|its) [^.]*limit", message) else ""
 
 
 def _step_of_eviction(message: str) -> str:
@@ -180,6 +189,12 @@ _PULLS = (
         r"no match for platform|no matching manifest|exec format",
         "it is not made for the processor of the node",
         "build the image for the architecture of the node, or choose other nodes",
+    ),
+    (
+        r"repository does not exist or may require|pull access denied",
+        "the registry denies access, or has no such name",
+        "correct the name of the image; if it is private, give the pod a pull secret for its registry "
+        "(imagePullSecrets)",
     ),
     (
         r"manifest unknown|manifest for \S+ not found|: not found|404 Not Found|does not exist(?! or may)",
