@@ -1493,6 +1493,23 @@ NETWORK = (
         ready,
     ),
     Case(
+        "mute-of-names",
+        "by NetworkPolicy mute-of-names, the pod may ask no name server",
+        "port 53",
+        (
+            pod("mute-of-names"),
+            policy("mute-of-names", "Egress", egress=[{"to": [{"podSelector": {}}], "ports": [{"port": 5432}]}]),
+        ),
+        ready,
+    ),
+    Case(
+        "mute-of-all",
+        "by NetworkPolicy mute-of-all, the pod may connect to nothing, and ask no name server",
+        "egress to port 53",
+        (pod("mute-of-all"), policy("mute-of-all", "Egress")),
+        ready,
+    ),
+    Case(
         "deaf",
         "names cannot be resolved",
         "dnsPolicy and dnsConfig",

@@ -295,7 +295,11 @@ def policies_of(facts: Facts) -> list[Object]:
 
 
 def policies_that_isolate(facts: Facts, _sections: Sections) -> Iterator[Finding]:
-    words = {"Ingress": "nothing may connect to the pod", "Egress": "the pod may connect to nothing"}
+    words = {
+        "Ingress": "nothing may connect to the pod",
+        "Egress": "the pod may connect to nothing, and ask no name server",
+    }
+    needed = {"Egress": f" (egress to port {_DNS_PORT}, UDP and TCP, for names, and to what it calls)"}
     for kind, names, rules in _policies_by_direction(facts):
         if not rules:
             yield Finding(
@@ -303,13 +307,23 @@ def policies_that_isolate(facts: Facts, _sections: Sections) -> Iterator[Finding
                 WARNING,
                 f"by NetworkPolicy {names}, {words[kind]}",
                 f"{kind} without a rule",
-                "allow what is needed, if the cluster's network enforces policies",
+                f"allow what is needed{needed.get(kind, '')} in {names}, if the cluster's network enforces policies",
             )
 
 
-def policies_that_limit(facts: Facts, _sections: Sections) -> Iterator[Finding]:
+def policies_that_limit(facts: Facts, sections: Sections) -> Iterator[Finding]:
+    # Where names are resolved from inside, the network does not enforce them.
+    resolved = any(each.ok for each in collector_output.names(sections))
     for kind, names, rules in _policies_by_direction(facts):
-        if rules:
+        if kind == "Egress" and rules and not resolved and not any(_lets_ask(rule) for rule in rules):
+            yield Finding(
+                "network_policy",
+                WARNING,
+                f"by NetworkPolicy {names}, the pod may ask no name server",
+                "; ".join(_rule_words(rule) for rule in rules[:5]),
+                f"allow egress to port {_DNS_PORT} (UDP and TCP) in {names}, if the network enforces policies",
+            )
+        elif rules:
             yield Finding(
                 "network_policy",
                 INFO,
