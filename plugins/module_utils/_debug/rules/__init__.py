@@ -71,7 +71,16 @@ def find_without_pod(facts: Facts) -> list[Finding]:
 
 # What says only that something is wrong is dropped where the cause is known.
 _EXPLAINED_BY = {
-    "failed": {"ended", "oom_killed", "container_start", "disrupted", "post_start", "startup_probe", "liveness"},
+    "failed": {
+        "ended",
+        "oom_killed",
+        "lost",
+        "container_start",
+        "disrupted",
+        "post_start",
+        "startup_probe",
+        "liveness",
+    },
     "terminating": {"disrupted"},
 }
 
@@ -136,6 +145,7 @@ RULES: tuple[Rule, ...] = (
     startup.sandbox,
     startup.mount,
     containers.oom_killed,
+    containers.lost,
     containers.oom_killed_process,
     startup.init_failing,
     startup.init_stuck,

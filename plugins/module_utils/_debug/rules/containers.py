@@ -30,7 +30,7 @@ from .common import (
     told_at_end,
     words_of_end,
 )
-from .ends import RECENT, End, ends, killer
+from .ends import LOST, RECENT, End, ends, killer
 from .peers import why_silent
 
 _KILLED, _FAULT = 137, 139
@@ -70,6 +70,21 @@ def _growth_of(facts: Facts, status: Object) -> str:
 
 
 _MOST_GROWN = 3
+
+
+def lost(facts: Facts, _sections: Sections) -> Iterator[Finding]:
+    """Containers of which the kubelet does not know how they ended."""
+    for name, status, _init in container_states(facts):
+        end = last_end(status)
+        if end.get("reason") == LOST and not is_running(status) and not (facts.pod.get("status") or {}).get("reason"):
+            yield Finding(
+                "lost",
+                CRITICAL,
+                f"container {name} was lost with its node or its runtime, and nobody knows how it ended",
+                shorten(end.get("message") or LOST),
+                "look at the node at that time (restart, eviction, lack of memory or disk); delete the pod if its "
+                "owner is to make another",
+            )
 
 
 def oom_killed_process(_facts: Facts, sections: Sections) -> Iterator[Finding]:

@@ -66,10 +66,10 @@ def why_silent(facts: Facts, container: str, peer: str) -> tuple[str, str, str] 
     if not place or facts.services is None or not asks_cluster(facts):
         return None
     service = _service(facts, *place)
-    ports = service["spec"].get("ports") or [] if service else []
-    if not found and not ports:
-        # The words of a log may be no name at all.
+    if service is None:
+        # A name that has refused a connection is that of something else, or the words of the log are no name.
         return None
+    ports = service["spec"].get("ports") or [{"port": 0}]
     number = int(found[2]) if found else ports[0]["port"]
     trouble = _trouble(facts, _Call(container, Dependency(place[1], number, False), *place))
     return trouble[1:] if trouble else None
