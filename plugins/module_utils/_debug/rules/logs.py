@@ -226,7 +226,8 @@ def more_warnings(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         yield Finding(
             "log_warnings",
             WARNING,
-            f"container {name} warns more often since: {shorten(log.rise, 160)}",
+            f"container {name} warns more often since: {shorten(_message(log.rise), 160)}"
+            + (f"; {log.trends[0]}" if log.trends else ""),
             f"{sum(each.count for each in warnings):,} warnings; most of them: {shorten(warnings[0].example)}"
             + _course(log),
             "find out what changed at that time, such as its configuration, and undo it if the warnings tell of it",
