@@ -156,11 +156,15 @@ class Trend(t.NamedTuple):
 
 
 class Slow(t.NamedTuple):
-    """A call that takes long, as lines without trouble tell: what they say, the usual seconds, and how often."""
+    """A call that takes long, as lines without trouble tell: what they say, the usual seconds, and how often.
+
+    ``of_others`` tells that it is one to another side, such as a database.
+    """
 
     what: str
     seconds: float
     times: int
+    of_others: bool
 
 
 @dataclass(frozen=True)
@@ -316,11 +320,11 @@ def _slow(lines: Sequence[str]) -> tuple[Slow, ...]:
         seconds = float(took["number"] or took["number2"] or took["number3"]) * (0.001 if unit.startswith("m") else 1)
         found.setdefault(_shape(line), (line, []))[1].append(seconds)
     slow = [
-        Slow(line.strip(), middle, len(values))
+        Slow(line.strip(), middle, len(values), _OF_OTHERS.search(line) is not None)
         for line, values in found.values()
         if len(values) >= _LEAST_SLOW and (middle := sorted(values)[len(values) // 2]) >= _SLOW_SECONDS
     ]
-    slow.sort(key=lambda each: (not _OF_OTHERS.search(each.what), -each.times))
+    slow.sort(key=lambda each: (not each.of_others, -each.times))
     return tuple(slow[:_MOST_SLOW])
 
 

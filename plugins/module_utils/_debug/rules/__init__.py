@@ -85,7 +85,7 @@ _EXPLAINED_BY = {
 }
 
 # What is only good to know, and yet answers what was asked.
-_ANSWERS = ("job_progress", "statefulset_service")
+_ANSWERS = ("job_progress", "statefulset_service", "log_slow")
 _AFTER = {
     "": "inspect it from inside (debug_pod_mode=auto)",
     "planned": "run it without --check to inspect it from inside",

@@ -244,7 +244,8 @@ def slow(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         others = "".join(f"; also {each.seconds:.1f} s: {shorten(_message(each.what), 120)}" for each in log.slow[1:])
         yield Finding(
             "log_slow",
-            WARNING,
+            # Some requests are meant to take long, and nobody but the program knows which.
+            WARNING if first.of_others else INFO,
             f"container {name} is slow: a call that its log tells of takes {first.seconds:.1f} s "
             f"({shorten(_message(first.what), 120)})",
             f"half of {first.times:,} such lines tell so much or more{others}",

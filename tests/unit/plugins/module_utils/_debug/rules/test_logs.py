@@ -98,6 +98,10 @@ CASES = {
         log(*["INFO asked stock", "INFO stock query took 6.5 s", "INFO page done in 6.7 s"] * 20),
         *("log_slow", "warning", "takes 6.5 s (INFO stock query took 6.5 s)", "slow queries"),
     ),
+    "a request that takes long": (
+        log(*["INFO answered", "INFO page rendered in 6.7 s"] * 20),
+        *("log_slow", "info", "takes 6.7 s (INFO page rendered in 6.7 s)", "before the pods are scaled"),
+    ),
     "a time-out beside a figure that rises": (
         log(
             *(f'{{"level":"info","latency_ms":{40 + n}}}' for n in range(600)),
