@@ -682,6 +682,137 @@ CRASHES = (
         crashes,
     ),
     Case(
+        "crash-silent-error",
+        "container main (ends again and again|was restarted): exit code 3",
+        "its log tells nothing.*command, arguments",
+        (pod("crash-silent-error", container("exit 3")),),
+        crashes,
+    ),
+    Case(
+        "crash-low-port",
+        "cannot listen on",
+        "NET_BIND_SERVICE",
+        (
+            pod(
+                "crash-low-port",
+                container(
+                    "echo 'nginx: [emerg] bind() to 0.0.0.0:80 failed (13: Permission denied)'; exit 1",
+                    securityContext=TIGHT,
+                ),
+            ),
+        ),
+        crashes,
+    ),
+    Case(
+        "crash-as-root",
+        "refuses to run as root",
+        "runAsUser",
+        (
+            pod(
+                "crash-as-root",
+                container(says("java.lang.RuntimeException: can not run searchd as root", "Aborting.", then="exit 1")),
+            ),
+        ),
+        crashes,
+    ),
+    Case(
+        "crash-data-version",
+        "finds data that another version has written",
+        "image of the version",
+        (
+            pod(
+                "crash-data-version",
+                container(
+                    says(
+                        "LOG:  starting server",
+                        "FATAL:  database files are incompatible with server",
+                        "DETAIL:  The data directory was initialized by version 12.",
+                        then="exit 1",
+                    )
+                ),
+            ),
+        ),
+        crashes,
+    ),
+    Case(
+        "crash-upstream",
+        "cannot resolve crash-upstream-api",
+        "correct the name to crash-upstream-backend",
+        (
+            service("crash-upstream-backend", {"app": "crash-upstream"}),
+            pod(
+                "crash-upstream",
+                container(
+                    "echo 'nginx: [emerg] host not found in upstream \"crash-upstream-api\" in /etc/a.conf:3'; exit 1"
+                ),
+            ),
+        ),
+        crashes,
+    ),
+    Case(
+        "crash-settings",
+        "cannot read its configuration",
+        "ConfigMap",
+        (pod("crash-settings", container(says("panic: yaml: line 14: did not find expected key", then="exit 2"))),),
+        crashes,
+    ),
+    Case(
+        "crash-own-code",
+        "fails in its own code: TypeError: 'NoneType' object is not iterable",
+        "developers.*revision before",
+        (
+            workload(
+                "Deployment",
+                "crash-own-code",
+                container(
+                    says(
+                        "Traceback (most recent call last):",
+                        '  File "/srv/prices.py", line 4, in <module>',
+                        "    for each in table:",
+                        "                ^^^^^",
+                        "TypeError: 'NoneType' object is not iterable",
+                        then="exit 1",
+                    )
+                ),
+            ),
+        ),
+        crashes,
+        target="deployment/crash-own-code",
+    ),
+    Case(
+        "crash-leader",
+        "has lost the lease of the leader",
+        "API server",
+        (
+            pod(
+                "crash-leader",
+                container(
+                    says(
+                        "E1129 10:00:00.000000 1 leaderelection.go:369] failed to update: deadline exceeded",
+                        "F1129 10:00:05.000000 1 main.go:90] leaderelection lost",
+                        then="exit 255",
+                    )
+                ),
+            ),
+        ),
+        crashes,
+    ),
+    Case(
+        "crash-growing",
+        "exceeded its memory limit and was killed",
+        "without a bound.*its log",
+        (
+            pod(
+                "crash-growing",
+                container(
+                    'for n in 10 20 30 40 50; do echo "tiles kept in cache: $n entries"; done; tail /dev/zero',
+                    **limited(memory="24Mi"),
+                ),
+            ),
+        ),
+        crashes,
+    ),
+    Case(
         "crash-module",
         "lacks a part of its program",
         "rebuild the image",
@@ -1362,6 +1493,23 @@ NETWORK = (
         ready,
     ),
     Case(
+        "mute-of-names",
+        "by NetworkPolicy mute-of-names, the pod may ask no name server",
+        "port 53",
+        (
+            pod("mute-of-names"),
+            policy("mute-of-names", "Egress", egress=[{"to": [{"podSelector": {}}], "ports": [{"port": 5432}]}]),
+        ),
+        ready,
+    ),
+    Case(
+        "mute-of-all",
+        "by NetworkPolicy mute-of-all, the pod may connect to nothing, and ask no name server",
+        "egress to port 53",
+        (pod("mute-of-all"), policy("mute-of-all", "Egress")),
+        ready,
+    ),
+    Case(
         "deaf",
         "names cannot be resolved",
         "dnsPolicy and dnsConfig",
@@ -1433,6 +1581,18 @@ NETWORK = (
             service("idle"),
         ),
         ready,
+    ),
+    Case(
+        "calls-down",
+        "cannot connect to calls-down-store:6379.*the Service calls-down-store, of whose pods \\(1\\) none is ready: "
+        "CrashLoopBackOff",
+        "debug_pod_targets=calls-down-store",
+        (
+            service("calls-down-store", None, {"port": 6379}),
+            workload("Deployment", "calls-down-store", container("sleep 1; exit 1")),
+            pod("calls-down", container(repeats("INFO waiting for its store", "calls-down-store:6379 - no response"))),
+        ),
+        lambda seen, case: ready(seen, case) and crashes(seen, "calls-down-store"),
     ),
     Case(
         "calls-setting",
@@ -1544,6 +1704,103 @@ LOGS = (
                         "[CONFIG] Database host: db-staging.internal:5432 (was: db-prod.internal:5432)",
                         "[ERROR] Failed to connect to database: Connection refused (db-staging.internal:5432)",
                         *["[ERROR] Database connection failed: Connection refused (db-staging.internal:5432)"] * 60,
+                    )
+                ),
+            ),
+        ),
+        ready,
+    ),
+    Case(
+        "logs-slow",
+        "slow: a call that its log tells of takes 6.2 s .*stock query",
+        "slow queries",
+        (
+            pod(
+                "logs-slow",
+                container(repeats("INFO stock query took 6.2 s", "INFO page rendered in 6.4 s", every=0.2)),
+            ),
+        ),
+        settled,
+    ),
+    Case(
+        "logs-own-limit",
+        "answers requests with status 429.*client_ip 10.0.7.7",
+        "which caller asks so often",
+        (
+            pod(
+                "logs-own-limit",
+                container(
+                    says(
+                        *[
+                            f'{{"level":"info","method":"PUT","path":"/in","client_ip":"10.0.9.{n}","status":200}}'
+                            for n in range(200)
+                        ],
+                        *[
+                            '{"level":"error","method":"PUT","path":"/in","client_ip":"10.0.7.7","status":429,'
+                            '"msg":"Too Many Requests"}'
+                        ]
+                        * 20,
+                    )
+                ),
+            ),
+        ),
+        ready,
+    ),
+    Case(
+        "logs-series",
+        "cannot connect to session-store:6379",
+        "runs and listens",
+        (
+            pod(
+                "logs-series",
+                container(
+                    counts("INFO answered request", 300)
+                    + says(
+                        "ERROR sessions: connection refused: session-store:6379",
+                        *["ERROR users: sessions answered 503 Service Unavailable"] * 9,
+                        then=counts("INFO answered request", 300) + STAY,
+                    )
+                ),
+            ),
+        ),
+        ready,
+    ),
+    Case(
+        "logs-expired",
+        "meets a certificate that has expired",
+        "renew it",
+        (pod("logs-expired", container(repeats("ERROR login: identity provider: certificate is no longer valid"))),),
+        ready,
+    ),
+    Case(
+        "logs-unreachable",
+        "cannot connect to ledger.example.com",
+        "runs and listens",
+        (
+            pod(
+                "logs-unreachable",
+                container(
+                    says(
+                        "INFO started",
+                        "ERROR The database at ledger.example.com has become unavailable",
+                        then=counts("INFO alive", 300) + STAY,
+                    )
+                ),
+            ),
+        ),
+        ready,
+    ),
+    Case(
+        "logs-own-code",
+        "fails in its own code: TypeError",
+        "developers",
+        (
+            pod(
+                "logs-own-code",
+                container(
+                    repeats(
+                        '{"level":"error","msg":"cannot price","error":"TypeError: \'NoneType\' has no size"}',
+                        "INFO done",
                     )
                 ),
             ),
@@ -1720,6 +1977,24 @@ WELL: dict[str, tuple[Object, ...]] = {
                     "I1123 10:00:00.000000 1 server.go:1] listening on :8080",
                     '10.0.0.1 - - [23/Nov/2026:10:00:00 +0000] "GET /missing HTTP/1.1" 404 12',
                     "2026-11-23 10:00:00 INFO ErrorHandler registered, retry timeout=30s",
+                )
+            ),
+        ),
+    ),
+    "well-timed": (
+        pod(
+            "well-timed",
+            container(
+                says(
+                    *[
+                        "INFO stock query took 12 ms",
+                        "INFO checkpoint complete: write=26.9 s, sync=0.1 s, total=27.0 s",
+                        "INFO reconcile of 40 requests took 12.2 s",
+                        "INFO cache size: 40 entries",
+                        "INFO watch request closed after 300 s",
+                        "INFO configuration loaded from /etc/app.yaml",
+                    ]
+                    * 20
                 )
             ),
         ),

@@ -46,6 +46,20 @@ CAUSES = (
         "bind a Role with {verb} on {resource} to it (kubectl auth can-i {verb} {resource}{option} --as={user})",
     ),
     _cause(
+        "watches",
+        r"system limit for number of file watchers|inotify_(?:init|add_watch)|fsnotify watcher: too many open files|"
+        r"user limit on the total number of inotify",
+        "may watch no more files: a limit of its node is reached",
+        "raise fs.inotify.max_user_watches and max_user_instances on the node, or find what watches so many files",
+    ),
+    _cause(
+        "kernel_setting",
+        r"(?P<name>vm\.max_map_count|net\.core\.somaxconn|fs\.file-max|vm\.overcommit_memory)\b[^\n]{0,60}"
+        r"(?:too low|increase|must be|at least)",
+        "needs another {name} than its node has",
+        "set {name} on the node (sysctl), or in securityContext.sysctls where Kubernetes allows it",
+    ),
+    _cause(
         "disk_full",
         r"no space left on device|ENOSPC|disk quota exceeded|database or disk is full|errno 28",
         "cannot write: the disk is full",
@@ -53,16 +67,76 @@ CAUSES = (
     ),
     _cause(
         "clock",
-        r"RequestTimeTooSkewed|clock skew|token used before issued|(?:is|was) not yet valid|issued in the future",
+        r"RequestTimeTooSkewed|clock skew|token used before issued|(?<!expired or )(?:is|was) not yet valid|"
+        r"not yet valid: current time \S+ is before|issued in the future",
         "sees another time than its peer",
         "compare the clocks of the node and of the peer (date on both), and look at the node's time synchronisation",
     ),
     _cause(
         "out_of_memory",
-        r"java\.lang\.OutOfMemoryError|heap out of memory|MemoryError|cannot allocate memory|std::bad_alloc|"
-        r"runtime: out of memory",
+        r"java\.lang\.OutOfMemoryError(?!: unable to create)|heap out of memory|(?<!OutOf)MemoryError|"
+        r"cannot allocate memory|std::bad_alloc|"
+        r"runtime: out of memory|could not reserve enough space|reached heap limit|perhaps out of memory",
         "has no more memory of its own",
         "compare the heap that the program gives itself with the memory limit of the container, and look for a leak",
+    ),
+    _cause(
+        "as_root",
+        r"\\?\"root\\?\" execution of|(?:must not|cannot|can not|can't|should not|refus\w+ to|not (?:be )?allowed to|"
+        r"do not) (?:be )?(?:run|start|launch|execut)\w*[^\n]{0,40}\bas (?:the )?(?:\\?[\"'`])?root\b|"
+        r"initdb: error: cannot be run as root",
+        "refuses to run as root",
+        "set runAsUser to the user of its image (and fsGroup for its volumes), or leave out a command that goes round "
+        "the image's entrypoint",
+    ),
+    _cause(
+        "data_version",
+        r"(?:database files|data directory|data files?)[^\n]{0,60}(?:incompatible|initialized by|not compatible)|"
+        r"(?:cannot|can't|unsupported) (?:be )?downgrad\w+|downgrade[^\n]{0,40}not (?:supported|possible|allowed)|"
+        r"(?:unsupported|newer|older|wrong) (?:data|on-?disk|file format|schema|index) version|"
+        r"Can't handle (?:RDB|AOF) format version|featureCompatibilityVersion",
+        "finds data that another version has written",
+        "take the image of the version that wrote the data, or migrate the data first (dump and restore, upgrade tool)",
+    ),
+    _cause(
+        "data_locked",
+        r"another (?:instance|process|server|\w+ process)[^\n]{0,30}(?:is (?:already )?(?:running|using)|"
+        r"has (?:the )?lock|holds)|"
+        r"(?:could not|cannot|unable to|failed to) (?:acquire|obtain|get|create|take)[^\n]{0,30}\block\b"
+        r"[^\n]{0,40}(?:file|dir|path|/)|lock ?file[^\n]{0,60}(?:exists|held|in use)|postmaster\.pid|"
+        r"failed to obtain node lock|DBPathInUse|already locked by",
+        "finds its data locked by another process",
+        "see whether another pod uses the same volume (the old replica of a rollout: strategy Recreate), or whether a "
+        "lock file was left by an end without warning",
+    ),
+    _cause(
+        "volume_broken",
+        r"stale (?:NFS )?file handle|ESTALE|transport endpoint is not connected|input/output error|\bEIO\b|"
+        r"structure needs cleaning",
+        "cannot use its volume: the storage behind it fails",
+        "look at the storage (NFS server, CSI driver, dmesg of the node), then start the pod anew so that it is "
+        "mounted again",
+    ),
+    _cause(
+        "replica_written",
+        r"READONLY You can't write|in a read-only transaction|cannot execute \w+ in a read-only|not (?:the )?primary\b|"
+        r"NotWritablePrimary|--read-only option so it cannot",
+        "writes to a replica, which takes no writes",
+        "point it at the primary (address, Service, selector), and look whether a failover has moved the primary",
+    ),
+    _cause(
+        "store_full",
+        r"OOM command not allowed|used memory > 'maxmemory'|MISCONF Redis",
+        "is refused its writes by a store that is full",
+        "look at the store: its memory and maxmemory-policy, and whether it can save to its disk",
+    ),
+    _cause(
+        "leadership",
+        r"leader ?election lost|failed to renew lease|stopped leading|"
+        r"lost (?:the )?(?:leader(?:ship)?|master) ?(?:lease|lock|election)?\b",
+        "has lost the lease of the leader",
+        "look at the API server and at the CPU of this pod at that time (throttling, limits); one end of this kind is "
+        "by design, many are not",
     ),
     _cause(
         "pool_exhausted",
@@ -70,7 +144,8 @@ CAUSES = (
         r"(?:timeout|waiting|wait).{0,40}\bconnection from (?:the )?pool|too many connections|too many clients|"
         r"remaining connection slots|max number of clients|"
         r"(?:unable to|could not|cannot|failed to) (?:acquire|get|obtain) (?:a |new |jdbc )*connection|"
-        r"connection (?:pool )?.{0,30}not available, request timed out|no (?:available|free) connections?",
+        r"connection (?:pool )?.{0,30}not available, request timed out|no (?:available|free) connections?|"
+        r"pool_?exhausted|PoolExhausted|no more connections (?:allowed|available)",
         "has no free connection left in its pool",
         "find out who holds connections (slow queries, leaks), and compare the pool's size with the limit of the "
         "server",
@@ -86,6 +161,9 @@ CAUSES = (
         r"lookup (?P<name>[\w.-]+)(?: on \S+)?: no such host|ENOTFOUND (?P<name2>[\w.-]+)|"
         r"could not resolve host:? (?P<name3>[\w.-]+)|could not translate host name \\?\"(?P<name4>[\w.-]+)|"
         r"(?:failed to resolve|can(?:not|'t) resolve|unknown host|UnknownHostException):? ['\"]?(?P<name5>[\w.-]+)|"
+        r"host not found in upstream \\?[\"'](?P<name9>[\w.-]+)|"
+        r"host=\\?['\"](?P<name10>[\w.-]+)\\?['\"][^\n]{0,400}(?:name or service not known|"
+        r"temporary failure in name resolution|nodename nor servname|no address associated|failed to resolve)|"
         r"server can't find (?P<name8>[\w.-]+)\.?: (?:NXDOMAIN|SERVFAIL|REFUSED)|"
         r"EAI_AGAIN (?P<name6>[\w.-]+)|no such host|name or service not known|nodename nor servname|"
         r"temporary failure in name resolution|server misbehaving|"
@@ -98,10 +176,20 @@ CAUSES = (
         "authentication",
         rf"(?:auth(?:entication)?|login|logon) (?:failed|failure|error)\b{_NOT_REACHED}|WRONGPASS|"
         r"NOAUTH|access denied for user|invalid (?:api.?key|credentials|username|password|login|token)|"
-        r"bad credentials|SASL authentication|" + _answer("401", "unauthorized"),
+        r"role \\?\"[^\"\\]+\\?\" does not exist|bad credentials|SASL authentication|must be logged in to the server|"
+        r"ACCESS_REFUSED|(?:username|user) or password (?:is |are )?(?:not allowed|wrong|incorrect|invalid)|"
+        + _answer("401", "unauthorized"),
         "is refused by a peer for its credentials",
         "compare the Secret that it uses with what the peer expects; a Secret that has changed reaches variables only "
         "after a restart",
+    ),
+    _cause(
+        "no_credentials",
+        r"NoCredentialProviders|unable to locate credentials|(?:could not|cannot|can't) (?:find|load)[^\n]{0,30}"
+        r"(?:default )?credentials|WebIdentityErr|AssumeRoleWithWebIdentity|AADSTS\d+|"
+        r"no valid (?:credential|authentication) (?:sources?|providers?)",
+        "has no credentials for its cloud",
+        "give its ServiceAccount the role (annotation, workload identity), or the pod the Secret with the credentials",
     ),
     _cause(
         "rate_limited",
@@ -111,8 +199,17 @@ CAUSES = (
         "lower the rate of its requests (retries, workers), or ask the peer for a higher limit",
     ),
     _cause(
+        "tls_expired",
+        r"certificate[^\n]{0,80}?\b(?:has |is |was |have )?expired\b|expired[^\n]{0,20}certificate|"
+        r"certificate is no longer valid|cert(?:ificate)?_?has_?expired|NotAfter[^\n]{0,60}(?:past|expired)|"
+        r"ExpiredCert\w*",
+        "meets a certificate that has expired",
+        "find out whose it is: a peer's (openssl s_client -connect HOST:PORT), or one that the pod mounts from a "
+        "Secret or ConfigMap; renew it, and restart what still has the old one",
+    ),
+    _cause(
         "tls",
-        r"x509: [^\"]{0,120}|certificate (?:verify|validation|verification) failed|certificate (?:has )?expired|"
+        r"x509: [^\"]{0,120}|certificate (?:verify|validation|verification) failed|"
         r"unknown (?:certificate )?authority|"
         r"(?:tls|ssl).{0,30}handshake.{0,20}(?:fail|error|alert)|self.signed certificate|PKIX path building failed|"
         r"SSLHandshakeException",
@@ -127,7 +224,12 @@ CAUSES = (
         r"(?P<peer4>[\w.-]+:\d{1,5})(?:: |\W{1,3})(?:\w+: )?connection refused|"
         r"connection refused(?: to|:)?\W{0,3}(?:ECONNREFUSED\W{1,3})?(?P<peer3>[\w.-]+:\d{1,5})?|"
         r"ECONNREFUSED(?:\W{1,3}(?P<peer5>[\w.-]+:\d{1,5}))?|couldn't connect to server|"
-        r"no route to host|network is unreachable",
+        r"no route to host|network is unreachable|upstream connect error|no healthy upstream|"
+        r"(?:unable|failed|could not|cannot|can't|couldn't|could never|not able) (?:to )?(?:re)?(?:connect\b|reach\b|"
+        r"contact\b|(?:establish|open|make) (?:an? |the )?(?:\w+ )?connection)|"
+        r"connection (?:attempt |retry |to \S+ )?(?:\d+ )?failed(?! over)|no connection (?:to|with) |"
+        r"(?:is|are|was|has become|became|went) (?:currently )?(?:unavailable|unreachable)|has gone away|"
+        r"(?P<peer6>[\w.-]+:\d{1,5}) - no response|not responding|dependency (?:failure|unavailable)",
         "cannot connect to {peer}",
         "check whether the peer runs and listens there, whether its Service has endpoints, and which NetworkPolicies "
         "are between",
@@ -139,10 +241,35 @@ CAUSES = (
         "check whether the peer is restarted or overloaded, and whether a proxy between ends idle connections",
     ),
     _cause(
+        "broker",
+        r"NoBrokersAvailable|LEADER_NOT_AVAILABLE|UNKNOWN_TOPIC_OR_PARTITION|topic \S+ not present in metadata|"
+        r"broker transport failure|all brokers (?:are )?down|no leader for (?:this )?(?:topic|partition)|"
+        r"Bootstrap broker \S+ disconnected",
+        "gets no broker or topic of Kafka",
+        "check that its bootstrap servers are the right ones, that the topic exists, and that the listeners which the "
+        "brokers advertise can be reached from this pod",
+    ),
+    _cause(
         "port_in_use",
         r"address already in use|EADDRINUSE|port is already allocated|bind: .{0,40}in use",
         "cannot listen: its port is taken",
         "give each container of the pod a port of its own; with host network, each pod of the node",
+    ),
+    _cause(
+        "bind",
+        r"(?:failed|unable|cannot|could not|couldn't|can't) (?:to )?(?:bind|listen)(?:\(\))?(?: (?:to|on))?"
+        r"(?: (?:the )?(?:address|port|socket))? ?(?P<name>[\w.:\[\]*-]*\d)?|bind\(\) to (?P<name2>\S+) failed|"
+        r"listen \w+ (?P<name3>\S+): bind|listen EACCES:? (?:permission denied )?(?P<name4>\S+)",
+        "cannot listen on {port}",
+        "see whether another process has the port (ss -lntp from inside); a port below 1024 asks for root or "
+        "NET_BIND_SERVICE: take a higher one",
+    ),
+    _cause(
+        "migration",
+        r"migrations? (?:\S+ )?(?:have |has )?failed|failed (?:migration|to (?:run|apply) (?:the )?migrations?)|"
+        r"(?:pending|unapplied) migrations|checksum mismatch for migration|dirty database version",
+        "stops at a migration of its database",
+        "read which migration it is, repair it (or mark it as done) in the database, and start the pod anew",
     ),
     _cause(
         "schema",
@@ -155,7 +282,8 @@ CAUSES = (
     ),
     _cause(
         "query",
-        r"query.{0,40}syntax error|syntax error at (?:or near|position|line)|error in your SQL syntax|SQLSyntaxError",
+        r"query.{0,60}syntax error|syntax error (?:at (?:or near|position|line)|near)|error in your SQL syntax|"
+        r"SQLSyntaxError",
         "sends its database a query that is wrong",
         "correct the query that the message names, and look at what was deployed last",
     ),
@@ -168,9 +296,18 @@ CAUSES = (
     ),
     _cause(
         "lock",
-        r"deadlock (?:detected|found)|lock wait timeout|could not obtain lock|database is locked",
+        r"deadlock (?:detected|found)|lock wait timeout|could not obtain lock|database is locked|"
+        r"(?:waiting for|could not acquire) change ?log lock",
         "waits for a lock of its database",
         "find out which session holds the lock",
+    ),
+    _cause(
+        "interpreter",
+        r"(?:^|: )exec (?P<name>/\S+): no such file or directory|(?P<name2>/\S+): (?:\S+: )?bad interpreter|"
+        r"env: .?(?P<name3>[\w.+-]+)\\r|(?P<name4>/\S+)\^M",
+        "cannot run {name}: the interpreter that it names is not in the image",
+        "look at its first line (#!): that program has to be in the image, and lines must not end as those of Windows "
+        "do (CR LF); a binary may be built for another libc",
     ),
     _cause(
         "command_missing",
@@ -182,8 +319,8 @@ CAUSES = (
     ),
     _cause(
         "option",
-        r"(?:unknown|unrecognized|invalid|illegal|no such|undefined|unsupported) (?:shorthand )?(?:flag|option)s?"
-        r":? (?:-- )?[\"'`]?(?P<name>-{0,2}[\w-]{1,60})|unrecognized arguments?: (?P<name3>\S+)|"
+        r"(?:unknown|unrecognized|invalid|illegal|no such|undefined|unsupported) (?:shorthand |VM |command.line )?"
+        r"(?:flag|option)s?:? (?:-- )?[\"'`]?(?P<name>-{0,2}[\w-]{1,60})|unrecognized arguments?: (?P<name3>\S+)|"
         r"flag provided but not defined: (?P<name2>\S+)",
         "does not know the option {name}",
         "correct the arguments of the container (args, command), or take the version of the image that knows it",
@@ -192,7 +329,7 @@ CAUSES = (
         "module_missing",
         r"(?:ModuleNotFoundError|ImportError|cannot find module|Could not find or load main class|"
         r"ClassNotFoundException|"
-        r"NoClassDefFoundError|error while loading shared libraries)[^\n]{0,160}",
+        r"NoClassDefFoundError|error while loading shared libraries|version .GLIBC\w*_[\d.]+' not found)[^\n]{0,160}",
         "lacks a part of its program",
         "rebuild the image with it: what the message names is not in there",
     ),
@@ -213,6 +350,27 @@ CAUSES = (
         r"(?:not set|required|missing|set)",
         "lacks the setting {name}",
         "set it in the environment of the container, a ConfigMap or a Secret",
+    ),
+    _cause(
+        "configuration",
+        r"(?:yaml|toml|ini|properties|config\w*|settings)\b[^\n]{0,80}(?:syntax|pars(?:e|ing)|unmarshal\w*|decod\w+|"
+        r"unexpected (?:token|end|character)|did not find expected|invalid|unknown (?:field|key|directive))|"
+        r"(?:pars(?:e|ing)|unmarshal\w*|decod\w+|load\w*|read\w*)[^\n]{0,40}(?:config\w*|settings|yaml|toml)\b[^\n]{0,20}"
+        r"(?:error|fail|invalid)|\[emerg\][^\n]{0,80} in /\S+:\d+|unknown config(?:uration)? (?:key|option|field)|"
+        r"(?:invalid|bad) (?:value|configuration) (?:for|in) (?:option|key|setting|field|directive)|"
+        r"(?:error|failed|unable|cannot|could not)[^\n]{0,20} (?:load|pars|read|decod|unmarshal)\w*[^\n]{0,30}"
+        r"(?:config|settings|yaml|toml)(?!.{0,200}(?:no such file|file not found|permission denied|does not exist))",
+        "cannot read its configuration",
+        "correct the place that the message names (file, line, key) in its ConfigMap or Secret, and compare it with "
+        "the last one that worked",
+    ),
+    _cause(
+        "processes",
+        r"unable to create (?:new )?native thread|pthread_create failed|can(?:'t|not) fork|fork: (?:retry: )?resource "
+        r"temporarily unavailable|can't start new thread|newosproc",
+        "may start no more processes or threads",
+        "look what starts so many (ps from inside), and raise the limit of pids of the node's kubelet if they are "
+        "needed",
     ),
     _cause(
         "read_only",
@@ -248,11 +406,25 @@ CAUSES = (
         "find out which right its user, ServiceAccount or token lacks at the peer",
     ),
     _cause(
+        "worker_killed",
+        r"WORKER TIMEOUT|worker[^\n]{0,40}(?:was sent SIGKILL|terminated due to signal|exited unexpectedly|timed out)",
+        "loses its workers, which take too long or die",
+        "find out what a request waits for or computes, before the time-out of the workers is raised; look at its "
+        "memory and CPU too",
+    ),
+    _cause(
+        "too_large",
+        r"(?:request|payload|message|entity|header|body)[^\n]{0,20} too (?:large|big|long)|RecordTooLarge|"
+        r"(?:received )?message larger than max|exceeds? (?:the )?max\w* (?:message|request|body|payload)? ?size",
+        "sends or gets something that is larger than a limit",
+        "raise the limit of the side that refuses it (proxy, Ingress, broker, server), or send less at once",
+    ),
+    _cause(
         "timeout",
         r"timed[ -]?out|deadline exceeded|ETIMEDOUT|Timeout(?:Error|Exception)\b|"
         r"(?:request|connection|connect|read|gateway|i/o) timeout|timeout (?:expired|exceeded|reached|waiting|after|"
         r"while)",
-        "waits too long for a peer",
+        "waits too long for {peer}",
         "check whether the peer is slow or cannot be reached (its load, NetworkPolicies between), before the time-out "
         "is raised",
     ),
@@ -263,13 +435,33 @@ CAUSES = (
         "gives or gets errors of a server (5xx)",
         "look at the log of the server that answers so",
     ),
+    _cause(
+        "peer_down",
+        r"\b(?:peer|node|link|replica|primary|broker|member|upstream|backend|server|host|database)s? "
+        r"(?:\S+ )?(?:is |are |went |has gone )?down\b",
+        "reports that a peer is down",
+        "find out which peer it means (its configuration, its Service), whether that runs, and what is between",
+    ),
+    _cause(
+        "own_code",
+        # The names of errors are in capitals, as programs write them.
+        r"(?P<name>(?:(?-i:\b(?:[a-z]\w*\.)*(?:Type|Attribute|Name|UnboundLocal|Index|ZeroDivision|Recursion|Syntax|"
+        r"Indentation|Reference|Range|Assertion|Key|Value|NoMethod|NotImplemented)Error)|"
+        r"(?:NullPointer|ClassCast|IndexOutOfBounds|ArrayIndexOutOfBounds|Arithmetic|NullReference|IllegalArgument|"
+        r"UnsupportedOperation)Exception|panic: |nil pointer dereference|index out of range|is not a function|"
+        r"panicked at |cannot read propert(?:y|ies) of (?:undefined|null)|undefined method|assertion failed)"
+        r"[^\n\"]{0,120})",
+        "fails in its own code: {name}",
+        "give the trace in its log to its developers; if it came with the last change, go back to the revision before "
+        "(kubectl rollout undo)",
+    ),
 )
 
 
 class Told(t.NamedTuple):
     """A cause that a line tells: words that go on after the name of a container, and what to do.
 
-    ``peer`` is the host and port that it names.
+    ``peer`` is the other side that it names: host and port, a host, the kind of server, or an unknown name.
     """
 
     kind: str
@@ -293,6 +485,47 @@ def typo(name: str) -> str:
     return f" (is {close[0]} meant?)" if close else ""
 
 
+# What a line names as the other side, the surest first: an address, host and port, and the kind of server.
+_NO_HOST = r"(?!(?:https?|status|code|line|error|errno|level|pid|exit|port|line|id|version)\b)"
+_SOURCE = r"(?![\w.-]*\.(?:go|py|java|js|mjs|ts|rb|rs|cc?|cpp|cs|kt|php|scala|exs?|lua|pl|sh|ya?ml|json|conf|c?toml):)"
+_SERVERS = (
+    r"redis|postgres(?:ql)?|mysql|mariadb|mongo(?:db)?|kafka|rabbitmq|elasticsearch|opensearch|cassandra|memcached|"
+    r"zookeeper|etcd|vault|consul|ldap|smtp|s3|database|db|cache|broker|upstream|backend|api server|gateway"
+)
+_PLACES = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"\b[a-z][a-z0-9+.-]*://(?:[^\s/@\"']*@)?(?P<peer>[a-z0-9][\w.-]*(?::\d{1,5})?)",
+        r"\bhost=\\?['\"](?P<peer>[a-z0-9][\w.-]*)",
+        r"\b(?:server|host|broker|database)(?: \w+)? (?:at|on) \\?[\"'`](?P<peer>[a-z0-9][\w.-]*(?::\d{2,5})?)",
+        rf"(?<![\w.:/@=-]){_NO_HOST}{_SOURCE}(?P<peer>(?=[\w.-]*[a-z])[a-z0-9][\w.-]*:(?:80|\d{{3,5}}))(?![\w.:])",
+        r"(?<![\w.:])(?P<peer>\d{1,3}(?:\.\d{1,3}){3}:\d{2,5})(?!\d)",
+        r"(?:server|database|host|broker|service|connection|connect)(?: \w+)? (?:at|on|to) "
+        r"\\?[\"'`]?(?P<peer>(?=[\w.-]*[a-z])[a-z0-9][\w-]*(?:\.[\w-]+)+)",
+        rf"(?:connection|request|call|connect(?:ing)?) (?:to|from) (?:the )?{_NO_HOST}"
+        r"(?P<peer>[a-z][\w-]*[a-z0-9]) (?:has |was )?(?:timed out|failed|refused|lost|closed|reset)",
+        rf"\b(?P<peer>{_SERVERS})\b",
+    )
+)
+_OWN_SERVERS = ("database", "db", "cache", "broker", "upstream", "backend", "api server", "gateway")
+_WITH_PEER = ("refused", "timeout", "connection_lost")
+
+
+# The words of a line in JSON.
+WORDS = re.compile(
+    r"\"(?:msg|message|log|event|error|err|exception|reason)\"\s*:\s*\"((?:[^\"\\]|\\.){1,500})\"", re.IGNORECASE
+)
+
+
+def _place(text: str) -> str:
+    """Return which host or server a text names, empty if none; of a line in JSON, what it says in words."""
+    if text.startswith("{"):
+        text = " ".join(each[1] for each in WORDS.finditer(text)) or text
+    found = next(filter(None, (place.search(text) for place in _PLACES)), None)
+    peer = found["peer"].rstrip(".") if found else ""
+    return f"its {peer.lower()}" if peer.lower() in _OWN_SERVERS else peer
+
+
 def told_by(text: str) -> Told | None:
     """Return the most telling cause of a text, None if it tells none."""
     for cause in CAUSES:
@@ -300,6 +533,10 @@ def told_by(text: str) -> Told | None:
             groups = {name: value for name, value in found.groupdict().items() if value}
             name = next((value for key, value in groups.items() if key.startswith("name")), "")
             peer = next((value for key, value in groups.items() if key.startswith("peer")), "")
+            if not peer and cause.kind in _WITH_PEER:
+                peer = _place(text)
+            if cause.kind == "unknown_name":
+                peer = name
             space = groups.get("space", "")
             values = {
                 "user": groups.get("user", ""),
@@ -309,6 +546,7 @@ def told_by(text: str) -> Told | None:
                 "option": f" -n {space}" if space else " -A",
                 "name": name or {"unknown_name": "a name", "schema": "something"}.get(cause.kind, "that it needs"),
                 "peer": peer or "a peer",
+                "port": name or "its port",
                 "typo": typo(name),
                 "file": f"the file {name}" if name else "a file",
             }

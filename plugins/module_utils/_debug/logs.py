@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import typing as t
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -43,7 +44,7 @@ _HINTS = (
     *("refused", "denied", "forbid", "unauth", "timeout", "time-out", "time out", "timed out", "exceed", "exhaust"),
     *("too many", "no such", "not found", "cannot", "can't", "could not", "unable", "x509", "not known", "invalid"),
     *("killed", "no space", "sigsegv", "sigabrt", "caused by", "out of memory", "not defined", " down"),
-    *("unreachable", "unhealthy"),
+    *("unreachable", "unhealthy", "no response", "not responding"),
     *('"level":40', '"level":50', '"level":60', "401", "403", "429", "500", "502", "503", "504"),
 )
 _KLOG = re.compile(rb"^[wef]\d{4} ", re.MULTILINE)
@@ -55,9 +56,9 @@ _NEGATED = re.compile(
 )
 # What a line without a level has that tells of an error.
 _ERROR_WORDS = re.compile(
-    r"\b(?:errors?|fatal|panic|exception|traceback|refused|denied|cannot|can't|could not|failed|failure|invalid|"
-    r"no such|forbidden|unauthorized|timed out|unable to|killed|exhausted|segmentation fault|not (?:defined|found)|"
-    r"unreachable|unhealthy|too many \w+|"
+    r"\b(?:errors?|fatal|panic(?:ked)?|exception|traceback|refused|denied|cannot|can't|could not|failed|failure|"
+    r"invalid|no such|forbidden|unauthorized|timed out|unable to|killed|exhausted|segmentation fault|"
+    r"not (?:defined|found|responding)|no response|unreachable|unhealthy|too many \w+|"
     r"(?:peer|server|node|link|host|upstream|backend|replica|primary|broker|database|service)s? "
     r"(?:is |are |went |has gone )?down)\b|"
     r"\w(?:Error|Exception)\b|\bnpm ERR!",
@@ -67,7 +68,10 @@ _ERROR_WORDS = re.compile(
 _ACCESS = re.compile(r"(?:HTTP/\d(?:\.\d)?\\?\"\s+|\bstatus(?:_?code)?[\"']?\s*[:=]\s*\"?)(\d{3})\b", re.IGNORECASE)
 _TROUBLE_STATUS = re.compile(r"40[13]|429|5\d\d")
 # What goes on with the line before it.
-_CONTINUED = re.compile(r"\s+(?:at|File|in|from)\s|\s{2,}\S|\t|goroutine \d|created by |\.\.\. \d+ more|\^")
+_CONTINUED = re.compile(
+    r"\s+(?:at|File|in|from)\s|\s{2,}\S|\t|goroutine \d|created by |\.\.\. \d+ more|\^|"
+    r"(?:During handling of|The) (?:the )?above exception(?: was the direct cause|, another)"
+)
 _VARIABLE = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\S+|\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|\b(?=[a-f]*\d)[0-9a-f]{7,64}\b|"
     r"0x[0-9a-f]+|\d+(?:\.\d+)*",
@@ -120,7 +124,8 @@ class Group:
     """Lines of one shape; ``level`` is fatal, error, warning, or empty where the line says none.
 
     ``access`` tells that they are those of an access log, with a status of trouble. ``own_first`` and ``own_last`` are
-    the times that the first and the last line name themselves.
+    the times that the first and the last line name themselves; ``place`` is the number of the first line in the log.
+    ``shared`` is what almost all of them name and most other lines do not, such as a path or a caller.
     """
 
     level: str
@@ -131,6 +136,8 @@ class Group:
     access: bool = False
     own_first: datetime | None = None
     own_last: datetime | None = None
+    place: int = 0
+    shared: tuple[str, ...] = ()
 
     @property
     def bad(self) -> bool:
@@ -144,6 +151,21 @@ class Trend(t.NamedTuple):
     begin: float
     end: float
 
+    def __str__(self) -> str:
+        return f"{self.name} {'rises' if self.end > self.begin else 'falls'} from {self.begin:g} to {self.end:g}"
+
+
+class Slow(t.NamedTuple):
+    """A call that takes long, as lines without trouble tell: what they say, the usual seconds, and how often.
+
+    ``of_others`` tells that it is one to another side, such as a database.
+    """
+
+    what: str
+    seconds: float
+    times: int
+    of_others: bool
+
 
 @dataclass(frozen=True)
 class Log:
@@ -152,7 +174,8 @@ class Log:
     ``words`` are those that the program ended with, if it has ended. ``since`` is the time of the first line that was
     read; ``whole`` says whether the run begins there. ``rise`` tells when warnings became more, and after which line.
     ``first_bad`` is the first line of an error, and ``changes`` are those just before it that tell of a change.
-    ``shares`` are the shares of lines of errors at the beginning and at the end, ``trends`` figures that rise or fall.
+    ``shares`` are the shares of lines of errors at the beginning and at the end, ``trends`` figures that rise or fall,
+    ``growth`` amounts that its last lines tell and that only grow, ``slow`` calls that take long in its last lines.
     """
 
     tail: tuple[str, ...] = ()
@@ -166,17 +189,24 @@ class Log:
     changes: tuple[str, ...] = ()
     shares: tuple[float, float] = (0.0, 0.0)
     trends: tuple[Trend, ...] = ()
+    growth: tuple[Trend, ...] = ()
+    slow: tuple[Slow, ...] = ()
 
     def mapped(self, change: Callable[[str], str]) -> Log:
         """Return it with all texts changed; the last lines are changed as one text."""
         return replace(
             self,
             tail=tuple(change("\n".join(self.tail)).split("\n")) if self.tail else (),
-            groups=tuple(replace(each, example=change(each.example)) for each in self.groups),
+            groups=tuple(
+                replace(each, example=change(each.example), shared=tuple(map(change, each.shared)))
+                for each in self.groups
+            ),
             words=change(self.words),
             rise=change(self.rise),
             first_bad=change(self.first_bad),
             changes=tuple(map(change, self.changes)),
+            growth=tuple(each._replace(name=change(each.name)) for each in self.growth),
+            slow=tuple(each._replace(what=change(each.what)) for each in self.slow),
         )
 
 
@@ -196,6 +226,7 @@ def digest(text: str, *, stamped: bool = False, whole: bool = True) -> Log:
     lines = [line for _stamp, line in rows]
     suspects = _suspects(lines)
     troubles = {index: level for index in suspects if (level := _trouble(lines[index])) is not None}
+    _name_exceptions(lines, troubles)
     bad = [index for index, level in troubles.items() if level != WARN]
     return Log(
         tail=tuple(lines[-_TAIL:]),
@@ -209,7 +240,92 @@ def digest(text: str, *, stamped: bool = False, whole: bool = True) -> Log:
         changes=_changes(lines, bad[0]) if bad else (),
         shares=_shares(len(lines), bad),
         trends=_trends(lines) if troubles else (),
+        growth=_growth(lines[-_RECENT_LINES:]),
+        slow=_slow(lines[-_RECENT_LINES:]),
     )
+
+
+def _name_exceptions(lines: Sequence[str], troubles: dict[int, str]) -> None:
+    """Let the line of an exception stand for the head of its trace."""
+    for index in [each for each in troubles if _TRACEBACK.match(lines[each])]:
+        end = _end_of_trace(lines, index)
+        if end is not None:
+            level = troubles.pop(index)
+            troubles.setdefault(end, level)
+
+
+def _end_of_trace(lines: Sequence[str], index: int) -> int | None:
+    """Return the place of the last line of a trace of Python, which is the first that is not indented."""
+    for place in range(index + 1, min(len(lines), index + _LONGEST_TRACE)):
+        if lines[place].strip() and not lines[place].startswith((" ", "\t")):
+            return place
+    return None
+
+
+_LONGEST_TRACE = 200
+# Amounts and calls are followed in so many of the last lines.
+_RECENT_LINES = 2_000
+_AMOUNT = re.compile(
+    r"memory|heap|\brss\b|cache|buffer|queue|backlog|pending|stored|\bitems?\b|entries|sessions?|connections?|objects",
+    re.IGNORECASE,
+)
+_LAST_NUMBER = re.compile(r"(\d+(?:\.\d+)?)(?!.*\d)")
+_LEAST_GROWTHS, _GROWN_TIMES, _MOST_GROWTHS = 4, 2.0, 3
+
+
+def _growth(lines: Sequence[str]) -> tuple[Trend, ...]:
+    """Return the amounts that lines of one shape tell, and that never fall but once in a while."""
+    found: dict[str, list[float]] = {}
+    for line in lines:
+        if not line.startswith("{") and _AMOUNT.search(line) and (number := _LAST_NUMBER.search(line)):
+            found.setdefault(_VARIABLE.sub("#", line)[:160], []).append(float(number[1]))
+    grown = []
+    for shape, values in found.items():
+        falls = sum(1 for before, after in zip(values, values[1:]) if after < before)
+        if len(values) >= _LEAST_GROWTHS and falls * 10 <= len(values) and values[-1] >= _GROWN_TIMES * values[0] > 0:
+            grown.append(Trend(shape.strip("[]#:., "), values[0], values[-1]))
+    grown.sort(key=lambda each: "memory" not in each.name.lower())
+    return tuple(grown[:_MOST_GROWTHS])
+
+
+# What a call is, how long it took, and what may take long without anybody waiting for it.
+_CALL = (
+    r"quer(?:y|ies)|database|\bdb\b|sql|procedure|request|call|response|render\w*|upstream|backend|transaction|\bapi\b"
+)
+_TOOK = re.compile(
+    rf"(?:{_CALL})[^\n]{{0,80}}?(?:\bin|\btook|\bafter|\btime|\bduration|\blatency|\belapsed)[\"'=: ]{{1,4}}"
+    r"(?P<number>\d+(?:\.\d+)?) ?(?P<unit>ms|milliseconds?|s|secs?|seconds?)\b|"
+    r"slow (?:sql|quer)[^\n]{0,40}?(?P<number3>\d+(?:\.\d+)?) ?(?P<unit3>ms|s|secs?|seconds?)\b|"
+    r"\b(?:response_time|duration|elapsed|latency|took|query_time)_(?P<unit2>ms|s|seconds)[\"']?\s?[:=]\s?\"?"
+    r"(?P<number2>\d+(?:\.\d+)?)",
+    re.IGNORECASE,
+)
+_MAY_TAKE_LONG = re.compile(
+    r"watch|stream|websocket|long.?poll|subscri|batch|\bjobs?\b|backup|report|import|export|sync|reconcil|interval|"
+    r"time.?out|compact|checkpoint|snapshot|upload|download|migrat|retry|next|uptime|schedul|warm|start",
+    re.IGNORECASE,
+)
+_SLOW_SECONDS, _LEAST_SLOW, _MOST_SLOW = 3.0, 5, 3
+_OF_OTHERS = re.compile(r"quer|database|\bdb\b|sql|procedure|upstream|backend|call", re.IGNORECASE)
+
+
+def _slow(lines: Sequence[str]) -> tuple[Slow, ...]:
+    """Return the calls that usually take long, those to others first: their time is part of that of requests."""
+    found: dict[str, tuple[str, list[float]]] = {}
+    for line in lines:
+        took = _TOOK.search(line[:_LONG])
+        if not took or _MAY_TAKE_LONG.search(line[:_LONG]):
+            continue
+        unit = (took["unit"] or took["unit2"] or took["unit3"]).lower()
+        seconds = float(took["number"] or took["number2"] or took["number3"]) * (0.001 if unit.startswith("m") else 1)
+        found.setdefault(_shape(line), (line, []))[1].append(seconds)
+    slow = [
+        Slow(line.strip(), middle, len(values), _OF_OTHERS.search(line) is not None)
+        for line, values in found.values()
+        if len(values) >= _LEAST_SLOW and (middle := sorted(values)[len(values) // 2]) >= _SLOW_SECONDS
+    ]
+    slow.sort(key=lambda each: (not each.of_others, -each.times))
+    return tuple(slow[:_MOST_SLOW])
 
 
 def _changes(lines: Sequence[str], index: int) -> tuple[str, ...]:
@@ -317,8 +433,9 @@ def _groups(rows: Sequence[tuple[str, str]], troubles: Mapping[int, str]) -> tup
             found[key][0] += 1
             found[key][2] = stamp
             found[key][4] = line
+            found[key][5].append(index)
         elif len(found) < 10 * _MOST_GROUPS:
-            found[key] = [1, stamp, stamp, line, line]
+            found[key] = [1, stamp, stamp, line, line, [index]]
     groups = [
         Group(
             level,
@@ -329,11 +446,42 @@ def _groups(rows: Sequence[tuple[str, str]], troubles: Mapping[int, str]) -> tup
             not level and _ACCESS.search(example) is not None,
             _own_time(example),
             _own_time(last_line),
+            places[0],
+            _shared(rows, places) if level != WARN else (),
         )
-        for (level, _shape), (count, first, last, example, last_line) in found.items()
+        for (level, _shape), (count, first, last, example, last_line, places) in found.items()
     ]
     rank = {FATAL: 0, ERROR: 1, "": 1, WARN: 2}
     return tuple(sorted(groups, key=lambda each: (rank[each.level], -each.count))[:_MOST_GROUPS])
+
+
+# What requests of one kind have in common: what is asked for, and who asks.
+_REQUEST = re.compile(r"\b(GET|POST|PUT|PATCH|DELETE) (/[^\s?\"]{1,100})")
+_SHARING = re.compile(
+    r"\"?\b(path|endpoint|route|uri|client_ip|remote_addr|remote_ip|client|caller|tenant|upstream|target|topic|queue|table|"
+    r"zone|shard)\"?[:=]\s*\"?([^\"\s,}]{1,80})"
+)
+_LEAST_SHARING, _ALMOST_ALL, _MOST_ELSEWHERE, _SHARED_SAMPLES = 3, 0.9, 0.5, 100
+
+
+def _shared(rows: Sequence[tuple[str, str]], places: Sequence[int]) -> tuple[str, ...]:
+    """Return what almost all lines of a group name, and what most lines of the log do not."""
+    if len(places) < _LEAST_SHARING:
+        return ()
+    sample = places[:: max(1, len(places) // _SHARED_SAMPLES)]
+    counts = Counter(name for place in sample for name in _named(rows[place][1]))
+    common = [name for name, count in counts.items() if count >= _ALMOST_ALL * len(sample)]
+    if not common:
+        return ()
+    others = rows[:: max(1, len(rows) // _SHARED_SAMPLES)]
+    around = Counter(name for _stamp, line in others for name in _named(line))
+    return tuple(each for each in common if around[each] <= _MOST_ELSEWHERE * len(others))
+
+
+def _named(line: str) -> set[str]:
+    head = line[:_LONG]
+    found = {f"{name} {value}" for name, value in _SHARING.findall(head)}
+    return found | {f"{method} {path}" for method, path in _REQUEST.findall(head)}
 
 
 # Warnings have become more if a part of the lines has so many, and so many times the share of before.
@@ -383,9 +531,8 @@ def _exception(lines: Sequence[str], suspects: Sequence[int]) -> tuple[int, str]
         if _CAUSED.match(lines[index]) or _EXCEPTION.match(lines[index]):
             return index, lines[index].strip()
         if _TRACEBACK.match(lines[index]):
-            # Its last line is the first that is not indented.
-            ends = (line for line in lines[index + 1 :] if line.strip() and not line.startswith((" ", "\t")))
-            return index, next(ends, lines[index]).strip()
+            end = _end_of_trace(lines, index)
+            return index, lines[index if end is None else end].strip()
     return -1, ""
 
 

@@ -71,12 +71,21 @@ def find_without_pod(facts: Facts) -> list[Finding]:
 
 # What says only that something is wrong is dropped where the cause is known.
 _EXPLAINED_BY = {
-    "failed": {"ended", "oom_killed", "container_start", "disrupted", "post_start", "startup_probe", "liveness"},
+    "failed": {
+        "ended",
+        "oom_killed",
+        "lost",
+        "container_start",
+        "disrupted",
+        "post_start",
+        "startup_probe",
+        "liveness",
+    },
     "terminating": {"disrupted"},
 }
 
 # What is only good to know, and yet answers what was asked.
-_ANSWERS = ("job_progress", "statefulset_service")
+_ANSWERS = ("job_progress", "statefulset_service", "log_slow")
 _AFTER = {
     "": "inspect it from inside (debug_pod_mode=auto)",
     "planned": "run it without --check to inspect it from inside",
@@ -136,6 +145,7 @@ RULES: tuple[Rule, ...] = (
     startup.sandbox,
     startup.mount,
     containers.oom_killed,
+    containers.lost,
     containers.oom_killed_process,
     startup.init_failing,
     startup.init_stuck,
@@ -160,6 +170,7 @@ RULES: tuple[Rule, ...] = (
     probes.liveness_failing,
     logs.more_warnings,
     logs.other_errors,
+    logs.slow,
     owners.ordinals,
     owners.autoscaler,
     owners.governing_service,

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -143,7 +144,7 @@ def told_at_end(facts: Facts, status: Object, words: str) -> tuple[Told | None, 
         found = [(each, told_by(each)) for each in last if looks_bad(each)]
         line, cause = next(((each, one) for each, one in found if one), ("", None))
     place = next(filter(None, map(_PLACE.search, reversed(last))), None)
-    if cause and cause.kind == "refused" and cause.peer == "" and place:
+    if cause and cause.kind == "refused" and ":" not in cause.peer and place:
         cause = told_by(f"connect to {place[1]}:{place[2]} refused")
         line = line or place[0]
     return cause, line
@@ -151,3 +152,18 @@ def told_at_end(facts: Facts, status: Object, words: str) -> tuple[Told | None, 
 
 def told(words: str) -> Told | None:
     return told_by(words) if words else None
+
+
+_CLOSE = 0.6
+
+
+def meant_service(facts: Facts, cause: Told) -> str:
+    """Return what to do about an unknown name: the Service that is probably meant, if there is one of a like name."""
+    name = cause.peer.partition(".")[0]
+    services = [each["metadata"]["name"] for each in facts.services or []]
+    close = difflib.get_close_matches(name, services, 1, _CLOSE) if name and name not in services else []
+    # Names of one thing often begin alike.
+    begin = name.partition("-")[0]
+    alike = [each for each in services if each.partition("-")[0] == begin] if name not in services else []
+    close = close or (alike if len(alike) == 1 else [])
+    return f"correct the name to {close[0]} if that Service is meant; else {cause.step}" if close else cause.step

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from ..._k8s.client import Object
 from ..._k8s.objects import container_named
 from ..._k8s.quantity import quantity
 from ..._severity import CRITICAL, WARNING
@@ -19,8 +20,18 @@ from ..collector_output import open_files as open_files_of
 from ..finding import Finding
 from ..observed import Facts
 from ..statuses import is_running, last_end
-from .common import as_evidence, container_states, exit_words, log_of_end, shorten, told_at_end, words_of_end
-from .ends import RECENT, End, ends, killer
+from .common import (
+    as_evidence,
+    container_states,
+    exit_words,
+    log_of_end,
+    meant_service,
+    shorten,
+    told_at_end,
+    words_of_end,
+)
+from .ends import LOST, RECENT, End, ends, killer
+from .peers import why_silent
 
 _KILLED, _FAULT = 137, 139
 # Shares of a limit, of all periods, and of the time of the last minute in percent, from which on it is a finding.
@@ -38,14 +49,42 @@ def oom_killed(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         limit = ((container_named(facts.pod, name).get("resources") or {}).get("limits") or {}).get("memory")
         finished = parse_time(end.get("finishedAt"))
         over = is_running(status) and finished and (facts.now - finished).total_seconds() > RECENT
+        grown = _growth_of(facts, status)
         yield Finding(
             "oom_killed",
             WARNING if over else CRITICAL,
             f"container {name} exceeded its memory limit and was killed",
             f"OOMKilled {ago(finished, facts.now) if finished else ''}, exit code {end.get('exitCode')}, "
-            f"{status.get('restartCount', 0)} restarts, limit {limit or 'that of its node'}",
-            "raise its memory limit, or find what takes the memory (compare the usage before the end)",
+            f"{status.get('restartCount', 0)} restarts, limit {limit or 'that of its node'}{grown}",
+            "find what it keeps without a bound (a leak, a cache), which its log tells of, before its limit is raised"
+            if grown
+            else "raise its memory limit, or find what takes the memory (compare the usage before the end)",
         )
+
+
+def _growth_of(facts: Facts, status: Object) -> str:
+    """Return the amounts that grew in the log of the run that has ended."""
+    log = log_of_end(facts, status)
+    grown = list(dict.fromkeys(map(str, (*log.growth, *log.trends)))) if log else []
+    return f"; in its log {'; '.join(shorten(each, 120) for each in grown[:_MOST_GROWN])}" if grown else ""
+
+
+_MOST_GROWN = 3
+
+
+def lost(facts: Facts, _sections: Sections) -> Iterator[Finding]:
+    """Containers of which the kubelet does not know how they ended."""
+    for name, status, _init in container_states(facts):
+        end = last_end(status)
+        if end.get("reason") == LOST and not is_running(status) and not (facts.pod.get("status") or {}).get("reason"):
+            yield Finding(
+                "lost",
+                CRITICAL,
+                f"container {name} was lost with its node or its runtime, and nobody knows how it ended",
+                shorten(end.get("message") or LOST),
+                "look at the node at that time (restart, eviction, lack of memory or disk); delete the pod if its "
+                "owner is to make another",
+            )
 
 
 def oom_killed_process(_facts: Facts, sections: Sections) -> Iterator[Finding]:
@@ -79,12 +118,19 @@ def ended(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         evidence += f"; before that: {shorten(line, 160)}" if line else ""
         evidence += _claims_of(facts, end.name) if cause and cause.kind == "disk_full" else ""
         why = f"it {cause.what}" if cause else shorten(words, 160)
+        step = cause.step if cause else _step_of_end(end, not words and log_of_end(facts, end.status) is not None)
+        if cause and cause.kind == "unknown_name":
+            step = meant_service(facts, cause)
+        silent = why_silent(facts, end.name, cause.peer) if cause and cause.kind in ("refused", "timeout") else None
+        if silent:
+            why, step = f"{why}; it calls {silent[0]}", silent[2]
+            evidence += f"; {silent[1]}"
         yield Finding(
             "ended" if end.for_good else "crash_loop" if end.looping else "restarted",
             CRITICAL if end.for_good or end.looping else WARNING,
             f"container {end.name} {fate}: {f'{why} ({how})' if why else how}",
             evidence + _why_killed(facts, end),
-            cause.step if cause else _step_of_end(end),
+            step,
         )
 
 
@@ -105,7 +151,12 @@ def _claims_of(facts: Facts, name: str) -> str:
     return f"; its claims: {found}" if found else ""
 
 
-def _step_of_end(end: End) -> str:
+def _step_of_end(end: End, silent: bool) -> str:
+    if not end.code and silent:
+        return (
+            "a container of this kind of workload has to keep running, and this one says nothing: look at its command "
+            "and arguments, or at the entrypoint of its image"
+        )
     if not end.code:
         return "a container of this kind of workload has to keep running: correct its command"
     if end.code == _KILLED:
@@ -115,6 +166,11 @@ def _step_of_end(end: End) -> str:
         )
     if end.code == _FAULT:
         return "look at the log of that run, at native libraries and at the image's architecture: it is a memory fault"
+    if silent:
+        return (
+            "its log tells nothing of why: look at its command, arguments and settings, and run it by hand in a copy "
+            "of the pod (kubectl debug --copy-to with a shell as command)"
+        )
     return "read the log of that run, and what changed before it"
 
 

@@ -18,6 +18,8 @@ from .common import CANNOT_RUN, container_states, event_time, events_of
 
 RECENT = 3600.0
 _SHORT_LIFE = 120.0
+# The kubelet found no container any more, and does not know how it ended.
+LOST = "ContainerStatusUnknown"
 LIVENESS, STARTUP, HOOK = "liveness", "startup", "postStart"
 # A container ends so many seconds after the event, at the latest, beside its grace period.
 _TOLERANCE = 30.0
@@ -47,7 +49,7 @@ def ends(facts: Facts) -> Iterator[End]:
     for name, status, is_init in container_states(facts):
         end = last_end(status)
         finished, code = parse_time(end.get("finishedAt")), end.get("exitCode", 0)
-        if is_init or end.get("reason") in ("OOMKilled", *CANNOT_RUN) or not finished:
+        if is_init or end.get("reason") in ("OOMKilled", LOST, *CANNOT_RUN) or not finished:
             continue
         if phase == "Succeeded" or (not code and policy != "Always"):
             continue

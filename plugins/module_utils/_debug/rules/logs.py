@@ -14,13 +14,14 @@ from ..._k8s.client import Object
 from ..._k8s.objects import is_ready
 from ..._severity import INFO, WARNING
 from ..._time import ago, clock, parse_time
-from ..causes import Told, told_by
+from ..causes import WORDS, Told, told_by
 from ..collector_output import Sections
 from ..finding import Finding
 from ..logs import Group, Log
 from ..observed import Facts
 from ..statuses import is_running
 from .common import container_states, shorten
+from .peers import why_silent
 
 # Names that cannot be resolved are judged with what was looked up from inside.
 _ELSEWHERE = ("unknown_name",)
@@ -41,31 +42,49 @@ def complaints(facts: Facts, name: str) -> list[tuple[Group, Told | None]]:
     """Return what the log of a container has of errors, and which cause each tells, the most telling first."""
     log = facts.logs.get((name, False)) or Log()
     found = [(each, _cause(each)) for each in log.groups if each.bad and _counts(each, log)]
-    found.sort(key=lambda pair: (pair[1] is None, pair[0].level != "fatal", -pair[0].count))
+    # What a program answers comes from what it says itself of its trouble.
+    found.sort(key=lambda pair: (pair[1] is None, pair[0].level != "fatal", pair[0].access, -pair[0].count))
     return sorted(found, key=lambda pair: not _begins(pair, found))
 
 
 def _begins(pair: tuple[Group, Told | None], all_pairs: list[tuple[Group, Told | None]]) -> bool:
     """Tell whether a complaint is the first of a series: what others complain of soon after may come from it."""
-    group, cause = pair
-    firsts = [each.first for each, _cause in all_pairs if each.first]
-    if not cause or not group.first or group.first != min(firsts) or all_pairs[0][0].level == "fatal":
+    (group, cause), leader = pair, all_pairs[0][0]
+    if not cause or group.access or leader.level == "fatal" or group.place != min(each.place for each, _ in all_pairs):
         return False
-    leader = all_pairs[0][0].first
-    return leader is not None and (leader - group.first).total_seconds() < _SERIES_SECONDS
+    begin, then = (group.own_first, leader.own_first) if leader.own_first else (group.first, leader.first)
+    return begin is not None and then is not None and (then - begin).total_seconds() < _SERIES_SECONDS
 
 
 def _cause(group: Group) -> Told | None:
     """Return what a group tells; an access log tells what the program itself answers."""
-    answered = _ANSWERED.search(group.example) if group.access else None
-    if not answered:
-        return told_by(group.example)
-    status = answered[1]
+    answered = next(filter(None, (each.search(group.example) for each in _ANSWERED)), None)
+    told = told_by(group.example) if not answered or not group.access else None
+    if not answered or (told and told.kind not in _OF_STATUS):
+        return told
+    status = answered["status"]
+    if not any(re.fullmatch(statuses, status) for statuses, _step in _STEPS_OF_ANSWERS):
+        return told
     step = next(step for statuses, step in _STEPS_OF_ANSWERS if re.fullmatch(statuses, status))
     return Told(f"answers_{status}", f"answers requests with status {status}", step)
 
 
-_ANSWERED = re.compile(r"HTTP/\d(?:\.\d)?\\?\"\s+(\d{3})\b")
+# Lines of requests that a program has answered: what was asked for, and the status.
+_ANSWERED = (
+    re.compile(r"HTTP/\d(?:\.\d)?\\?\"\s+(?P<status>\d{3})\b"),
+    re.compile(
+        r"\b(?:GET|POST|PUT|PATCH|DELETE|HEAD) /\S*[^\n]{0,60}?\b(?:status|code)\W{1,3}(?P<status>\d{3})\b",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"(?=.*\"method\")(?=.*\"(?:path|uri|endpoint|route)\"\s*:\s*\"/).*\"status(?:_?code)?\"\s*:\s*\"?(?P<status>\d{3})\b",
+        re.IGNORECASE,
+    ),
+)
+# Causes that may be found at the Service of the other side.
+_OF_PEERS = ("refused", "timeout", "connection_lost", "peer_failing")
+# Causes that a status alone tells, of whichever side.
+_OF_STATUS = ("rate_limited", "authentication", "forbidden", "peer_failing")
 _STEPS_OF_ANSWERS = (
     ("40[13]", "find out which credentials or rights its callers lack, and since when"),
     ("429", "find out which caller asks so often, or raise the limit of the program"),
@@ -108,7 +127,9 @@ def _errors(facts: Facts, *, caused: bool) -> Iterator[Finding]:
             kind = cause.kind if cause else group.example
             if kind not in _ELSEWHERE and (cause is not None) is caused:
                 seen.setdefault(kind, []).append(group)
-                causes.setdefault(kind, cause)
+                known = causes.get(kind)
+                if known is None or (cause and cause.peer and not known.peer):
+                    causes[kind] = cause
         log = facts.logs.get((name, False)) or Log()
         for kind, groups in list(seen.items())[:_MOST_FINDINGS]:
             yield _complaint(facts, name, status, log, groups, causes[kind])
@@ -119,11 +140,14 @@ def _complaint(facts: Facts, name: str, status: Object, log: Log, groups: list[G
     firsts = [each.first for each in groups if each.first]
     lasts = [each.last for each in groups if each.last]
     times = "once" if count == 1 else f"{count:,} times"
-    what = (
-        f"container {name} {cause.what}, as its log says {times}"
-        if cause
-        else f"container {name} logs {'an error' if count == 1 else f'errors ({times})'}: {shorten(example, 160)}"
-    )
+    errors = "an error" if count == 1 else f"errors ({times})"
+    what = f"container {name} logs {errors}: {shorten(_message(example), 160)}"
+    if cause:
+        what = f"container {name} {cause.what}, as its log says {times}"
+    if groups[0].shared and groups[0].count == count:
+        what += f", all of them with {' and '.join(groups[0].shared[:2])}"
+    elif cause and cause.kind == "timeout" and log.trends:
+        what += f", while {log.trends[0]}"
     when = ""
     if firsts and lasts:
         when = (
@@ -138,6 +162,10 @@ def _complaint(facts: Facts, name: str, status: Object, log: Log, groups: list[G
     if log.changes and any(each.example == log.first_bad for each in groups):
         step = f"look first at what changed just before: {shorten(' | '.join(log.changes), 240)}; then {step}"
     others = "".join(f"; also: {shorten(each.example, 160)}" for each in groups[1:_MOST_EXAMPLES])
+    silent = why_silent(facts, name, cause.peer) if cause and cause.kind in _OF_PEERS else None
+    if silent:
+        what, step = f"{what}; it calls {silent[0]}", silent[2]
+        others += f"; {silent[1]}"
     around = others + _own_clock(groups) + _course(log)
     if log.first_bad and count > 1 and all(each.example != log.first_bad for each in groups):
         around += f"; the first error of all: {shorten(log.first_bad, 160)}"
@@ -148,6 +176,12 @@ def _complaint(facts: Facts, name: str, status: Object, log: Log, groups: list[G
         f"{shorten(example)}{when}{'; only while it started' if over else ''}{around}{read}{since}",
         step,
     )
+
+
+def _message(example: str) -> str:
+    """Return what a line in JSON says in words, another line as it is."""
+    parts = list(dict.fromkeys(each[1] for each in WORDS.finditer(example))) if example.startswith("{") else []
+    return ": ".join(parts) or example
 
 
 def _own_clock(groups: list[Group]) -> str:
@@ -170,10 +204,7 @@ def _course(log: Log) -> str:
     parts = []
     if end >= _LEAST_SHARE and end >= _SHARE_TIMES * begin:
         parts.append(f"errors are {begin:.1%} of its first lines and {end:.1%} of its last")
-    parts += [
-        f"{each.name} {'rises' if each.end > each.begin else 'falls'} from {each.begin:g} to {each.end:g}"
-        for each in log.trends[:_MOST_TRENDS]
-    ]
+    parts += map(str, log.trends[:_MOST_TRENDS])
     return "".join(f"; {each}" for each in parts)
 
 
@@ -195,8 +226,29 @@ def more_warnings(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         yield Finding(
             "log_warnings",
             WARNING,
-            f"container {name} warns more often since: {shorten(log.rise, 160)}",
+            f"container {name} warns more often since: {shorten(_message(log.rise), 160)}"
+            + (f"; {log.trends[0]}" if log.trends else ""),
             f"{sum(each.count for each in warnings):,} warnings; most of them: {shorten(warnings[0].example)}"
             + _course(log),
             "find out what changed at that time, such as its configuration, and undo it if the warnings tell of it",
+        )
+
+
+def slow(facts: Facts, _sections: Sections) -> Iterator[Finding]:
+    """Calls that take long, as lines without trouble tell."""
+    for name, status, is_init in container_states(facts):
+        log = facts.logs.get((name, False)) or Log()
+        if is_init or not is_running(status) or not log.slow:
+            continue
+        first = log.slow[0]
+        others = "".join(f"; also {each.seconds:.1f} s: {shorten(_message(each.what), 120)}" for each in log.slow[1:])
+        yield Finding(
+            "log_slow",
+            # Some requests are meant to take long, and nobody but the program knows which.
+            WARNING if first.of_others else INFO,
+            f"container {name} is slow: a call that its log tells of takes {first.seconds:.1f} s "
+            f"({shorten(_message(first.what), 120)})",
+            f"half of {first.times:,} such lines tell so much or more{others}",
+            "find out why this call takes so long at the side that answers it (its load, slow queries, locks), before "
+            "the pods are scaled",
         )

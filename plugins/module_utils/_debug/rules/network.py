@@ -18,7 +18,7 @@ from ..causes import told_by
 from ..collector_output import Outcome, Sections
 from ..finding import Finding
 from ..observed import Facts
-from .common import shorten
+from .common import meant_service, shorten
 
 _DNS_STEP = "look at the pod's dnsPolicy and dnsConfig, at NetworkPolicies for port 53, and at the cluster's DNS pods"
 _SLOW_MILLISECONDS = 100
@@ -104,11 +104,12 @@ def dns_in_log(facts: Facts, sections: Sections) -> Iterator[Finding]:
         return
     own = _own_servers(facts)
     for (name, _previous), log in facts.logs.items():
-        for group in log.groups:
-            cause = told_by(group.example)
-            if not cause or cause.kind != "unknown_name" or not group.bad:
-                continue
-            step, policy = (_DNS_STEP if own else cause.step), policy_against_names(facts)
+        told = [(group, cause) for group in log.groups if group.bad and (cause := told_by(group.example))]
+        unknown = sorted(
+            ((group, cause) for group, cause in told if cause.kind == "unknown_name"), key=lambda pair: not pair[1].peer
+        )
+        for group, cause in unknown[:1]:
+            step, policy = (_DNS_STEP if own else meant_service(facts, cause)), policy_against_names(facts)
             others = "other names are resolved from inside" if looked_up else ""
             evidence = "; ".join(filter(None, [shorten(group.example), own, others]))
             what = f"container {name} {cause.what}: names cannot be resolved, as its log says"
@@ -294,7 +295,11 @@ def policies_of(facts: Facts) -> list[Object]:
 
 
 def policies_that_isolate(facts: Facts, _sections: Sections) -> Iterator[Finding]:
-    words = {"Ingress": "nothing may connect to the pod", "Egress": "the pod may connect to nothing"}
+    words = {
+        "Ingress": "nothing may connect to the pod",
+        "Egress": "the pod may connect to nothing, and ask no name server",
+    }
+    needed = {"Egress": f" (egress to port {_DNS_PORT}, UDP and TCP, for names, and to what it calls)"}
     for kind, names, rules in _policies_by_direction(facts):
         if not rules:
             yield Finding(
@@ -302,13 +307,23 @@ def policies_that_isolate(facts: Facts, _sections: Sections) -> Iterator[Finding
                 WARNING,
                 f"by NetworkPolicy {names}, {words[kind]}",
                 f"{kind} without a rule",
-                "allow what is needed, if the cluster's network enforces policies",
+                f"allow what is needed{needed.get(kind, '')} in {names}, if the cluster's network enforces policies",
             )
 
 
-def policies_that_limit(facts: Facts, _sections: Sections) -> Iterator[Finding]:
+def policies_that_limit(facts: Facts, sections: Sections) -> Iterator[Finding]:
+    # Where names are resolved from inside, the network does not enforce them.
+    resolved = any(each.ok for each in collector_output.names(sections))
     for kind, names, rules in _policies_by_direction(facts):
-        if rules:
+        if kind == "Egress" and rules and not resolved and not any(_lets_ask(rule) for rule in rules):
+            yield Finding(
+                "network_policy",
+                WARNING,
+                f"by NetworkPolicy {names}, the pod may ask no name server",
+                "; ".join(_rule_words(rule) for rule in rules[:5]),
+                f"allow egress to port {_DNS_PORT} (UDP and TCP) in {names}, if the network enforces policies",
+            )
+        elif rules:
             yield Finding(
                 "network_policy",
                 INFO,

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import typing as t
 from collections.abc import Iterator, Sequence
 
@@ -18,6 +19,7 @@ from ..collector_output import Sections
 from ..dependencies import Dependency, dependencies_of, service_of
 from ..finding import Finding
 from ..observed import Facts
+from ..statuses import container_statuses, last_end, waiting
 from ..target import backends
 from .network import asks_cluster, matches, names_around, scaled_to_zero
 
@@ -53,6 +55,24 @@ def called(facts: Facts, sections: Sections) -> Iterator[Finding]:
                 evidence,
                 step,
             )
+
+
+_ADDRESS = re.compile(r"([A-Za-z][\w.-]*):(\d{1,5})")
+
+
+def why_silent(facts: Facts, container: str, peer: str) -> tuple[str, str, str] | None:
+    """Return why a peer that a log names cannot answer, as far as the API server knows: what, evidence, what to do."""
+    found, place = _ADDRESS.fullmatch(peer), service_of(peer.partition(":")[0], facts.namespace)
+    if not place or facts.services is None or not asks_cluster(facts):
+        return None
+    service = _service(facts, *place)
+    if service is None:
+        # A name that has refused a connection is that of something else, or the words of the log are no name.
+        return None
+    ports = service["spec"].get("ports") or [{"port": 0}]
+    number = int(found[2]) if found else ports[0]["port"]
+    trouble = _trouble(facts, _Call(container, Dependency(place[1], number, False), *place))
+    return trouble[1:] if trouble else None
 
 
 def dependencies(facts: Facts, sections: Sections) -> Iterator[Finding]:
@@ -132,14 +152,26 @@ def _trouble(facts: Facts, call: _Call) -> tuple[str, str, str, str] | None:
     if not pods:
         return selects_nothing(facts, call.service, selector)
     if not any(is_ready(each) for each in pods) and not spec.get("publishNotReadyAddresses"):
-        worst = pods[0]["metadata"]["name"]
+        worst, state = pods[0]["metadata"]["name"], _state(pods[0])
         return (
             "called_not_ready",
-            f"the Service {call.service}, of whose pods ({len(pods)}) none is ready",
+            f"the Service {call.service}, of whose pods ({len(pods)}) none is ready{f': {state}' if state else ''}",
             ", ".join(each["metadata"]["name"] for each in pods[:5]),
             f"find out why {worst} is not ready (debug_pod_targets={worst})",
         )
     return _refused_by_policy(facts, call, pods)
+
+
+def _state(pod: Object) -> str:
+    """Return what keeps a pod from being ready: what its containers wait for, and how they have ended."""
+    parts = []
+    for status in container_statuses(pod):
+        if not status.get("ready"):
+            reason, end = waiting(status).get("reason"), last_end(status)
+            parts += [reason] if reason else []
+            parts += [f"exit code {end['exitCode']}"] if end.get("exitCode") else []
+            parts += [f"{status['restartCount']} restarts"] if status.get("restartCount") else []
+    return ", ".join(dict.fromkeys(parts))
 
 
 def selects_nothing(facts: Facts, service: str, selector: t.Mapping[str, str]) -> tuple[str, str, str, str]:

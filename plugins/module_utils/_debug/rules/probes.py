@@ -204,6 +204,15 @@ def readiness(facts: Facts, sections: Sections) -> Iterator[Finding]:
         failures = _failures(facts, name, kind)
         hint, step = _hint(facts, sections, name, probe, last_message(failures))
         cause = None if hint else recent_cause(facts, name)
+        if not probe and not cause:
+            yield Finding(
+                "readiness",
+                CRITICAL,
+                f"container {name} is running but not ready, and no probe of its own keeps it from that",
+                "it has no readiness probe",
+                "look whether its node answers (kubectl get nodes), and again in a minute if it was just started",
+            )
+            continue
         yield Finding(
             "readiness",
             CRITICAL,

@@ -136,14 +136,19 @@ _REASONS = (
         "add a node, or use fewer volumes",
     ),
     (
+        r"Too many pods",
+        "the nodes run as many pods as they may",
+        "add a node, end pods that nobody needs, or raise maxPods of the kubelets",
+    ),
+    (
+        r"were unschedulable|node\.kubernetes\.io/unschedulable",
+        "its nodes are cordoned",
+        "ask who maintains them; kubectl uncordon NODE lets pods in again",
+    ),
+    (
         r"untolerated taint",
         "the nodes have a taint that it does not tolerate: {taint}",
         "add a toleration for {taint}, or remove the taint",
-    ),
-    (
-        r"were unschedulable",
-        "its nodes are cordoned",
-        "ask who maintains them; kubectl uncordon NODE lets pods in again",
     ),
 )
 _TAINT = re.compile(r"untolerated taints?(?:\(s\))? \{([^}]+)\}")
@@ -200,16 +205,40 @@ def _why_no_node(facts: Facts, message: str) -> tuple[str, str, str]:
             "",
             f"label the nodes with {keys}, or let whenUnsatisfiable be ScheduleAnyway",
         )
-    resource = _RESOURCE.search(message)
-    if resource:
-        return _by_room(facts, resource[1].rstrip("."))
-    taint = _TAINT.search(message)
+    lacking = list(dict.fromkeys(each.rstrip(".") for each in _RESOURCE.findall(message)))
+    if lacking:
+        # What few nodes offer at all tells more than what all have some of.
+        lacking.sort(key=lambda each: "/" not in each)
+        why, evidence, step = _by_room(facts, lacking[0])
+        return why + (f"; nor enough {' and '.join(lacking[1:])}" if lacking[1:] else ""), evidence, step
+    taint = _telling_taint(message)
+    if taint and taint[1].startswith(_OF_NODES) and "unschedulable" not in taint[1]:
+        return _by_trouble(taint[1].partition(":")[0])
     for pattern, why, step in _REASONS:
         if re.search(pattern, message):
             name = taint[1].replace(": }", "").strip(": ") if taint else "one"
             return why.format(taint=name), "", step.format(taint=name)
     step = "compare its requests, node selector, affinity and tolerations with the nodes (kubectl describe nodes)"
     return "", "", step
+
+
+_OF_NODES = "node.kubernetes.io/"
+
+
+def _telling_taint(message: str) -> re.Match[str] | None:
+    """Return a taint of nodes that pods are meant for; the control plane has one of its own."""
+    taints = list(_TAINT.finditer(message))
+    return next((each for each in taints if "control-plane" not in each[1]), taints[0] if taints else None)
+
+
+def _by_trouble(taint: str) -> tuple[str, str, str]:
+    """Return what nodes lack that Kubernetes itself has tainted."""
+    trouble = taint.removeprefix(_OF_NODES).replace("-", " ")
+    return (
+        f"the nodes that it may go to are in trouble: {trouble} (taint {taint})",
+        "",
+        "look at those nodes (kubectl describe nodes): the taint goes with their trouble; a toleration would hide it",
+    )
 
 
 def _by_labels(facts: Facts) -> tuple[str, str, str]:

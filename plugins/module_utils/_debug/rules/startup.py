@@ -43,14 +43,23 @@ _INIT_SECONDS = 60.0
 
 def evicted(facts: Facts, _sections: Sections) -> Iterator[Finding]:
     status = facts.pod.get("status") or {}
+    message = str(status.get("message") or "")
     if status.get("reason") == "Evicted":
         yield Finding(
             "evicted",
             CRITICAL,
-            "the pod was evicted from its node",
-            shorten(status.get("message", "")),
-            _step_of_eviction(status.get("message", "")),
+            f"the pod was evicted from its node{_why_evicted(message)}",
+            shorten(message),
+            _step_of_eviction(message),
         )
+
+
+def _why_evicted(message: str) -> str:
+    """Return what the node lacked, or what the pod itself took too much of, as the rest of a sentence."""
+    low = re.search(r"low on resource: ([\w./-]+\w)", message)
+    if low:
+        return f", which was low on {low[1]}"
+    return ": it took more than its limit" if re.search(r"exceed(?:s|ed) (?:the|its) [^.]*limit", message) else ""
 
 
 def _step_of_eviction(message: str) -> str:
@@ -139,29 +148,47 @@ def terminating(facts: Facts, _sections: Sections) -> Iterator[Finding]:
     )
 
 
-_STEPS_OF_FAILURES = {
-    "DeadlineExceeded": "raise activeDeadlineSeconds, or find why it took longer",
-    "NodeAffinity": "delete it: its node does not match its node selector any more, and its owner makes another",
-    "NodeLost": "look at its node; its owner makes another pod",
-    "Shutdown": "delete it: its node was shut down, and its owner makes another",
-    "Terminated": "delete it: its node was shut down, and its owner makes another",
-    "UnexpectedAdmissionError": "find out what its node lacks (devices, CPUs): its kubelet did not admit it",
-    "OutOfcpu": "delete it: its node had no CPU left when it came, and its owner makes another",
-    "OutOfmemory": "delete it: its node had no memory left when it came, and its owner makes another",
+# Why a pod has failed as a whole, and what to do.
+_DELETE = "delete it, so that its owner makes another"
+_FAILURES = {
+    "DeadlineExceeded": (
+        "it took longer than its activeDeadlineSeconds",
+        "raise activeDeadlineSeconds, or find why it took longer",
+    ),
+    "NodeAffinity": ("its node does not match its node selector any more", _DELETE),
+    "NodeLost": ("its node was lost", "look at its node; its owner makes another pod"),
+    "Shutdown": ("its node was shut down", _DELETE),
+    "Terminated": ("its node was shut down", _DELETE),
+    "UnexpectedAdmissionError": (
+        "its kubelet did not admit it",
+        "find out what its node lacks (devices, CPUs): its kubelet did not admit it",
+    ),
+    "SysctlForbidden": (
+        "its node does not allow a sysctl that it sets",
+        "allow it at the kubelet of the node (allowedUnsafeSysctls), or leave it out of securityContext.sysctls",
+    ),
 }
+_OUT_OF = re.compile(r"OutOf(\S+)")
 
 
 def failed(facts: Facts, _sections: Sections) -> Iterator[Finding]:
     status = facts.pod.get("status") or {}
     deleted = facts.pod["metadata"].get("deletionTimestamp")
     if status.get("phase") == "Failed" and status.get("reason") != "Evicted" and not deleted:
+        why, step = _why_failed(str(status.get("reason") or ""))
         yield Finding(
             "failed",
             CRITICAL,
-            "the pod has failed, and is not started again",
+            f"the pod has failed, and is not started again{f': {why}' if why else ''}",
             shorten(f"{status.get('reason', '')} {status.get('message', '')}") or _exit_codes(facts),
-            _STEPS_OF_FAILURES.get(status.get("reason", ""), "look at the last lines of its log"),
+            step,
         )
+
+
+def _why_failed(reason: str) -> tuple[str, str]:
+    if out_of := _OUT_OF.fullmatch(reason):
+        return f"its node had no {out_of[1].replace('cpu', 'CPU')} left when it came", _DELETE
+    return _FAILURES.get(reason, ("", "look at the last lines of its log"))
 
 
 def _exit_codes(facts: Facts) -> str:
@@ -180,6 +207,12 @@ _PULLS = (
         r"no match for platform|no matching manifest|exec format",
         "it is not made for the processor of the node",
         "build the image for the architecture of the node, or choose other nodes",
+    ),
+    (
+        r"repository does not exist or may require|pull access denied",
+        "the registry denies access, or has no such name",
+        "correct the name of the image; if it is private, give the pod a pull secret for its registry "
+        "(imagePullSecrets)",
     ),
     (
         r"manifest unknown|manifest for \S+ not found|: not found|404 Not Found|does not exist(?! or may)",
@@ -265,6 +298,34 @@ _CONFIGS = (
         "the {kind} {object} has no key {key}, which container {name} needs",
         "add the key {key} to the {kind} {object}, or correct the key in the pod's template",
     ),
+    (
+        r"failed to reserve container name|is reserved for",
+        "container {name} cannot be created: the runtime of its node still has one of that name, from an attempt that "
+        "it did not finish",
+        "look at the load and the container runtime of its node (containerd, its disk); delete the pod if that does "
+        "not pass in some minutes",
+    ),
+    (
+        r"^(?:rpc error: code = )?(?:context deadline exceeded|DeadlineExceeded)",
+        "container {name} cannot be created: the runtime of its node does not answer in time",
+        "look at the load, the disk and the container runtime (containerd, CRI-O) of its node",
+    ),
+    (
+        r"no command specified",
+        "container {name} cannot be created: neither its template nor its image names a command",
+        "set command in the template, or give the image an ENTRYPOINT or CMD; look whether it is the right image",
+    ),
+    (
+        r"(?P<kind>apparmor|seccomp)[^\n]{0,20} profile",
+        "container {name} cannot be created: its node does not have its profile of {kind}",
+        "put the profile onto the node, or correct the security context (seccompProfile, appArmorProfile)",
+    ),
+    (
+        r"subPath (?:directory )?for volumeMount \"(?P<volume>[^\"]+)\"",
+        "container {name} cannot be created: the subPath of its volume mount {volume} cannot be prepared",
+        "look whether the subPath exists in the volume, may be written there, and is a folder or a file as the mount "
+        "is; a ConfigMap that has changed below it needs a new pod",
+    ),
 )
 
 
@@ -314,6 +375,21 @@ _STARTS = (
         r"unable to find user (\S+)|no users found",
         "its user {0} is not in the image",
         "correct runAsUser, or the user of the image",
+    ),
+    (
+        r"container init was OOM-killed|memory limit too low",
+        "its memory limit is too low even to start it",
+        "raise its memory limit: some ten MiB are the least, and the unit may be missing (128Mi, not 128)",
+    ),
+    (
+        r"nvidia-container-cli|nvml error|driver not loaded|no such device",
+        "the driver of a device that it asks for does not work on its node",
+        "look at the driver and the device plugin of that node, and let the pod go to another one",
+    ),
+    (
+        r"cgroup[^\n]{0,120}(?:no space left|cannot allocate|too many)|no space left on device",
+        "its node has run out of something that the runtime needs (cgroups, memory, disk)",
+        "look at the node (disk, inodes, number of cgroups), and let the pod go to another one",
     ),
 )
 

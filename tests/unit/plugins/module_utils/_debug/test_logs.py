@@ -155,6 +155,41 @@ def test_last_words(lines: list[str], words: str) -> None:
         ("Error: Request failed with status code 503", "peer_failing", "5xx"),
         ("got 401 Unauthorized from the registry", "authentication", "credentials"),
         ("mkdir /data/x: permission denied", "file_permission", "permission"),
+        ("java.lang.RuntimeException: can not run searchd as root", "as_root", "as root"),
+        ("DETAIL: data directory was initialized by version 12", "data_version", "another version"),
+        ("failed to obtain node locks, tried [/var/lib/search]", "data_locked", "locked"),
+        ("OSError: [Errno 116] Stale file handle: '/shared/a'", "volume_broken", "volume"),
+        ("vm.max_map_count [65530] is too low", "kernel_setting", "vm.max_map_count"),
+        ("ENOSPC: System limit for number of file watchers reached", "watches", "watch no more files"),
+        ("READONLY You can't write against a read only replica.", "replica_written", "replica"),
+        ("OOM command not allowed when used memory > 'maxmemory'", "store_full", "full"),
+        ("F1129 10:00:00.0 1 main.go:9] leaderelection lost", "leadership", "lease"),
+        ('[emerg] host not found in upstream "shop-api" in /etc/nginx/conf.d/a.conf:3', "unknown_name", "shop-api"),
+        ("Pool(host='prices', port=80): Max retries (Name or service not known)", "unknown_name", "prices"),
+        ("{orders=LEADER_NOT_AVAILABLE}", "broker", "Kafka"),
+        ("NoCredentialProviders: no valid providers in chain", "no_credentials", "cloud"),
+        ('FATAL: role "shop" does not exist', "authentication", "credentials"),
+        ("nginx: [emerg] bind() to 0.0.0.0:80 failed (13: Permission denied)", "bind", "0.0.0.0:80"),
+        ("Error: listen EACCES: permission denied 0.0.0.0:443", "bind", "0.0.0.0:443"),
+        ("dial: upgrade failed: Dirty database version 7", "migration", "migration"),
+        ("Waiting for changelog lock....", "lock", "lock"),
+        ("[CRITICAL] WORKER TIMEOUT (pid:7)", "worker_killed", "workers"),
+        ("exec /srv/start.sh: no such file or directory", "interpreter", "/srv/start.sh"),
+        ("java.lang.OutOfMemoryError: unable to create native thread", "processes", "threads"),
+        ("panic: yaml: line 14: did not find expected key", "configuration", "configuration"),
+        ("error: failed to load config /etc/a.toml: expected an equals", "configuration", "configuration"),
+        ("failed to read config /etc/a.toml: no such file or directory", "file_missing", "/etc/a.toml"),
+        ("413 Request Entity Too Large", "too_large", "limit"),
+        ("AttributeError: 'NoneType' object has no attribute 'id'", "own_code", "NoneType"),
+        ("x509: certificate has expired or is not yet valid: 3 is after 2", "tls_expired", "expired"),
+        ("identity provider: certificate is no longer valid", "tls_expired", "expired"),
+        ("Can't reach database server at `orders-db:5432`", "refused", "orders-db:5432"),
+        ("The database at orders.example.com has become unavailable", "refused", "orders.example.com"),
+        ("ERROR 2003 (HY000): Can't connect to MySQL server on 'ledger' (115)", "refused", "ledger"),
+        ('err="Unable to connect to Database" dsn=u:x@tcp(stock-db:3306)/stock', "refused", "stock-db:3306"),
+        ("stock-db:5432 - no response", "refused", "stock-db:5432"),
+        ("GET https://rates.example.com/v1: context deadline exceeded", "timeout", "rates.example.com"),
+        ("main.go:108 request to backend timed out after 30000ms", "timeout", "its backend"),
     ],
 )
 def test_causes(line: str, kind: str, word: str) -> None:
@@ -176,7 +211,53 @@ def test_causes(line: str, kind: str, word: str) -> None:
         "user_id is required",
         "invalid timeout value",
         "took 500 ms",
+        "the database is now available",
+        "loading settings from config.yaml",
+        "all peers are up",
+        "certificate expires in 80 days",
     ],
 )
 def test_a_plain_line_tells_no_cause(line: str) -> None:
     assert told_by(line) is None
+
+
+def test_calls_that_take_long_are_told_those_to_others_first() -> None:
+    lines = [
+        f"INFO stock query took {4 + n % 3}.5 s\nINFO request for page /a done in {5 + n % 3}.5 s" for n in range(9)
+    ]
+    slow = digest("\n".join(lines)).slow
+    assert [each.what for each in slow] == ["INFO stock query took 4.5 s", "INFO request for page /a done in 5.5 s"]
+    assert (slow[0].seconds, slow[0].times) == (5.5, 9)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "INFO stock query took 45 ms",
+        "INFO reconcile of 40 requests took 12.2 s",
+        "INFO checkpoint complete: write=26.9 s, total=27.0 s",
+        "INFO watch request closed after 300 s",
+        "INFO next request in 30 s",
+        "INFO report query took 44 s",
+    ],
+)
+def test_what_may_take_long_is_not_slow(line: str) -> None:
+    assert digest("\n".join([line] * 40)).slow == ()
+
+
+def test_amounts_that_only_grow_are_told_from_plain_lines() -> None:
+    lines = [f"[10:00:{n:02}] resized {n}\n[10:00:{n:02}] memory held by tiles: {3 * n}.5 MB" for n in range(1, 40)]
+    (grown,) = digest("\n".join(lines)).growth
+    assert str(grown).endswith("memory held by tiles: # MB rises from 3.5 to 117.5")
+
+
+def test_a_trace_stands_for_its_exception() -> None:
+    trace = ["Traceback (most recent call last):", '  File "/a.py", line 1', "KeyError: 'size'"]
+    assert [each.example for each in digest("\n".join([*trace, "INFO go on"] * 3)).groups] == ["KeyError: 'size'"]
+
+
+def test_a_group_has_what_its_lines_share_and_others_have_not() -> None:
+    calm = [f'INFO "GET /items/{n} HTTP/1.1" 200' for n in range(90)]
+    bad = [f'ERROR "POST /export HTTP/1.1" 503 {n} ms, too slow' for n in range(6)]
+    (group,) = digest("\n".join([*calm, *bad])).groups
+    assert (group.shared, group.place) == (("POST /export",), 90)

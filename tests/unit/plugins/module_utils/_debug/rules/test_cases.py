@@ -169,6 +169,17 @@ CHECKER = (
     "FATAL: Unable to connect to required database",
 )
 
+
+def kept_from_running(reason: str, message: str) -> Facts:
+    """Return a pod whose container the node does not make, or does not start."""
+    spec = {"containers": [container()]}
+    return facts(pod(waiting(reason=reason, message=message), phase="Pending", spec=spec))
+
+
+def rejected(reason: str, message: str) -> Facts:
+    return facts(pod(phase="Failed", reason=reason, message=f"Pod was rejected: {message}", containerStatuses=[]))
+
+
 CASES: dict[str, tuple[Facts, str, str]] = {
     "evicted for memory": (
         evicted("The node was low on resource: memory. Container main was using 900Mi, request is 0"),
@@ -177,7 +188,7 @@ CASES: dict[str, tuple[Facts, str, str]] = {
     ),
     "evicted for the disk of the node": (
         evicted("The node was low on resource: ephemeral-storage."),
-        "the pod was evicted",
+        "the pod was evicted from its node, which was low on ephemeral-storage",
         "free the disk of the node",
     ),
     "evicted for its own limit": (
@@ -187,7 +198,7 @@ CASES: dict[str, tuple[Facts, str, str]] = {
     ),
     "evicted for an emptyDir": (
         evicted('Usage of EmptyDir volume "cache" exceeds the limit "1Gi".'),
-        "the pod was evicted",
+        "the pod was evicted from its node: it took more than its limit",
         "sizeLimit of the volume cache",
     ),
     "preempted": (
@@ -526,8 +537,112 @@ CASES: dict[str, tuple[Facts, str, str]] = {
     ),
     "a peer that is down": (
         facts(logs={"main": log(*["entry"] * 300, "Peer down", *["entry"] * 300)}),
-        "logs an error: Peer down",
-        "what stands around it",
+        "reports that a peer is down",
+        "which peer it means",
+    ),
+    "a container name that is taken": (
+        kept_from_running(
+            "CreateContainerError", 'failed to reserve container name "web_x": name is reserved for "12"'
+        ),
+        "the runtime of its node still has one of that name",
+        "container runtime of its node",
+    ),
+    "a runtime that is late": (
+        kept_from_running("CreateContainerError", "context deadline exceeded"),
+        "the runtime of its node does not answer in time",
+        "load, the disk and the container runtime",
+    ),
+    "an image without a command": (
+        kept_from_running("CreateContainerError", 'failed to generate container "1" spec: no command specified'),
+        "neither its template nor its image names a command",
+        "set command in the template",
+    ),
+    "a profile that the node lacks": (
+        kept_from_running("CreateContainerError", 'failed to load seccomp profile "localhost/a.json": no such file'),
+        "does not have its profile of seccomp",
+        "put the profile onto the node",
+    ),
+    "a subPath": (
+        kept_from_running(
+            "CreateContainerConfigError", 'failed to prepare subPath for volumeMount "conf" of container'
+        ),
+        "the subPath of its volume mount conf cannot be prepared",
+        "whether the subPath exists",
+    ),
+    "a limit of bytes instead of MiB": (
+        kept_from_running("RunContainerError", "container init was OOM-killed (memory limit too low?)"),
+        "its memory limit is too low even to start it",
+        "128Mi",
+    ),
+    "a device whose driver is broken": (
+        kept_from_running("RunContainerError", "nvidia-container-cli: nvml error: driver not loaded"),
+        "the driver of a device that it asks for does not work",
+        "device plugin of that node",
+    ),
+    "a node out of cgroups": (
+        kept_from_running(
+            "RunContainerError", "unable to apply cgroup configuration: mkdir x: no space left on device"
+        ),
+        "its node has run out of something",
+        "look at the node",
+    ),
+    "nodes under pressure": (
+        facts(
+            unplaced("0/2 nodes are available: 2 node(s) had untolerated taint {node.kubernetes.io/disk-pressure: }.")
+        ),
+        "the nodes that it may go to are in trouble: disk pressure",
+        "the taint goes with their trouble",
+    ),
+    "a taint beside that of the control plane": (
+        facts(
+            unplaced(
+                "0/3 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, "
+                "2 node(s) had untolerated taint {dedicated: batch}."
+            )
+        ),
+        "a taint that it does not tolerate: dedicated: batch",
+        "add a toleration",
+    ),
+    "nodes full of pods": (
+        facts(unplaced("0/2 nodes are available: 2 Too many pods.")),
+        "the nodes run as many pods as they may",
+        "maxPods",
+    ),
+    "a GPU beside other resources": (
+        facts(
+            unplaced(
+                "0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient nvidia.com/gpu.",
+                containers=[container(resources={"requests": {"cpu": "9", "nvidia.com/gpu": "5"}})],
+            ),
+            nodes=[node("n1")],
+        ),
+        "no node offers nvidia.com/gpu; nor enough cpu",
+        "its device plugin runs?",
+    ),
+    "a sysctl": (
+        rejected("SysctlForbidden", 'forbidden sysctl: "net.core.somaxconn" not allowlisted'),
+        "its node does not allow a sysctl that it sets",
+        "allowedUnsafeSysctls",
+    ),
+    "a node without room": (
+        rejected("OutOfcpu", "Node didn't have enough resource: cpu, requested: 500, used: 3800, capacity: 4000"),
+        "its node had no CPU left when it came",
+        "its owner makes another",
+    ),
+    "a container that was lost": (
+        facts(pod(over(137, reason="ContainerStatusUnknown", message="could not be located"), phase="Failed")),
+        "container main was lost with its node or its runtime",
+        "look at the node at that time",
+    ),
+    "not ready without a probe": (
+        facts(pod(running(ready=False))),
+        "no probe of its own keeps it from that",
+        "whether its node answers",
+    ),
+    "a private image, or none": (
+        pull("pull access denied, repository does not exist or may require authorization"),
+        "the registry denies access, or has no such name",
+        "correct the name of the image; if it is private",
     ),
     "a restart for its memory": (
         facts(pod(restarted(137, reason="OOMKilled"))),

@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.logs import Log
 
-from .objects import facts, findings, log, pod, running
+from .objects import facts, findings, log, looping, peer, pod, running, service
 
 CALM = [f"INFO request {number} done in {number % 30} ms" for number in range(2_000)]
 FORBIDDEN = (
@@ -66,6 +66,58 @@ CASES = {
         log(*CALM, "ERROR dial tcp: lookup db.example.invalid on 10.96.0.10:53: no such host"),
         *("dns", "warning", "db.example.invalid", "correct the name where it is configured"),
     ),
+    "a limit of its own": (
+        log(
+            *(
+                f'{{"level":"info","method":"PUT","path":"/in","client_ip":"10.0.9.{n % 9}","status":200}}'
+                for n in range(90)
+            ),
+            *['{"level":"error","method":"PUT","path":"/in","client_ip":"10.0.7.7","status":429,"msg":"over quota"}']
+            * 9,
+        ),
+        *("log_answers_429", "warning", "all of them with client_ip 10.0.7.7", "which caller"),
+    ),
+    "answers of all kinds beside the cause": (
+        log(
+            *(f"INFO api - GET /users - Status: {(200, 404, 503)[n % 3]} - {n} ms" for n in range(300)),
+            "ERROR store: FATAL: sorry, too many clients already",
+        ),
+        *("log_pool_exhausted", "warning", "no free connection left", "who holds connections"),
+    ),
+    "the first of a series": (
+        log(
+            *CALM[:400],
+            "ERROR sessions: connection refused: session-store:6379",
+            *["ERROR users: sessions answered 503 Service Unavailable"] * 9,
+            *CALM[:400],
+            every=0,
+        ),
+        *("log_refused", "warning", "cannot connect to session-store:6379", "runs and listens"),
+    ),
+    "a call that takes long": (
+        log(*["INFO asked stock", "INFO stock query took 6.5 s", "INFO page done in 6.7 s"] * 20),
+        *("log_slow", "warning", "takes 6.5 s (INFO stock query took 6.5 s)", "slow queries"),
+    ),
+    "a request that takes long": (
+        log(*["INFO answered", "INFO page rendered in 6.7 s"] * 20),
+        *("log_slow", "info", "takes 6.7 s (INFO page rendered in 6.7 s)", "before the pods are scaled"),
+    ),
+    "a time-out beside a figure that rises": (
+        log(
+            *(f'{{"level":"info","latency_ms":{40 + n}}}' for n in range(600)),
+            *(f'{{"level":"error","latency_ms":{900 + n},"msg":"request to backend timed out"}}' for n in range(60)),
+        ),
+        *(
+            "log_timeout",
+            "warning",
+            "waits too long for its backend, as its log says 60 times, while latency_ms",
+            "slow",
+        ),
+    ),
+    "an error of its own code": (
+        log(*CALM, *['{"level":"error","msg":"cannot price","error":"TypeError: \'NoneType\' has no size"}'] * 4),
+        *("log_own_code", "warning", "fails in its own code: TypeError: 'NoneType' has no size", "developers"),
+    ),
     "time-outs": (
         log(*CALM, "ERROR GET http://pricing:8080/p: context deadline exceeded"),
         *("log_timeout", "warning", "once", "slow"),
@@ -116,3 +168,22 @@ def test_an_empty_log_is_said_to_be_one() -> None:
 def test_secrets_of_a_group_do_not_come_through() -> None:
     read = log("ERROR login failed password=S3cr3t " + "x" * 400, *CALM)
     assert "S3cr3t" not in str(findings(facts(logs={"main": read})))
+
+
+def test_the_service_that_a_log_names_is_followed() -> None:
+    read = log("INFO waiting", *["stock-db:5432 - no response"] * 4)
+    states = peer("stock-db-0", ready=False, app="stock-db")
+    states["status"]["containerStatuses"] = [looping(1)]
+    found = findings(
+        facts(logs={"main": read}, services=[service("stock-db", None, 5432)], pods=[pod(), states]),
+    )[0]
+    assert (
+        "the Service stock-db, of whose pods (1) none is ready: CrashLoopBackOff, exit code 1, 4 restarts" in found.what
+    )
+    assert "debug_pod_targets=stock-db-0" in found.next_step
+
+
+def test_a_service_of_a_like_name_is_proposed() -> None:
+    read = log("ERROR dial tcp: lookup stock-postgres on 10.96.0.10:53: no such host")
+    found = findings(facts(logs={"main": read}, services=[service("stock-db", None, 5432)], pods=[pod()]))[0]
+    assert found.next_step.startswith("correct the name to stock-db if that Service is meant")

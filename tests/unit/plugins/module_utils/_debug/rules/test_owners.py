@@ -253,7 +253,7 @@ WITH_POD = {
     ),
     "an ordinal that waits": (
         facts(old_pod(running(ready=False)), owners=[statefulset(updateRevision="db-1")]),
-        *("readiness", "critical", "not ready", "probe"),
+        *("readiness", "critical", "not ready", "whether its node answers"),
     ),
     "no requests for its autoscaler": (
         facts(owners=[owner("ReplicaSet"), deployment(spec=TEMPLATE)], scalers=[scaler(metrics=[OF_CPU])]),
