@@ -315,7 +315,7 @@ unopened:
   elements: str
   sample: []
 severity:
-  description: The worst of RV(diagnoses[].severity), V(ok), V(warning) or V(critical).
+  description: The worst of what RV(diagnoses) say, V(ok), V(warning) or V(critical).
   returned: with O(diagnose)
   type: str
   sample: critical

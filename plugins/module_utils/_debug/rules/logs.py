@@ -50,7 +50,8 @@ def complaints(facts: Facts, name: str) -> list[tuple[Group, Told | None]]:
 def _begins(pair: tuple[Group, Told | None], all_pairs: list[tuple[Group, Told | None]]) -> bool:
     """Tell whether a complaint is the first of a series: what others complain of soon after may come from it."""
     (group, cause), leader = pair, all_pairs[0][0]
-    if not cause or group.access or leader.level == "fatal" or group.place != min(each.place for each, _ in all_pairs):
+    first = min(each.place for each, _told in all_pairs)
+    if not cause or group.access or leader.level == "fatal" or group.place != first:
         return False
     begin, then = (group.own_first, leader.own_first) if leader.own_first else (group.first, leader.first)
     return begin is not None and then is not None and (then - begin).total_seconds() < _SERIES_SECONDS
