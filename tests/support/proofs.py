@@ -18,6 +18,7 @@ _BY_HAND = "integration/test_cert_roles.py::test_by_hand_cert_manager_does_not_u
 _GUARD = "integration/test_runbook_guard.py::test_of_bastions_that_race_one_acts_and_a_person_stops_it"
 _OPS = "integration/test_ops.py::test_a_flush_is_looked_at_answered_reported_and_undone"
 _IMAGE = "integration/test_execution_environment.py"
+_EXAMPLE = "integration/test_inventory_example.py"
 _FLEET = "integration/test_fleet.py::test_one_cluster_that_fails_does_not_hide_the_others"
 _RULEBOOK = "integration/test_alert_rulebook.py::test_an_alert_is_acted_on_once_and_nothing_of_it_is_evaluated"
 _OPS_LAB = "integration/test_ops_lab.py"
@@ -31,7 +32,7 @@ PROOFS = {
     "check_certs rotate_certs_check_namespaces": _CHECK,
     "check_certs rotate_certs_check_namespaces rotate_certs_check_warning": _CHECK,
     "check_certs rotate_certs_reports_keep": LAB,
-    "check_certs rotate_certs_reports_keep runbooks_reports_dir": LAB,
+    "check_certs rotate_certs_reports_keep runbooks_reports_dir": _CHECK,
     "check_certs runbooks_run_id --forks": _FLEET,
     "cleanup_debug_pods": f"{_DEBUG}::test_where_to_clean_up_may_be_text",
     "cleanup_debug_pods debug_pod_force debug_pod_runs": f"{_DEBUG}::test_where_to_clean_up_may_be_text",
@@ -45,14 +46,14 @@ PROOFS = {
     "flush_redis flush_redis_kubernetes flush_redis_names": (
         "integration/test_redis_kubernetes.py::test_a_playbook_flushes_and_its_undo_restores"
     ),
-    "flush_redis flush_redis_names": REDIS,
+    "flush_redis flush_redis_names": f"{_EXAMPLE}::test_every_cluster_is_planned_with_its_own_settings",
     "flush_redis flush_redis_names flush_redis_url": REDIS,
     "list_debug_pods": f"{_DEBUG}::test_where_to_clean_up_may_be_text",
     "prepare_cluster": f"{_PREPARED}::test_nothing_is_made_by_a_check_all_of_it_once_and_nothing_twice",
     "prepare_cluster prepare_cluster_runbooks": f"{_PREPARED}::test_all_of_it_goes_again",
     "prepare_cluster prepare_cluster_state": f"{_PREPARED}::test_all_of_it_goes_again",
-    "redis_stats": "integration/test_inventory_example.py::test_statistics_show_the_whole_catalogue_everywhere",
-    "redis_stats flush_redis_url": REDIS,
+    "redis_stats": f"{_EXAMPLE}::test_statistics_show_the_whole_catalogue_everywhere",
+    "redis_stats flush_redis_url": "integration/test_redis_stats.py::test_the_playbook_reports",
     "respond_to_alert alert_response_labels alert_response_name": (
         f"{_ALERTS}::test_the_runbook_runs_once_and_its_success_is_proven"
     ),
@@ -60,7 +61,7 @@ PROOFS = {
     "rollback_certs rotate_certs_rollback_run": (
         "integration/test_cert_variables.py::test_every_variable_of_a_rollback_may_be_text"
     ),
-    "rotate_certs": "integration/test_inventory_example.py::test_certificates_are_planned_in_every_cluster_and_checked",
+    "rotate_certs": f"{_EXAMPLE}::test_certificates_are_planned_in_every_cluster_and_checked",
     "rotate_certs rotate_certs_issued_before": _ROTATION,
     "rotate_certs rotate_certs_names": LAB,
     # The command ops. Where that is said, what stands in for Ansible is given what the playbook's own tests give it.
@@ -88,10 +89,10 @@ PROOFS = {
     "ops redis flush --force": OLD,
     "ops redis list": OLD,
     "ops redis restore": _VERB,
-    "ops redis stats": OLD,
+    "ops redis stats": "integration/test_ops.py::test_an_inventory_counts_before_the_configuration",
     "ops report": _OPS,
     "ops report --open": OLD,
-    "ops undo": OLD,
+    "ops undo": _OPS,
     # What others have made.
     "ansible-builder": f"{_IMAGE}::test_an_image_has_what_the_collections_ask_for_and_no_more",
     "ansible-galaxy": "integration/conftest.py::installed",

@@ -11,7 +11,9 @@ those that the pages have.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import fcntl
+import itertools
 import os
 import pty
 import re
@@ -22,16 +24,21 @@ import subprocess
 import sys
 import tempfile
 import termios
+import threading
 import time
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder  # noqa: E402
+from support.dataset import fill  # noqa: E402
+from support.servers import RedisServer  # noqa: E402
 
-KEYS = 200_000
+KEYS = 50_000
+# What the application reads in turn, a key after each pause in seconds.
+HOT, PAUSE = 200, 0.002
 FAMILIES = (b"market:data:", b"market:depth:", b"session:", b"user:profile:", b"order:")
 COLUMNS, ROWS = 112, 60
 HOME = "/home/ops"
@@ -40,9 +47,10 @@ QUESTION = "Type yes to go on"
 SECONDS = 120.0
 # Pixels of a character and of a line in a monospaced font of 14 pixels.
 WIDTH, HEIGHT, MARGIN = 8.43, 20, 18
-PAGE = (1136, 900)
+PAGE = (1136, 790)
 COLOURS = {31: "#ff7b72", 32: "#4cc27a", 33: "#eab04d", 34: "#6ea8ff", 35: "#d2a8ff", 36: "#56d4dd"}
-_CODE = re.compile(r"\033\[([0-9;]*)([A-Za-z])")
+# One that lacks its end does nothing.
+_CODE = re.compile(r"\033\[([0-9;?]*)([A-Za-z]?)")
 
 
 def main() -> int:
@@ -52,10 +60,6 @@ def main() -> int:
         print("error: there is no Chromium to draw the report; on Debian: apt-get install chromium", file=sys.stderr)
         return 1
     folder.mkdir(parents=True, exist_ok=True)
-    _AnsibleCollectionFinder(paths=[str(ROOT / ".ansible" / "collections")])._install()
-    from support.dataset import fill
-    from support.servers import RedisServer
-
     with RedisServer("redis-7.0") as server, tempfile.TemporaryDirectory() as home:
         with server.client() as client:
             for seed, family in enumerate(FAMILIES):
@@ -68,7 +72,8 @@ def main() -> int:
             "runbooks_backup_dir: ~/runbooks/backups\n"
             "runbooks_reports_dir: ~/runbooks/reports\n"
         )
-        shown = type_at_terminal(["ops", "redis", "flush", "market-data"], place)
+        with traffic(server):
+            shown = type_at_terminal(["ops", "redis", "flush", "market-data"], place)
         shown += type_at_terminal(["ops", "report"], place)
         (page,) = (place / "runbooks" / "reports" / "latest-flush_redis").glob("localhost.html")
         address = f"{server.host}:{server.port}"
@@ -78,6 +83,29 @@ def main() -> int:
     for path in sorted(folder.iterdir()):
         print(f"{path}: {path.stat().st_size / 1000:.0f} KB")
     return 0
+
+
+@contextlib.contextmanager
+def traffic(server: RedisServer) -> Iterator[None]:
+    """Read some keys of the cache all the time, and write those that are missing, as an application does."""
+    ended = threading.Event()
+
+    def work() -> None:
+        with server.client() as client:
+            for number in itertools.cycle(range(HOT)):
+                key = b"%s%d" % (FAMILIES[0], number)
+                if client.get(key) is None:
+                    client.set(key, b"x" * 200, ex=3600)
+                if ended.wait(PAUSE):
+                    return
+
+    application = threading.Thread(target=work)
+    application.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        application.join()
 
 
 def as_on_pages(text: str, home: str, address: str) -> str:
@@ -123,18 +151,19 @@ def rows(shown: str) -> list[list[tuple[str, str]]]:
     style, column, at = "", 0, 0
     for code in [*_CODE.finditer(shown), None]:
         for character in shown[at : code.start() if code else len(shown)]:
-            if character == "\n":
+            if character == "\n" or (character >= " " and column == COLUMNS):
                 found.append([])
                 column = 0
+            if character == "\r":
+                column = 0
             elif character >= " ":
-                if column == COLUMNS:
-                    found.append([])
-                    column = 0
-                found[-1].append((character, style))
+                found[-1][column : column + 1] = [(character, style)]
                 column += 1
         if code:
             at = code.end()
-            if code[2] == "m":
+            if code[2] == "K":
+                del found[-1][column:]
+            elif code[2] == "m":
                 numbers = [int(number or 0) for number in code[1].split(";")]
                 colour = next((COLOURS[number] for number in numbers if number in COLOURS), "")
                 style = f'fill="{colour}"' if colour else 'font-weight="bold"' if 1 in numbers else ""
@@ -164,7 +193,7 @@ def drawing(shown: str) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" width="{width:.0f}">\n'
         f'<rect width="100%" height="100%" rx="8" fill="#16191d"/>\n'
-        '<g fill="#e6e9ed" font-size="14" xml:space="preserve" '
+        '<g fill="#e6e9ed" font-size="14" style="white-space: pre" '
         "font-family=\"ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace\">\n"
         + "\n".join(texts)
         + "\n</g>\n</svg>\n"
