@@ -1584,8 +1584,7 @@ NETWORK = (
     ),
     Case(
         "calls-down",
-        "cannot connect to calls-down-store:6379.*the Service calls-down-store, of whose pods \\(1\\) none is ready: "
-        "CrashLoopBackOff",
+        "the Service calls-down-store, of whose pods \\(1\\) none is ready: CrashLoopBackOff",
         "debug_pod_targets=calls-down-store",
         (
             service("calls-down-store", None, {"port": 6379}),
