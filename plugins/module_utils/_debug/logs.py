@@ -315,7 +315,7 @@ _TOOK = re.compile(
 )
 _MAY_TAKE_LONG = re.compile(
     r"watch|stream|websocket|long.?poll|subscri|batch|\bjobs?\b|backup|report|import|export|sync|reconcil|interval|"
-    r"time.?out|compact|checkpoint|snapshot|upload|download|migrat|retry|next|uptime|schedul|warm|start",
+    r"time.?out|timed|compact|checkpoint|snapshot|upload|download|migrat|retry|next|uptime|schedul|warm|start",
     re.IGNORECASE,
 )
 _SLOW_SECONDS, _LEAST_SLOW, _MOST_SLOW = 3.0, 5, 3

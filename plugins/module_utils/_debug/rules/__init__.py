@@ -187,6 +187,7 @@ RULES: tuple[Rule, ...] = (
     containers.memory_near_limit,
     containers.memory_near_cgroup_limit,
     containers.throttled,
+    containers.starved,
     containers.cpu_near_limit,
     containers.zombies,
     containers.pressure,
