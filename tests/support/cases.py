@@ -1651,7 +1651,7 @@ LOGS = (
     ),
     Case(
         "logs-timeout",
-        "waits too long for a peer",
+        "waits too long for its backend",
         "slow or cannot be reached",
         (
             pod(

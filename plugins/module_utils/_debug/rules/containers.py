@@ -119,6 +119,7 @@ def ended(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         evidence += as_evidence(words, log_of_end(facts, end.status))
         evidence += f"; before that: {shorten(line, 160)}" if line else ""
         evidence += _claims_of(facts, end.name) if cause and cause.kind == "disk_full" else ""
+        evidence += _growth_of(facts, end.status) if end.code == _KILLED else ""
         why = f"it {cause.what}" if cause else shorten(words, 160)
         step = cause.step if cause else _step_of_end(end, not words and log_of_end(facts, end.status) is not None)
         if cause and cause.kind == "unknown_name":
