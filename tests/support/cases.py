@@ -805,7 +805,7 @@ CRASHES = (
             pod(
                 "crash-growing",
                 container(
-                    'for n in 10 20 30 40 50; do echo "tiles kept in cache: $n entries"; done; tail /dev/zero',
+                    'for n in 10 20 30 40 50; do echo "tiles kept in cache: $n entries"; done; exec tail /dev/zero',
                     **limited(memory="24Mi"),
                 ),
             ),
