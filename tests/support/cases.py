@@ -805,7 +805,7 @@ CRASHES = (
             pod(
                 "crash-growing",
                 container(
-                    'for n in 10 20 30 40 50; do echo "tiles kept in cache: $n entries"; done; tail /dev/zero',
+                    'for n in 10 20 30 40 50; do echo "tiles kept in cache: $n entries"; done; exec tail /dev/zero',
                     **limited(memory="24Mi"),
                 ),
             ),
@@ -1584,8 +1584,7 @@ NETWORK = (
     ),
     Case(
         "calls-down",
-        "cannot connect to calls-down-store:6379.*the Service calls-down-store, of whose pods \\(1\\) none is ready: "
-        "CrashLoopBackOff",
+        "the Service calls-down-store, of whose pods \\(1\\) none is ready: CrashLoopBackOff",
         "debug_pod_targets=calls-down-store",
         (
             service("calls-down-store", None, {"port": 6379}),
@@ -1652,7 +1651,7 @@ LOGS = (
     ),
     Case(
         "logs-timeout",
-        "waits too long for a peer",
+        "waits too long for its backend",
         "slow or cannot be reached",
         (
             pod(

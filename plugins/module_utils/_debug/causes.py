@@ -99,6 +99,13 @@ CAUSES = (
         "take the image of the version that wrote the data, or migrate the data first (dump and restore, upgrade tool)",
     ),
     _cause(
+        "lock",
+        r"deadlock (?:detected|found)|lock wait timeout|could not obtain lock|database is locked|"
+        r"(?:waiting for|could not acquire) change ?log lock",
+        "waits for a lock of its database",
+        "find out which session holds the lock",
+    ),
+    _cause(
         "data_locked",
         r"another (?:instance|process|server|\w+ process)[^\n]{0,30}(?:is (?:already )?(?:running|using)|"
         r"has (?:the )?lock|holds)|"
@@ -137,6 +144,13 @@ CAUSES = (
         "has lost the lease of the leader",
         "look at the API server and at the CPU of this pod at that time (throttling, limits); one end of this kind is "
         "by design, many are not",
+    ),
+    _cause(
+        "refused",
+        r"all hosts?(?:\(s\))? tried[^\n]{0,60}\(tried: /?(?P<peer>[\w.-]+:\d{1,5})",
+        "cannot connect to {peer}",
+        "check whether the peer runs and listens there, whether its Service has endpoints, and which NetworkPolicies "
+        "are between",
     ),
     _cause(
         "pool_exhausted",
@@ -293,13 +307,6 @@ CAUSES = (
         r"constraint violation",
         "violates a constraint of its database",
         "look for what writes the same row twice, or for rows that lack what they refer to",
-    ),
-    _cause(
-        "lock",
-        r"deadlock (?:detected|found)|lock wait timeout|could not obtain lock|database is locked|"
-        r"(?:waiting for|could not acquire) change ?log lock",
-        "waits for a lock of its database",
-        "find out which session holds the lock",
     ),
     _cause(
         "interpreter",
@@ -546,7 +553,7 @@ def told_by(text: str) -> Told | None:
                 "option": f" -n {space}" if space else " -A",
                 "name": name or {"unknown_name": "a name", "schema": "something"}.get(cause.kind, "that it needs"),
                 "peer": peer or "a peer",
-                "port": name or "its port",
+                "port": (f"port {name}" if name.isdigit() else name) or "its port",
                 "typo": typo(name),
                 "file": f"the file {name}" if name else "a file",
             }

@@ -18,8 +18,8 @@ from .._tls.certificate import Certificate, parse_chain
 
 Sections = Mapping[str, Sequence[str]]
 
-# What a tool's exit code says when it is not there, and when it took too long.
-MISSING, TOO_LONG = 127, 124
+# What a tool's exit code says when it is not there, when it took too long, and when it did not even end then.
+MISSING, TOO_LONG, KILLED = 127, 124, 137
 NO_SUCH_NAME = "NXDOMAIN"
 NO_ANSWER, TOO_LATE = "no name server answers", "no answer within 6 s"
 _NO_LIMIT = 1 << 60
@@ -144,7 +144,7 @@ def names(sections: Sections) -> list[Outcome]:
             found.append(Outcome(name, False, f"the name server answers {status[1]}", milliseconds))
         else:
             # Where our own time ran out, nothing is known of the name servers.
-            found.append(Outcome(name, None if code == TOO_LONG else False, NO_ANSWER))
+            found.append(Outcome(name, None if code in (TOO_LONG, KILLED, None) else False, NO_ANSWER))
     return found
 
 
@@ -277,6 +277,11 @@ def growth(sections: Sections) -> tuple[float, int] | None:
 def is_starved(sections: Sections) -> bool:
     """Tell whether the container waits for its CPU so often that our own probes are late, too."""
     return (cgroup(sections).throttled or 0) > _STARVED
+
+
+def is_cut(sections: Sections) -> bool:
+    """Tell whether the collector began, and did not get to its end."""
+    return "begin" in sections and "end" not in sections
 
 
 def missing_tools(sections: Sections) -> list[str]:

@@ -317,7 +317,8 @@ def _without(
     elif events:
         finding = _gone("the pod is not there any more", str(cause), events, now)
     else:
-        finding = Finding("gone", CRITICAL, cause.what, str(cause), "correct the target as the evidence says")
+        step = cause.advice or "correct the target as the evidence says"
+        finding = Finding("gone", CRITICAL, cause.what, str(cause), step)
     finding = Finding(**redactor.plain(finding.to_plain()))
     degraded = ["the report is a part only: the pod is gone"] if seen or events else [finding.what]
     return Diagnosis(

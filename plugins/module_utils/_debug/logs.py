@@ -44,7 +44,7 @@ _HINTS = (
     *("refused", "denied", "forbid", "unauth", "timeout", "time-out", "time out", "timed out", "exceed", "exhaust"),
     *("too many", "no such", "not found", "cannot", "can't", "could not", "unable", "x509", "not known", "invalid"),
     *("killed", "no space", "sigsegv", "sigabrt", "caused by", "out of memory", "not defined", " down"),
-    *("unreachable", "unhealthy", "no response", "not responding"),
+    *("unreachable", "unhealthy", "no response", "not responding", "not permitted", "too low"),
     *('"level":40', '"level":50', '"level":60', "401", "403", "429", "500", "502", "503", "504"),
 )
 _KLOG = re.compile(rb"^[wef]\d{4} ", re.MULTILINE)
@@ -58,7 +58,7 @@ _NEGATED = re.compile(
 _ERROR_WORDS = re.compile(
     r"\b(?:errors?|fatal|panic(?:ked)?|exception|traceback|refused|denied|cannot|can't|could not|failed|failure|"
     r"invalid|no such|forbidden|unauthorized|timed out|unable to|killed|exhausted|segmentation fault|"
-    r"not (?:defined|found|responding)|no response|unreachable|unhealthy|too many \w+|"
+    r"not (?:defined|found|responding|permitted)|too low|no response|unreachable|unhealthy|too many \w+|"
     r"(?:peer|server|node|link|host|upstream|backend|replica|primary|broker|database|service)s? "
     r"(?:is |are |went |has gone )?down)\b|"
     r"\w(?:Error|Exception)\b|\bnpm ERR!",
@@ -176,6 +176,7 @@ class Log:
     ``first_bad`` is the first line of an error, and ``changes`` are those just before it that tell of a change.
     ``shares`` are the shares of lines of errors at the beginning and at the end, ``trends`` figures that rise or fall,
     ``growth`` amounts that its last lines tell and that only grow, ``slow`` calls that take long in its last lines.
+    ``until`` is the time of the last line; ``recovered`` says whether a line after the last error tells of success.
     """
 
     tail: tuple[str, ...] = ()
@@ -191,6 +192,8 @@ class Log:
     trends: tuple[Trend, ...] = ()
     growth: tuple[Trend, ...] = ()
     slow: tuple[Slow, ...] = ()
+    until: datetime | None = None
+    recovered: bool = False
 
     def mapped(self, change: Callable[[str], str]) -> Log:
         """Return it with all texts changed; the last lines are changed as one text."""
@@ -242,7 +245,17 @@ def digest(text: str, *, stamped: bool = False, whole: bool = True) -> Log:
         trends=_trends(lines) if troubles else (),
         growth=_growth(lines[-_RECENT_LINES:]),
         slow=_slow(lines[-_RECENT_LINES:]),
+        until=parse_time(rows[-1][0]),
+        recovered=bool(bad) and any(map(_RECOVERED.search, lines[bad[-1] + 1 :][:_RECENT_LINES])),
     )
+
+
+# What tells that a trouble of the start is over.
+_RECOVERED = re.compile(
+    r"(?<!not )(?<!not yet )\b(?:connected|connection (?:established|restored)|reconnected|recovered|listening|"
+    r"now (?:available|ready|up)|is (?:available|ready|up)|ready to|startup complete)\b",
+    re.IGNORECASE,
+)
 
 
 def _name_exceptions(lines: Sequence[str], troubles: dict[int, str]) -> None:
@@ -302,7 +315,7 @@ _TOOK = re.compile(
 )
 _MAY_TAKE_LONG = re.compile(
     r"watch|stream|websocket|long.?poll|subscri|batch|\bjobs?\b|backup|report|import|export|sync|reconcil|interval|"
-    r"time.?out|compact|checkpoint|snapshot|upload|download|migrat|retry|next|uptime|schedul|warm|start",
+    r"time.?out|timed|compact|checkpoint|snapshot|upload|download|migrat|retry|next|uptime|schedul|warm|start",
     re.IGNORECASE,
 )
 _SLOW_SECONDS, _LEAST_SLOW, _MOST_SLOW = 3.0, 5, 3

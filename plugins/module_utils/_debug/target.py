@@ -54,11 +54,12 @@ _ALLOWED = (
 
 
 class NoTarget(RunbookError):
-    """Nothing is there that is meant; ``what`` says so as a sentence without its period."""
+    """Nothing is there that is meant; ``what`` says so as a sentence without its period, ``advice`` what to do."""
 
-    def __init__(self, message: str, what: str) -> None:
+    def __init__(self, message: str, what: str, advice: str = "") -> None:
         super().__init__(message)
         self.what = what
+        self.advice = advice
 
 
 class NoPods(RunbookError):
@@ -149,10 +150,11 @@ def _pods_with(login: ApiLogin, namespace: str, target: Target) -> list[Object]:
         if found:
             raise _no_pods(login, namespace, target, {**found[0], "kind": kind})
     require_namespace(login, namespace)
+    advice = advice_for_labels(login, namespace, target.selector)
     raise NoTarget(
-        f"No pod of {target.asked} is in the namespace {namespace} at {login.name}; "
-        f"{advice_for_labels(login, namespace, target.selector)}.",
+        f"No pod of {target.asked} is in the namespace {namespace} at {login.name}; {advice}.",
         "no pod has these labels",
+        advice,
     )
 
 
@@ -197,10 +199,11 @@ def _named(login: ApiLogin, namespace: str, target: Target) -> Object:
         return {**found, "kind": kind}
     if where:
         require_namespace(login, namespace)
+    advice = advice_for_name(login, namespace, target.kind, target.name, PLACES)
     raise NoTarget(
-        f"There is no {target.kind} {target.name}{where} at {login.name}; "
-        f"{advice_for_name(login, namespace, target.kind, target.name, PLACES)}.",
+        f"There is no {target.kind} {target.name}{where} at {login.name}; {advice}.",
         f"there is no such {target.kind}",
+        advice,
     )
 
 

@@ -105,7 +105,7 @@ def _nothing(facts: Facts, sections: Sections, tried: str) -> Finding:
         for name, status, _init in container_states(facts)
         if is_running(status) and (log := facts.logs.get((name, False))) and not log.lines
     ]
-    evidence += f"; the log of {', '.join(silent)} is empty" if silent else ""
+    evidence += f"; the log of {', '.join(silent)} is empty, or has just been rotated" if silent else ""
     step = "look at what calls it, and at what it calls" if sections else _AFTER.get(tried, _AFTER[""])
     if is_ready(facts.pod) or phase == "Succeeded":
         return Finding("healthy", INFO, f"nothing suspicious is seen by {looked}{unknown}", evidence, step)
@@ -187,6 +187,7 @@ RULES: tuple[Rule, ...] = (
     containers.memory_near_limit,
     containers.memory_near_cgroup_limit,
     containers.throttled,
+    containers.starved,
     containers.cpu_near_limit,
     containers.zombies,
     containers.pressure,

@@ -17,7 +17,7 @@ from ..._time import parse_time
 from ..causes import Told, told_by
 from ..collector_output import Sections
 from ..finding import Finding
-from ..logs import Log, last_words, looks_bad
+from ..logs import Log, last_words, level_of, looks_bad
 from ..observed import Facts
 from ..statuses import NOT_STARTED, container_statuses, last_end
 
@@ -141,8 +141,9 @@ def told_at_end(facts: Facts, status: Object, words: str) -> tuple[Told | None, 
     cause, line = told_by(words) if words else None, ""
     if cause is None:
         # What others tell after it may come from it.
-        found = [(each, told_by(each)) for each in last if looks_bad(each)]
-        line, cause = next(((each, one) for each, one in found if one), ("", None))
+        bad = [each for each in last if looks_bad(each)]
+        rest = [each for each in last if each not in bad and not level_of(each)]
+        line, cause = next(((each, one) for each in (*bad, *rest) if (one := told_by(each))), ("", None))
     place = next(filter(None, map(_PLACE.search, reversed(last))), None)
     if cause and cause.kind == "refused" and ":" not in cause.peer and place:
         cause = told_by(f"connect to {place[1]}:{place[2]} refused")

@@ -14,7 +14,7 @@ from ..._k8s.objects import container_named
 from ..._k8s.quantity import quantity
 from ..._severity import CRITICAL, WARNING
 from ..._time import ago, parse_time, span
-from ..collector_output import Sections, cgroup, growth, processes
+from ..collector_output import Sections, cgroup, growth, is_cut, processes
 from ..collector_output import disks as disks_of
 from ..collector_output import open_files as open_files_of
 from ..finding import Finding
@@ -38,6 +38,8 @@ _KILLED, _FAULT = 137, 139
 # Seconds that are looked at least, the share of the limit by which memory grows in them, and seconds until its limit.
 _LEAST_LOOK, _LEAST_GROWTH, _SOON = 2, 0.01, 1800.0
 _CPU_LIMIT, _FULL_DISK, _OVERFULL_DISK, _MOST_ZOMBIES = 0.95, 0.95, 0.99, 10
+# Cores within which a collector does not do its work in time beside a program that computes.
+_LITTLE_CPU = 0.1
 _NEAR_LIMIT, _MOST_THROTTLED, _MOST_FILES, _MOST_PRESSURE = 0.9, 0.25, 0.8, 10.0
 
 
@@ -117,6 +119,7 @@ def ended(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         evidence += as_evidence(words, log_of_end(facts, end.status))
         evidence += f"; before that: {shorten(line, 160)}" if line else ""
         evidence += _claims_of(facts, end.name) if cause and cause.kind == "disk_full" else ""
+        evidence += _growth_of(facts, end.status) if end.code == _KILLED else ""
         why = f"it {cause.what}" if cause else shorten(words, 160)
         step = cause.step if cause else _step_of_end(end, not words and log_of_end(facts, end.status) is not None)
         if cause and cause.kind == "unknown_name":
@@ -284,6 +287,24 @@ def throttled(_facts: Facts, sections: Sections) -> Iterator[Finding]:
             f"the container had to wait for its CPU limit in {share:.0%} of all periods",
             "cpu.stat: nr_throttled / nr_periods",
             "raise or remove its CPU limit",
+        )
+
+
+def starved(facts: Facts, sections: Sections) -> Iterator[Finding]:
+    """A pod whose CPU limit is so low that the inspection beside it did not get to its end."""
+    limits = [
+        ((each.get("resources") or {}).get("limits") or {}).get("cpu") for each in facts.pod["spec"]["containers"]
+    ]
+    if not is_cut(sections) or not all(limits) or cgroup(sections).throttled:
+        return
+    total = sum(map(quantity, limits))
+    if total <= _LITTLE_CPU:
+        yield Finding(
+            "throttled",
+            WARNING,
+            f"the pod is throttled: with {total * 1000:.0f} millicores, not even the inspection got to its end",
+            f"CPU limits: {' + '.join(map(str, limits))}; the collector runs within them",
+            "raise or remove its CPU limit, or find what it computes",
         )
 
 

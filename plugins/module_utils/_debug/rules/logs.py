@@ -156,7 +156,7 @@ def _complaint(facts: Facts, name: str, status: Object, log: Log, groups: list[G
             if count == 1
             else (f"; first {ago(min(firsts), facts.now)}, last {ago(max(lasts), facts.now)}")
         )
-    over = is_ready(facts.pod) and bool(lasts) and _of_its_start(status, max(lasts), facts.now)
+    over = is_ready(facts.pod) and bool(lasts) and _of_its_start(status, log, max(lasts), facts.now)
     read = f"; {'all' if log.whole else 'the last'} {log.lines:,} lines were read"
     since = f", since {clock(log.since)}" if log.since and not log.whole else ""
     step = cause.step if cause else "read what stands around it in the log, and what changed before the first of them"
@@ -209,9 +209,11 @@ def _course(log: Log) -> str:
     return "".join(f"; {each}" for each in parts)
 
 
-def _of_its_start(status: Object, last: datetime, now: datetime) -> bool:
+def _of_its_start(status: Object, log: Log, last: datetime, now: datetime) -> bool:
+    """Tell whether it complained while it started only; one that is silent since then need not be well."""
     started = parse_time((status["state"]["running"] or {}).get("startedAt"))
-    return (
+    calm = log.until is not None and (log.until - last).total_seconds() > _START_SECONDS
+    return (calm or log.recovered) and (
         started is not None
         and (last - started).total_seconds() < _START_SECONDS
         and (now - last).total_seconds() > _CALM_SECONDS

@@ -185,7 +185,7 @@ def liveness_failing(facts: Facts, sections: Sections) -> Iterator[Finding]:
             WARNING,
             f"the liveness probe of container {name} has failed {number} times{f': {hint}' if hint else ''}; it is "
             f"restarted after {limit} in a row",
-            last_message(failures),
+            _answer_of(last_message(failures), probe),
             step
             or "call what the probe calls from inside, and find out why it fails before the container is restarted",
         )
@@ -224,10 +224,15 @@ def readiness(facts: Facts, sections: Sections) -> Iterator[Finding]:
                 if hint
                 else ", so that no service sends it anything"
             ),
-            (last_message(failures) or f"probe: {_probe_words(probe)}")
+            _answer_of(last_message(failures), probe)
             + (f"; its log: {shorten(cause[1].example, 200)}" if cause else ""),
             step or (cause[0].step if cause else _CALL),
         )
+
+
+def _answer_of(message: str, probe: Object) -> str:
+    """Return what the kubelet says of a probe, and what the probe is where that is nothing."""
+    return message if message and not message.endswith("failed:") else f"{message} probe: {_probe_words(probe)}".strip()
 
 
 def sidecar_starting(facts: Facts, sections: Sections) -> Iterator[Finding]:

@@ -514,3 +514,11 @@ def test_both_ends_of_a_long_message_are_kept() -> None:
     first = findings(CASES["denied by the registry"].facts)[0]
     assert first.evidence.startswith("Failed to pull image")
     assert first.evidence.endswith("401 Unauthorized")
+
+
+def test_a_pod_without_cpu_is_not_said_to_resolve_no_name() -> None:
+    limits = {"resources": {"limits": {"cpu": "10m"}}}
+    inside = {"begin": "1 7", "dns:kubernetes.default.svc": "Killed\n=137"}
+    found = findings(facts(pod(spec={"containers": [container(**limits)]})), inside)
+    assert [each.kind for each in found] == ["throttled"]
+    assert "10 millicores" in found[0].what
