@@ -27,14 +27,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import certs as certificates
-import debugging as looks
-import diagnosis as cases
-import empty_runs as empty
 import hiredis
+from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
+# The parts use the collection by its full name.
+_AnsibleCollectionFinder(paths=[str(ROOT / ".ansible" / "collections")])._install()
+
+import certs as certificates  # noqa: E402
+import debugging as looks  # noqa: E402
+import diagnosis as cases  # noqa: E402
+import empty_runs as empty  # noqa: E402
 
 from lab.place import NAMESPACE  # noqa: E402
 from support import dataset  # noqa: E402

@@ -36,6 +36,8 @@ _MOST_AT_ONCE = 10
 # Of all workloads of a namespace, how many are looked at closely.
 _MOST_WORKLOADS = 50
 _MOST_NAMES = 20
+_DELETED = "deletionTimestamp"
+_WENT_AWAY = "the pod went away while it was looked at"
 # What a diagnosis has of a session beside the session itself.
 _NOT_AGAIN = ("sections", "degraded", "redacted")
 
@@ -191,7 +193,7 @@ def _diagnose(
 
 def _state_of(pod: Object) -> tuple[t.Any, ...]:
     metadata, phase = pod["metadata"], (pod.get("status") or {}).get("phase")
-    return metadata["uid"], metadata.get("deletionTimestamp"), phase, container_statuses(pod)
+    return metadata["uid"], metadata.get(_DELETED), phase, container_statuses(pod)
 
 
 def judge(facts: Facts, session: Session | None) -> Diagnosis:
@@ -212,6 +214,9 @@ def judge(facts: Facts, session: Session | None) -> Diagnosis:
                 "replaced", WARNING, "the pod was replaced while it was looked at", "", "run the same command again"
             ),
         )
+    if session and session.mode == EPHEMERAL and session.state == "partial" and facts.pod["metadata"].get(_DELETED):
+        # Its containers end some time before it is gone.
+        findings.insert(0, _gone(_WENT_AWAY, "it is being deleted", facts.events or (), facts.now))
     details = redactor.plain(
         {**identity_table(facts), **part_tables(facts, redactor), **inside_tables(sections, session)}
     )
@@ -313,7 +318,7 @@ def _without(
     sections = _of_the_pod(session)
     seen = session is not None and bool(session.pod)
     if seen:
-        finding = _gone("the pod went away while it was looked at", str(cause), events, now)
+        finding = _gone(_WENT_AWAY, str(cause), events, now)
     elif events:
         finding = _gone("the pod is not there any more", str(cause), events, now)
     else:

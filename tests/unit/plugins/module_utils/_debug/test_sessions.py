@@ -325,6 +325,17 @@ def _goes(cluster: Cluster) -> None:
     del cluster.objects[WEB]
 
 
+def test_a_pod_that_is_being_deleted_when_its_collector_was_cut_went_away(cluster: Cluster) -> None:
+    there(cluster, pod(), **{f"{NAMESPACE}/events": []})
+    cluster.log = WHOLE[:-1]
+    wanted = read_targets(["web"])
+    diagnoser = Diagnoser(cluster.login, request(), wanted, 200)
+    (session,) = start_sessions(cluster.login, request(), wanted, lambda: None, diagnoser.read, dry_run=False)
+    cluster.objects[WEB]["metadata"]["deletionTimestamp"] = at(0)
+    first = diagnoser.judge([session])[0].findings[0]
+    assert (first.what, first.evidence) == ("the pod went away while it was looked at", "it is being deleted")
+
+
 @pytest.mark.parametrize(
     ("happens", "kind", "is_read_again"),
     [(_stays, "healthy", False), (_crashes, "crash_loop", True), (_goes, "gone", False)],
