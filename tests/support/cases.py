@@ -1781,7 +1781,7 @@ LOGS = (
                 container(
                     says(
                         "INFO started",
-                        "ERROR The database at ledger.example.com has become unavailable",
+                        "ERROR books: database host at ledger.example.com is unreachable",
                         then=counts("INFO alive", 300) + STAY,
                     )
                 ),
