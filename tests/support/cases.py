@@ -1917,7 +1917,11 @@ WELL: dict[str, tuple[Object, ...]] = {
         workload(
             "StatefulSet",
             "well-db",
-            {"name": "main", "image": REDIS, "readinessProbe": {"tcpSocket": {"port": 6379}, "periodSeconds": 2}},
+            {
+                "name": "main",
+                "image": REDIS,
+                "readinessProbe": {"tcpSocket": {"port": 6379}, "periodSeconds": 2, **_PATIENT},
+            },
         ),
     ),
     "daemonset/well-agent": (workload("DaemonSet", "well-agent", of={"tolerations": [{"operator": "Exists"}]}),),
@@ -1999,7 +2003,9 @@ WELL: dict[str, tuple[Object, ...]] = {
         ),
     ),
     "well-started": (
-        pod("well-started", container(readinessProbe=execs("test -e /tmp/up || { touch /tmp/up; exit 1; }"))),
+        pod(
+            "well-started", container(readinessProbe=execs("test -e /tmp/up || { touch /tmp/up; exit 1; }", **_PATIENT))
+        ),
     ),
     "deployment/well-apart": (
         workload(
