@@ -27,7 +27,7 @@ if t.TYPE_CHECKING:
 
 LOGIN = tuple(login_argument_spec().argument_spec)
 _SYSTEM = "/api/v1/namespaces/kube-system"
-_TIMEOUT_SECONDS = 5.0
+_TIMEOUT_SECONDS = 10.0
 
 
 def complete_login(given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

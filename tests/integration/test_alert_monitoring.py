@@ -115,6 +115,8 @@ def test_each_alert_fires_and_is_assessed_and_what_may_act_heals(
             "flush_redis_accept_ephemeral_storage": True,
             "flush_redis_url": f"redis://{redis70.host}:{redis70.port}/0",
             "alert_response_map": {"APIGatewayHighLatency": shipped},
+            # A busy machine answers late, and what is late is unknown.
+            "alert_response_evidence_timeout": 30,
         }
         rulebook = Rulebook(tmp_path / "eda", {})
         token = tmp_path / "token"

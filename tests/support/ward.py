@@ -12,6 +12,7 @@ with Ward(lab) as ward:
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Iterable, Sequence
@@ -25,6 +26,8 @@ from .pods import Namespace
 from .processes import wait_until
 
 _SETTLE_SECONDS = 300.0
+# Of 160 pods at once, the API server of a small machine would answer nobody for a minute.
+_AT_ONCE, _WAVE_SECONDS = 16, 15.0
 _POINTS = 2
 
 
@@ -128,15 +131,16 @@ class Ward:
         ]
 
     def settle(self) -> None:
-        """Make all of them at once, and wait until each is, or was, what it is to be.
+        """Make all of them, and wait until each is, or was, what it is to be.
 
         What crashes again and again runs for a moment now and then; it is not waited for once more.
         """
         started = time.monotonic()
-        for case in CASES:
-            self._apply(case, case.objects)
-        for objects in WELL.values():
-            self._apply(None, objects)
+        wanted = [(case, case.objects) for case in CASES] + [(None, objects) for objects in WELL.values()]
+        for number, (case, objects) in enumerate(wanted, 1):
+            self._apply(case, objects)
+            if number % _AT_ONCE == 0:
+                self._let_start()
         left, early = list(CASES), [case.name for case in CASES if case.before]
         unready = [_label(asked) for asked in WELL]
 
@@ -159,6 +163,18 @@ class Ward:
         except TimeoutError as error:
             raise TimeoutError(f"{error}: {', '.join([*(case.name for case in left), *unready])}") from error
         self.seconds = time.monotonic() - started
+
+    def _let_start(self) -> None:
+        """Wait a little while until most of what was made has been started, so that other tests get an answer, too."""
+
+        def few() -> bool:
+            pods = self._lab.get("pods", "-n", self._place.name)["items"]
+            states = [each["state"] for pod in pods for each in pod["status"].get("containerStatuses") or ()]
+            waiting = [each.get("waiting", {}).get("reason") for each in states]
+            return waiting.count("ContainerCreating") <= _AT_ONCE // 2
+
+        with contextlib.suppress(TimeoutError):
+            wait_until(few, _WAVE_SECONDS, "a few pods at most that are being started", 1.0)
 
     def _apply(self, case: Case | None, objects: Iterable[Object]) -> None:
         place = self._strict if case and case.strict else self._place
