@@ -60,6 +60,10 @@ def _secrets(spec: t.Mapping[str, t.Any], params: t.Mapping[str, t.Any]) -> t.It
             yield params[name]
 
 
+# Given, it holds whatever sys.tracebacklimit says.
+_LAST_LINES = -50
+
+
 def run_module(
     spec: ArgumentSpec,
     body: t.Callable[[AnsibleModule], dict[str, t.Any]],
@@ -79,14 +83,15 @@ def run_module(
         module.fail_json(**render(failed, spec.argument_spec, names))
     except Exception as exc:
         # Its message may hold anything, the lines of the program do not.
-        where = traceback.extract_tb(exc.__traceback__)[-1]
+        lines = traceback.extract_tb(exc.__traceback__, limit=_LAST_LINES)
+        where = lines[-1]
         run_id = {"run_id": module.params["run_id"]} if module.params.get("run_id") else {}
         module.fail_json(
             **run_id,
             state="failed",
             msg=f"An unexpected {type(exc).__name__} ended the module in {where.name} ({Path(where.filename).name}, "
             f"line {where.lineno}); that is an error of the collection: report it with the output of a run with -vvv.",
-            exception="".join(traceback.format_tb(exc.__traceback__)),
+            exception="".join(traceback.format_list(lines)),
         )
     # What was not possible for one of several targets is a sentence in the result of a run that went on.
     module.exit_json(**render(result, spec.argument_spec, names))

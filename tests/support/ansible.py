@@ -269,7 +269,7 @@ class RunningPlaybook(Running):
             "SUPPORT_RECORD": str(self.record),
         }
 
-    def module_pid(self, name: str, timeout: float = 60.0) -> int:
+    def module_pid(self, name: str, timeout: float = 180.0) -> int:
         """Wait for the process of a module, e.g. `redis_flush`, and return its id."""
         found: list[int] = []
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -46,6 +47,8 @@ def test_an_error_of_our_own_is_said_and_is_no_interruption(
     def broken(_module: Any) -> dict[str, Any]:
         raise ValueError("-----BEGIN PRIVATE KEY-----")
 
+    # Libraries may set it.
+    monkeypatch.setattr(sys, "tracebacklimit", 0, raising=False)
     result = run(broken, {"run_id": "run-1"}, monkeypatch, capsys)
     assert (result["failed"], result["state"], result["run_id"]) == (True, "failed", "run-1")
     assert result["msg"].startswith("An unexpected ValueError ended the module in broken (test_module.py, line ")
