@@ -122,8 +122,8 @@ def test_a_request_that_is_denied_ends_the_run_at_once(lab: Lab, namespace: Name
         assert stored_fingerprint(lab, namespace.name, "shop-tls") == before
     finally:
         _point_to(namespace, "lab-ca", kind="ClusterIssuer")
-    # cert-manager may have begun again by then, and so have another request.
-    assert "not in this test" in said and "CertificateRequest shop-" in said and time.monotonic() - began < 150
+    # Of the request, or of the Certificate where cert-manager has begun again by then.
+    assert "not in this test" in said and time.monotonic() - began < 150
 
 
 def test_without_cert_manager_the_request_is_withdrawn(breakable_lab: Lab, tmp_path: Path) -> None:

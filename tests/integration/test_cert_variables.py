@@ -42,6 +42,7 @@ PLANNED = {
     "backup_encrypt": ("on", "cert_rotate:backup_encrypt", True),
     "accept_ephemeral_storage": ("true", "cert_rotate:accept_ephemeral_storage", True),
     "lease": ("another-lease", "cert_rotate:lease", "another-lease"),
+    "guard_namespace": ("guards", "cert_rotate:guard_namespace", "guards"),
     "restart": ("always", "cert_rotate:restart", "always"),
     "overrides": ('{"deployment/web":"hot"}', "cert_rotate:overrides", {"deployment/web": "hot"}),
     "canary": ("none", "cert_rotate:canary", "none"),
@@ -101,7 +102,7 @@ CHECKED = {
 ELSEWHERE = {
     "kubeconfig", "api_key", "ca_cert", "client_cert", "client_key", "vault_token", "vault_login", "namespace",
     "certificates", "backup_dir", "backup_password", "reports_dir", "reports_keep", "run_id", "rollback",
-    "environment", "confirm", "skip_prompt", "unattended",
+    "environment", "confirm", "skip_prompt", "unattended", "obey_guard",
     "check_namespaces", "check_vault", "check_previous", "check_fail_on", "check_endpoint_ca_cert",
 }  # fmt: skip
 

@@ -77,6 +77,7 @@ RESTORE = {
 ELSEWHERE = {
     "url", "password", "ca_cert", "client_cert", "client_key", "caches", "backup_dir", "reports_dir", "reports_keep",
     "expected_run_id", "confirm", "skip_prompt", "kubernetes", "restore_run", "sentinel_service", "sentinel_password",
+    "guard_namespace", "obey_guard",
 }  # fmt: skip
 
 
