@@ -37,6 +37,8 @@ _MOST_AT_ONCE = 10
 _MOST_WORKLOADS = 50
 _MOST_NAMES = 20
 _DELETED = "deletionTimestamp"
+# How an inspection ends whose container is ended meanwhile, with a part of its output or nothing.
+_CUT = ("partial", "none")
 _WENT_AWAY = "the pod went away while it was looked at"
 # What a diagnosis has of a session beside the session itself.
 _NOT_AGAIN = ("sections", "degraded", "redacted")
@@ -214,7 +216,7 @@ def judge(facts: Facts, session: Session | None) -> Diagnosis:
                 "replaced", WARNING, "the pod was replaced while it was looked at", "", "run the same command again"
             ),
         )
-    if session and session.mode == EPHEMERAL and session.state == "partial" and facts.pod["metadata"].get(_DELETED):
+    if session and session.mode == EPHEMERAL and session.state in _CUT and facts.pod["metadata"].get(_DELETED):
         # Its containers end some time before it is gone.
         findings.insert(0, _gone(_WENT_AWAY, "it is being deleted", facts.events or (), facts.now))
     details = redactor.plain(

@@ -29,6 +29,8 @@ from .target import Chosen
 _CAPTURE_TOLERANCE, _LARGEST_PACKET = 0.5, 144
 # How much of what a command prints is kept.
 MOST_LINES = 1000
+# The kubelet's own words instead of an output.
+_NO_LOG = "unable to retrieve container logs"
 AUTO, REPORT, EPHEMERAL, COPY, NODE = MODES = ("auto", "report", "ephemeral", "copy", "node")
 
 
@@ -241,6 +243,8 @@ class SessionContext:
         if not complete:
             last = next((line for line in reversed(sections.get("other", [])) if line.strip()), "it printed nothing")
             never = f"the collector did not begin: {redactor.text(last)[:200]}"
+            if last.startswith(_NO_LOG):
+                never = "its node does not have the output of the collector any more"
             why = "the collector did not get to its end, so that its figures may be incomplete" if begun else never
             self.session.degraded.append(cut or why)
         self.session.sections = {name: redactor.text("\n".join(lines)).split("\n") for name, lines in sections.items()}
