@@ -25,11 +25,14 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "test"
-COMPUTING = ("lint", "types", "unit", "sanity", "molecule")
+COMPUTING = ("lint", "types", "unit", "sanity")
+PLAYBOOKS = ("molecule",)
 LAB = ("lab",)
 SERVERS = ("integration",)
 ALONE = ("latency",)
-STAGES = (*COMPUTING, *LAB, *SERVERS, *ALONE)
+STAGES = (*COMPUTING, *PLAYBOOKS, *LAB, *SERVERS, *ALONE)
+NICE = {**dict.fromkeys(COMPUTING, 10), **dict.fromkeys(PLAYBOOKS, 5)}
+"""What waits has to be served at once; what computes takes the rest."""
 OF_TESTS = ("unit", "lab", "integration", "latency")
 MOST_AGAIN = 10
 """If more tests of a stage fail, no machine that was busy for a moment is to blame."""
@@ -58,8 +61,7 @@ class Stage:
         process = subprocess.Popen(
             ["make", self.name, *options],
             cwd=ROOT,
-            # What waits has to be served at once; what computes takes the rest.
-            preexec_fn=(lambda: os.nice(5)) if self.name in COMPUTING else None,
+            preexec_fn=lambda: os.nice(NICE.get(self.name, 0)),
             start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -140,7 +142,7 @@ def main(arguments: Sequence[str]) -> int:
         (CACHE / f"{name}.json").unlink(missing_ok=True)
     began = time.monotonic()
     try:
-        for lanes in (((*COMPUTING, *SERVERS), LAB), (ALONE,)):
+        for lanes in (((*COMPUTING, *PLAYBOOKS, *SERVERS), LAB), (ALONE,)):
             run_lanes(*([stages[name] for name in lane if name in stages] for lane in lanes))
         tests = measured([*stages.values()])
         for stage in stages.values():
