@@ -1584,11 +1584,11 @@ NETWORK = (
     ),
     Case(
         "calls-down",
-        "the Service calls-down-store, of whose pods \\(1\\) none is ready: CrashLoopBackOff",
+        "the Service calls-down-store, of whose pods \\(1\\) none is ready: (CrashLoopBackOff, )?exit code 1",
         "debug_pod_targets=calls-down-store",
         (
             service("calls-down-store", None, {"port": 6379}),
-            workload("Deployment", "calls-down-store", container("sleep 1; exit 1")),
+            workload("Deployment", "calls-down-store", container("sleep 1; exit 1", readinessProbe=execs("false"))),
             pod("calls-down", container(repeats("INFO waiting for its store", "calls-down-store:6379 - no response"))),
         ),
         lambda seen, case: ready(seen, case) and crashes(seen, "calls-down-store"),
