@@ -47,7 +47,7 @@ help: ## this list
 
 venv: .venv/.dev $(LINK) ## the development environment in .venv (exact versions, about a minute)
 
-runtime: .venv/.runtime $(LINK) ## the small environment that runs the playbooks (about ten seconds)
+runtime: .venv/.runtime $(LINK) ## the small environment that runs the playbooks (about a minute)
 
 .venv/.created:
 	@python="$(PYTHON)"; [ -n "$$python" ] || { echo "error: there is no Python 3.11 or newer that can make a venv; on Debian: apt-get install python3-venv; or name one: make PYTHON=/path/to/python3.13 ..." >&2; exit 1; }; \

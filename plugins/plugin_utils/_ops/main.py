@@ -201,7 +201,7 @@ def _end(given: Given, config: Config, report: Path, folder: Path) -> int:
 
 
 def _undo(given: Given, config: Config, folder: Path) -> int:
-    _folder, index = reports.read_index(_reports_dir(given, config), given.value("run"))
+    index = reports.read_undoable(_reports_dir(given, config), given.value("run"))
     inventories = _inventories(given, config, folder)
     outcomes = []
     for words in reports.undo_commands(index):

@@ -34,6 +34,16 @@ def read_index(reports: Path, run: str) -> tuple[Path, dict[str, t.Any]]:
     return reports / run, read_json(reports / run / INDEX)
 
 
+def read_undoable(reports: Path, run: str) -> dict[str, t.Any]:
+    """Return the index of a run; of `latest`, that of the latest run that says how it is undone, if there is one."""
+    if run == LATEST:
+        for folder in run_folders(reports):
+            index = read_json(folder / INDEX)
+            if any(host.get("undo") for host in index["hosts"]):
+                return index
+    return read_index(reports, run)[1]
+
+
 def read_json(path: Path) -> dict[str, t.Any]:
     """Return the mapping that a file holds; raise OpsError."""
     try:

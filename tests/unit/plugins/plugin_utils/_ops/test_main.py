@@ -390,6 +390,14 @@ def test_a_run_is_undone_by_its_own_command(ansible: Ansible, tmp_path: Path) ->
     assert ansible.words == [*shlex.split(UNDO)[1:], "-i", "inventory", "--check"]
 
 
+def test_the_latest_run_that_can_be_undone_is_undone(ansible: Ansible, tmp_path: Path) -> None:
+    report(tmp_path / "runbooks" / "reports", RUN, ("eu-1", UNDO))
+    # What an undo that was only looked at, or carried out, leaves behind.
+    report(tmp_path / "runbooks" / "reports", "20261124t101500z-restore-redis-0001", ("eu-1", ""))
+    assert main(["undo", "latest"]) == 0
+    assert ansible.words == shlex.split(UNDO)[1:]
+
+
 @pytest.mark.parametrize("command", ["", "rm -rf /", "ansible-playbook site.yml"])
 def test_nothing_but_a_playbook_of_ours_undoes_a_run(ansible: Ansible, tmp_path: Path, command: str) -> None:
     report(tmp_path / "runbooks" / "reports", RUN, ("eu-1", command))
