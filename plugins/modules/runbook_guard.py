@@ -211,7 +211,6 @@ report:
 """
 
 import typing as t
-from datetime import timedelta
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -231,8 +230,8 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._guard.guard
     leave,
     refusal,
 )
-from ansible_collections.market_intel.runbooks.plugins.module_utils._guard.policy import Policy, Request
-from ansible_collections.market_intel.runbooks.plugins.module_utils._guard.store import LONGEST
+from ansible_collections.market_intel.runbooks.plugins.module_utils._guard.options import read_policy, read_requests
+from ansible_collections.market_intel.runbooks.plugins.module_utils._guard.policy import Policy
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.client import ApiLogin
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.lease import process_of
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.options import login_argument_spec
@@ -243,7 +242,6 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._run_options
     controller,
     progress_argument_spec,
 )
-from ansible_collections.market_intel.runbooks.plugins.module_utils._time import read_time
 
 OPTIONS = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -273,7 +271,7 @@ def body(module: AnsibleModule) -> dict[str, t.Any]:
     place, targets = params["namespace"], list(dict.fromkeys(params["targets"]))
     if not place or not all(targets) or not targets or params["duration"] < 1:
         raise InvalidInput("O(namespace) or O(targets) is empty, or O(duration) below 1 s; give all of them.")
-    policy = _policy(params)
+    policy = read_policy(params)
     login = api_login(params, run_id, dry_run=module.check_mode)
     if params["state"] == "absent":
         released = [not module.check_mode and leave(login, place, run_id, each, params["outcome"]) for each in targets]
@@ -291,19 +289,7 @@ def _ask(
     module: AnsibleModule, login: ApiLogin, policy: Policy, run_id: str, targets: t.Sequence[str]
 ) -> list[Outcome]:
     params, place = module.params, module.params["namespace"]
-    requests = [
-        Request(
-            run_id=run_id,
-            runbook=params["runbook"],
-            target=target,
-            namespace=params["target_namespace"] or place,
-            until=login.now() + timedelta(seconds=params["duration"]),
-            total=params["total"],
-            deadline=read_time(params["deadline"], "O(deadline)") if params["deadline"] else None,
-            requester=params["requester"],
-        )
-        for target in targets
-    ]
+    requests = read_requests(params, run_id, targets, login.now())
     try:
         if module.check_mode:
             return [judge(login, place, policy, request) for request in requests]
@@ -315,27 +301,6 @@ def _ask(
             f"The guard in the namespace {place} cannot be asked ({as_clause(exc)}); give this login its rights, or "
             "set O(by_hand)=false."
         ) from exc
-
-
-def _policy(params: t.Mapping[str, t.Any]) -> Policy:
-    for name in ("cooldown", "window"):
-        if not 0 <= params[name] <= LONGEST.total_seconds():
-            raise InvalidInput(f"O({name}) is {params[name]:g}; allowed are 0 to {LONGEST.total_seconds():g} s.")
-    for name in ("max_runs", "max_targets", "total"):
-        if params[name] < 0:
-            raise InvalidInput(f"O({name}) is {params[name]}; allowed are 0 and more.")
-    if not 0 <= params["max_percent"] <= 100 or (params["max_percent"] and not params["total"]):
-        raise InvalidInput("O(max_percent) is not between 0 and 100, or given without O(total); give both, or neither.")
-    if params["by_hand"]:
-        return Policy((params["target_namespace"] or params["namespace"],), cooldown=None)
-    return Policy(
-        namespaces=tuple(params["namespaces"]),
-        cooldown=params["cooldown"],
-        window=params["window"],
-        max_runs=params["max_runs"],
-        max_targets=params["max_targets"],
-        max_percent=params["max_percent"],
-    )
 
 
 def main() -> None:
