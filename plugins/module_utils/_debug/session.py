@@ -242,10 +242,12 @@ class SessionContext:
         self.session.state = "collected" if complete else "partial" if begun else "none"
         if not complete:
             last = next((line for line in reversed(sections.get("other", [])) if line.strip()), "it printed nothing")
-            never = f"the collector did not begin: {redactor.text(last)[:200]}"
-            if last.startswith(_NO_LOG):
-                never = "its node does not have the output of the collector any more"
-            why = "the collector did not get to its end, so that its figures may be incomplete" if begun else never
+            if begun:
+                why = "the collector did not get to its end, so that its figures may be incomplete"
+            elif last.startswith(_NO_LOG):
+                why = "its node does not have the output of the collector any more"
+            else:
+                why = f"the collector did not begin: {redactor.text(last)[:200]}"
             self.session.degraded.append(cut or why)
         self.session.sections = {name: redactor.text("\n".join(lines)).split("\n") for name, lines in sections.items()}
         self.session.redacted = dict(redactor.counts)
