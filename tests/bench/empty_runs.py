@@ -44,14 +44,17 @@ def measure(note: Callable[..., None], url: str, lab: Lab, folder: Path) -> None
     """Measure in a lab; `note` takes name, value, unit and goal. The Redis at the URL has no key that matches."""
     with Namespace(lab) as place:
         place.apply(pod("web"))
-        issue(place, "web")
+        for name in checkouts():
+            issue(place, f"web-{name}")
         place.wait_for("web")
-        runs = _runs(url, place, folder)
-        for command, variables in runs.items():
+        # Each with backups of its own, since an older checkout cannot read what a newer one has written.
+        runs = {name: _runs(checkout, name, url, place, folder / name) for name, checkout in checkouts().items()}
+        for command in runs["now"]:
             base, base_name, goal = GOALS.get(command, (None, "", 0.0))
             seconds: dict[str, list[float]] = {name: [] for name in ("base", *checkouts())}
             for number in range(ROUNDS + 1):
                 for name, checkout in checkouts().items():
+                    variables = runs[name][command]
                     took = timed(lambda c=checkout, p=command, v=variables: succeeds(_run(c, p, v, folder)))  # type: ignore[misc]
                     # The first one fills what is cached for the others.
                     seconds[name] += [took] if number else []
@@ -80,26 +83,38 @@ def _run(checkout: Path, command: str, variables: dict[str, Any], folder: Path) 
     return run_playbook(playbook, variables, check=bool(check), cwd=folder, env=place)
 
 
-def _runs(url: str, place: Namespace, folder: Path) -> dict[str, dict[str, Any]]:
+def _runs(checkout: Path, name: str, url: str, place: Namespace, folder: Path) -> dict[str, dict[str, Any]]:
     """Return the variables of each playbook, after what brings it into a state in which nothing is to be done."""
+    folder.mkdir()
     stores = {"backup_dir": str(folder / "backups"), "reports_dir": str(folder / "reports")}
     login = {"kubeconfig": str(place.lab.state / "kubeconfig")}
     caches = _of("flush_redis", url=url, names="market-data", accept_ephemeral_storage=True, max_share=1, **stores)
     # The older name of skip_prompt as well, for checkouts from before it.
     caches |= _of("flush_redis", skip_prompt=True, force=True, recovery_timeout=0)
-    certs = _of("rotate_certs", **login, **stores, namespace=place.name, names=["web"], skip_prompt=True)
+    certs = _of("rotate_certs", **login, **stores, namespace=place.name, names=[f"web-{name}"], skip_prompt=True)
     certs |= _of("rotate_certs", backup_password=PASSWORD, accept_ephemeral_storage=True)
-    certs |= _of("rotate_certs", certificates=[{"name": "web", "secret_name": "web-tls", "cert_manager": True}])
+    certificate = {"name": f"web-{name}", "secret_name": f"web-{name}-tls", "cert_manager": True}
+    certs |= _of("rotate_certs", certificates=[certificate])
     debug = _of("debug_pod", **login, reports_dir=stores["reports_dir"], namespace=place.name, targets="web")
 
-    rotated = run_playbook("rotate_certs", {**certs, "rotate_certs_force": True}, cwd=folder)
-    succeeds(rotated)
+    def run(playbook: str, variables: dict[str, Any]) -> Result:
+        result = _run(checkout, playbook, variables, folder)
+        succeeds(result)
+        return result
+
+    rotated = run("rotate_certs", {**certs, "rotate_certs_force": True})
     undo = {**certs, "rotate_certs_rollback_run": rotated.by_action("cert_backup")[0].result["run_id"]}
-    succeeds(run_playbook("rollback_certs", undo, cwd=folder))
+    run("rollback_certs", undo)
+    # A key that no other run is about.
+    with redis.Redis.from_url(url) as client:
+        client.set("restored:1", "x")
+    flushed = run("flush_redis", {**caches, "flush_redis_names": "", "flush_redis_patterns": "restored:*"})
+    restore = {**caches, "flush_redis_restore_run": str(flushed.by_action("redis_flush")[-1].result["run_id"])}
+    run("restore_redis", restore)
     return {
         "flush_redis": caches,
         "redis_stats": {**caches, "flush_redis_stats_interval": 0.1},
-        "restore_redis": {**caches, "flush_redis_restore_run": _flushed(url, caches, folder)},
+        "restore_redis": restore,
         "rotate_certs": certs,
         "rotate_certs --check": {**certs, "rotate_certs_force": True},
         "rollback_certs": undo,
@@ -112,14 +127,3 @@ def _runs(url: str, place: Namespace, folder: Path) -> dict[str, dict[str, Any]]
 
 def _of(role: str, **values: Any) -> dict[str, Any]:
     return {f"{role}_{name}": value for name, value in values.items()}
-
-
-def _flushed(url: str, given: dict[str, Any], folder: Path) -> str:
-    """Flush a key that no other run is about and put it back, and return the id of the flush."""
-    with redis.Redis.from_url(url) as client:
-        client.set("restored:1", "x")
-    flushed = run_playbook("flush_redis", {**given, "flush_redis_names": "", "flush_redis_patterns": "restored:*"})
-    succeeds(flushed)
-    run_id = str(flushed.by_action("redis_flush")[-1].result["run_id"])
-    succeeds(run_playbook("restore_redis", {**given, "flush_redis_restore_run": run_id}, cwd=folder))
-    return run_id
