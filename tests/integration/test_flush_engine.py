@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis import bigkey
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.connection import Connection, RedisSettings
 from support import dataset
 from support.flush import CACHE, flush, restore
 from support.proxy import Proxy
@@ -99,6 +101,29 @@ def test_a_slow_network_does_not_change_when_a_big_key_expires(
     assert flushed["counts"]["big"] == 1
     assert restore(server, flushed)["restored"] == 1
     assert dataset.diff(before, dataset.snapshot(client, CACHE.encode())) == []
+
+
+@pytest.mark.parametrize("kind", ["list", "set", "zset", "hash", "stream"])
+def test_large_elements_are_read_a_few_at_a_time(any_redis: RedisServer, kind: str) -> None:
+    """What a server has ready for us takes its memory, for which it evicts what others have there."""
+    client = any_redis.client()
+    values = [b"%03d" % number * 50_000 for number in range(40)]
+    for index, value in enumerate(values):
+        if kind == "list":
+            client.rpush("big", value)
+        elif kind == "set":
+            client.sadd("big", value)
+        elif kind == "zset":
+            client.zadd("big", {value: index})
+        elif kind == "hash":
+            client.hset("big", str(index), value)
+        else:
+            client.xadd("big", {"field": value})
+    connection = Connection(RedisSettings(any_redis.url))
+    chunks = [sum(map(len, commands)) for commands in bigkey.read_in_chunks(connection, b"big", b"target")]
+    connection.close()
+    assert sum(chunks) > 40 * 150_000
+    assert max(chunks) < 8 * 150_000
 
 
 def test_stock_tools_restore_the_backup(any_redis: RedisServer, tmp_path: Path) -> None:
