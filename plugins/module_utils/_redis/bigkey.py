@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .._run import read_journal
 from .commands import server_time
-from .connection import Connection, is_error, pack, refused
+from .connection import Connection, error_code, is_error, pack, refused
 from .names import QUARANTINE_MARK
 from .topology import slot_of
 
@@ -117,8 +117,8 @@ def _hash(connection: Connection, source: bytes, target: bytes) -> t.Iterator[Co
             fields = items[::2]
             expiries = connection.pipeline([pack(b"HPEXPIRETIME", source, b"FIELDS", b"%d" % len(fields), *fields)])[0]
             fields_expire = not is_error(expiries)
-            # Redis before 7.4 and Valkey before 9.0 have no expiry of fields; any other error would lose one.
-            if not fields_expire and "unknown command" not in str(expiries).lower():
+            # Of a server that may have it, any error would lose an expiry.
+            if not fields_expire and (connection.server.has_field_expiry or error_code(expiries) != "UNKNOWN"):
                 raise refused("HPEXPIRETIME", expiries)
             if fields_expire:
                 commands += [

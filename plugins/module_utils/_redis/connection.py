@@ -63,6 +63,7 @@ _ADVICE = {
     "OOM": "the server is at maxmemory: raise maxmemory or free memory first",
     "BUSY": "a script blocks the server: wait for it, or end it with SCRIPT KILL",
     "BUSYKEY": "the key exists",
+    "NOKEY": "the key does not exist",
     "WRONGTYPE": "the key is of another type by now: run the same command again",
     "CLUSTERDOWN": "the cluster is not in state ok: repair it first",
     "CROSSSLOT": "the keys of one command are in several slots of the cluster",
@@ -93,6 +94,7 @@ _CODES = {
     "bad data format": "FORMAT",
     "invalid bulk length": "TOO_LONG",
     "max number of clients": "MAXCLIENTS",
+    "no such key": "NOKEY",
 }
 # Before Redis 7.0 the error of a script holds that of its command.
 _IN_SCRIPT = re.compile(r"^ERR Error running script .*?: -([A-Z]+) ")
@@ -348,6 +350,20 @@ def parse_info(text: bytes) -> dict[str, str]:
     """Parse the reply of INFO."""
     lines = text.decode("utf-8", "replace").splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
+
+    @property
+    def has_field_expiry(self) -> bool:
+        """Fields of a hash can expire since Redis 7.4 and Valkey 9.0."""
+        return self.is_since((7, 4), (9, 0))
+
+    def is_since(self, redis: tuple[int, ...], valkey: tuple[int, ...] = ()) -> bool:
+        """Tell whether its version is at least this one of Redis or, if given, that one of Valkey.
+
+        Valkey calls itself Redis 7.2.4 whatever its own version is.
+        """
+        if valkey and self.name == "valkey":
+            return tuple(int(part) for part in self.version.split(".") if part.isdigit()) >= valkey
+        return self.redis_version >= redis
 
 
 def parse_replicas(replication: t.Mapping[str, str]) -> list[dict[str, str]]:

@@ -29,7 +29,8 @@ from .._time import read_time
 from . import backup
 from .backup_batches import Batch, read_batches
 from .bigkey import pending_quarantines, quarantine_name
-from .commands import KeyCommands, restore_needs, server_time
+from .catalogue import CachePattern, Matcher
+from .commands import KeyCommands, Need, restore_needs, server_time
 from .connection import (
     CommandError,
     Connection,
@@ -303,14 +304,22 @@ class _Restore:
         )
         for session in deployment.sessions:
             plan.not_verified += check_rdb_version(session.data, self._manifest, batches)
-        key = next((entry.key for batch in batches for entry in self._entries(batch)), None)
-        if key is not None:
-            needs = restore_needs(overwrite=self._request.overwrite, big_keys=any(batch.big for batch in batches))
-            plan.not_verified += check_commands(deployment.session_of(key).data, needs, [key]).not_verified
+            saves = session.data.info("persistence")
+            if "err" in (saves.get("rdb_last_bgsave_status"), saves.get("aof_last_write_status")):
+                plan.not_verified.append(
+                    f"whether {session.server.url} takes writes: its last save failed (MISCONF), unless "
+                    "stop-writes-on-bgsave-error is no"
+                )
+        needs = self._needs(batches)
+        self._check_rights(needs, self._example_keys(batches), plan)
         self._estimate_unknown_memory(batches, plan)
         self._hidden.clear()
-        pending = [name for name in pending_quarantines(self._path) if deployment.execute(name, b"EXISTS", name)]
-        plan.to_restore += len(pending)
+        if not (self._path / JOURNAL).is_file():
+            plan.notices.append(
+                f"The backup lacks its {JOURNAL}: keys that had changed or vanished when the flush came to remove them "
+                "cannot be told from the others, and are put back as well."
+            )
+        self._find_quarantined(plan)
         for batch in batches:
             self._stop.check()
             entries = self._entries(batch)
@@ -333,6 +342,37 @@ class _Restore:
         self._leftovers = [name for name in self._names_in_work() if deployment.execute(name, b"EXISTS", name)]
         plan.leftovers = len(self._leftovers)
         return plan
+
+    def _check_rights(self, needs: t.Mapping[str, Need], keys: list[bytes], plan: RestorePlan) -> None:
+        by_owner: dict[Connection, list[bytes]] = {}
+        for key in keys:
+            by_owner.setdefault(self._deployment.session_of(key).data, []).append(key)
+        lines = [line for owner, own in by_owner.items() for line in check_commands(owner, needs, own).not_verified]
+        plan.not_verified += dict.fromkeys(lines)
+
+    def _example_keys(self, batches: list[Batch]) -> list[bytes]:
+        """Return a key of each pattern that was flushed, as far as the backup has one, since rights are by patterns."""
+        matcher = Matcher([CachePattern(entry["pattern"]) for entry in self._manifest["patterns"]])
+        found: dict[int, bytes] = {}
+        for batch in batches:
+            self._stop.check()
+            for entry in self._entries(batch):
+                for index in matcher.matches(entry.key) or [0]:
+                    found.setdefault(index, entry.key)
+            if len(found) == len(self._manifest["patterns"]):
+                break
+        self._hidden.clear()
+        return list(dict.fromkeys(found.values()))
+
+    def _needs(self, batches: list[Batch]) -> dict[str, Need]:
+        """Return the commands that are needed for what is wanted of the backup."""
+        big = [entry for batch in batches if batch.big for entry in self._entries(batch)]
+        self._hidden.clear()
+        return restore_needs(
+            overwrite=self._request.overwrite,
+            big_keys=bool(big),
+            fields_expire=any(entry.hash_with_expiries for entry in big),
+        )
 
     def check_memory(self, plan: RestorePlan) -> None:
         """Refuse a restore for which a server would have to evict keys, or that would not fit; note what is left."""
@@ -593,7 +633,7 @@ class _Restore:
                 continue
             name = self._name_in_work(entry.key)
             try:
-                self._build(connection, batch, name)
+                self._build(connection, batch, entry, name)
                 self._finish_big(connection, entry, name)
             except RedisUnavailable:
                 # The part expires, or the next run removes it.
@@ -608,9 +648,12 @@ class _Restore:
     def _name_in_work(self, key: bytes) -> bytes:
         return quarantine_name(key, f"restore-{self._token}")
 
-    def _build(self, connection: Connection, batch: Batch, name: bytes) -> None:
+    def _build(self, connection: Connection, batch: Batch, entry: _Entry, name: bytes) -> None:
         """Run the commands that build a big key; what is there of it at any moment expires by itself."""
         there = False
+        if not entry.expires_at:
+            # What is refused only at the end would leave the whole key with the life of its parts.
+            connection.execute(b"PERSIST", name)
         # The last member holds only the expiry, which is set once the key is whole.
         for member in batch.members[:-1]:
             commands = backup.parse_commands(backup.read_member(batch.path, member))
@@ -633,7 +676,8 @@ class _Restore:
     def _finish_big(self, connection: Connection, entry: _Entry, name: bytes) -> None:
         expiry = [b"PEXPIREAT", name, b"%d" % entry.expires_at] if entry.expires_at else [b"PERSIST", name]
         rename = b"RENAME" if self._request.overwrite else b"RENAMENX"
-        _expiry, renamed = connection.pipeline([pack(*expiry), pack(rename, name, entry.key)])
+        changed, renamed = connection.pipeline([pack(*expiry), pack(rename, name, entry.key)])
+        checked(expiry, changed)
         if is_error(renamed):
             # Its time, or that of all its fields, is over by now.
             if "no such key" not in str(renamed):

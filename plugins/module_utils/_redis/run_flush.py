@@ -36,6 +36,7 @@ from .deployment import Deployment, Tally
 from .flush import FlushCounts
 from .lock import KEY as LOCK_KEY
 from .lock import NO_LOCK, DatabaseLock, current_holder
+from .names import example_keys
 from .node_flushes import NodeFlushes
 from .plan import (
     Allowance,
@@ -254,9 +255,8 @@ def _complete_plan(deployment: Deployment, request: FlushRequest, base: Path, pl
         expire=request.mode == "expire",
         clustered=deployment.clustered,
     )
-    found = deployment.each(
-        lambda session: session.retrying(lambda: check_commands(session.data, needs, request.globs))
-    )
+    examples = [key for entry in request.patterns for key in example_keys(entry.pattern)]
+    found = deployment.each(lambda session: session.retrying(lambda: check_commands(session.data, needs, examples)))
     missing = {name: need for node in found for name, need in node.missing.items()}
     plan.not_verified = list(dict.fromkeys(line for node in found for line in node.not_verified))
     plan.missing_commands = sorted(missing)
