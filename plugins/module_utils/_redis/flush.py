@@ -264,7 +264,7 @@ class Flush:
 
     def _walk(self) -> None:
         if self._cursor is not None:
-            sized = any(entry.backup for entry in self._request.patterns)
+            sized = self._request.makes_backup
             pages = scan(
                 self._session.scan, self._request.matcher, self._pace.scan_count, cursor=self._cursor, sized=sized
             )
@@ -290,7 +290,7 @@ class Flush:
     def _enqueue(self, found: t.Iterable[_FoundKey]) -> None:
         """Queue keys: apart from the others those that nobody wants saved."""
         for key, pattern, size in found:
-            if self._request.patterns[pattern].backup:
+            if self._request.patterns[pattern].backup or self._request.saver(key, pattern) is not None:
                 self._queue.append((key, size))
             else:
                 self._unwanted.append(key)

@@ -251,7 +251,7 @@ def _look_after(
 
 def _complete_plan(deployment: Deployment, request: FlushRequest, base: Path, plan: FlushPlan) -> None:
     needs = flush_needs(
-        backup=any(entry.backup for entry in request.patterns),
+        backup=request.makes_backup,
         expire=request.mode == "expire",
         clustered=deployment.clustered,
     )
@@ -272,7 +272,10 @@ def _complete_plan(deployment: Deployment, request: FlushRequest, base: Path, pl
     without = [entry.title for entry in request.patterns if not entry.backup]
     if without:
         more = f" and {len(without) - _NAMED} more" if len(without) > _NAMED else ""
-        plan.notices.append(f"NO BACKUP is made of {', '.join(without[:_NAMED])}{more}: these keys cannot be put back.")
+        but = ", but for those of other caches that ask for one" if request.saved else ""
+        plan.notices.append(
+            f"NO BACKUP is made of {', '.join(without[:_NAMED])}{more}{but}: these keys cannot be put back."
+        )
     for run in _same_command(base, request, deployment.server):
         plan.continues = plan.continues or run.path.name
         plan.notices.append(f"The run {run.path.name} did not finish; this command continues it.")
@@ -302,7 +305,7 @@ def _same_command(base: Path, request: FlushRequest, server: ServerInfo) -> list
 
 def _check_storage(request: FlushRequest, options: FlushOptions, base: Path, plan: FlushPlan) -> None:
     """Refuse a folder that cannot take the backup, in check mode, too: nothing is made there."""
-    with_backup = any(entry.backup for entry in request.patterns)
+    with_backup = request.makes_backup
     if with_backup and not options.accept_ephemeral_storage:
         refuse_ephemeral(base, "O(backup_dir)", "O(accept_ephemeral_storage)")
     existing = refuse_unwritable(base)
