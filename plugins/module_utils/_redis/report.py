@@ -370,8 +370,9 @@ def stats_report(
 
 def _stats_headline(result: StatsResult) -> str:
     ratio = result.traffic["hit_ratio"]
-    keys = sum(cache.keys for cache in result.caches)
-    found = [f"{plural(len(result.caches), 'cache')} with {plural(keys, 'key')}"] if result.caches else []
+    found = (
+        [f"{plural(len(result.caches), 'cache')} with {plural(result.distinct_keys, 'key')}"] if result.caches else []
+    )
     return ", ".join([*found, f"hit ratio {ratio:.1%}" if ratio is not None else "hit ratio unknown, no traffic"])
 
 
