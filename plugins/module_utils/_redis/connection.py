@@ -258,17 +258,25 @@ def parse_url(url: str) -> tuple[str, dict[str, t.Any], int]:
     database = value or (parts.path.strip("/") if over_tcp else "") or "0"
     if not _NUMBER.fullmatch(database):
         raise _not_allowed("no number as its database")
+    if over_tcp and value and parts.path.strip("/") not in ("", value):
+        raise _not_allowed("two databases, one in its path and one as db")
     if not over_tcp:
         if parts.netloc or not parts.path:
             raise InvalidInput("A unix:// URL needs the path of the socket, as in unix:///run/redis/redis.sock?db=0.")
         return parts.scheme, {"path": unquote(parts.path)}, int(database)
-    if not _HOST.fullmatch(parts.hostname or ""):
-        raise _not_allowed("no valid host")
+    if port == 0 or not _is_host(parts.hostname or ""):
+        raise _not_allowed("no valid host and port (1 to 65535)")
     return parts.scheme, {"host": parts.hostname or "localhost", "port": port or 6379}, int(database)
 
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
-_HOST = re.compile(r"[\w.:%-]*")
+_HOST = re.compile(r"[\w.-]*")
+# With the zone of a link-local one.
+_IPV6 = re.compile(r"[0-9a-f:.]*:[0-9a-f:.]*(%[\w.-]+)?", re.IGNORECASE)
+
+
+def _is_host(text: str) -> bool:
+    return bool(_HOST.fullmatch(text) or _IPV6.fullmatch(text))
 
 
 def _not_allowed(what: str) -> InvalidInput:
@@ -290,9 +298,10 @@ def parse_address(text: str, option: str, *, default_port: int | None = None) ->
         port = parts.port or default_port
     except ValueError:
         parts, port = urlsplit(""), None
-    if not parts.hostname or not port or not _HOST.fullmatch(parts.hostname) or parts.netloc != text:
+    if not parts.hostname or not port or not _is_host(parts.hostname) or parts.netloc != text:
         # What is no address may hold a password.
-        shown = f"the address {text!r}" if _HOST.fullmatch(text) else "an address with more than host and port"
+        plain = _is_host(re.sub(r":[0-9]*$", "", text))
+        shown = f"the address {text!r}" if plain else "an address with more than host and port"
         raise InvalidInput(f"{option} has {shown}; allowed is host:port, as in redis-1.example.com:6379.")
     return parts.hostname, port
 
