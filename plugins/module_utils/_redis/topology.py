@@ -139,8 +139,14 @@ class SentinelPrimary(Endpoint):
         raise RedisUnavailable(f"No Sentinel could be asked for the primary: {failure}") from failure
 
     def _ask_others(self, first: Address, answer: _Answer) -> dict[Address, Address]:
-        """Return what the others say that answer soon; what they know of further ones is learnt, too."""
+        """Return what the others say that answer soon; what they know of further ones is learnt, too.
+
+        Those that the first one sees as dead are spared the time, unless it sees no majority: then it may be alone
+        on its side of a network that is split, and nobody has told it of a failover.
+        """
         down = self._learn(answer)
+        if 2 * len(down) > len(answer.others):
+            down.clear()
         others = [address for address in self._sentinels if address != first and address not in down]
         if not others:
             return {}
