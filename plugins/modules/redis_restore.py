@@ -131,6 +131,10 @@ plan:
       description: How much memory is left below C(maxmemory), in bytes; null without a limit.
       type: int
       sample: 900000000
+    memory_unlimited:
+      description: Whether a server has no C(maxmemory), so that nobody can tell whether the memory is there.
+      type: bool
+      sample: false
     leftovers:
       description: Number of parts of big keys that a restore has left which was killed. They are removed.
       type: int

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import shutil
 import signal
 import struct
 import time
@@ -175,6 +176,91 @@ def test_a_folder_without_a_backup_is_refused(redis70: RedisServer, tmp_path: Pa
     assert "holds no backup of flush_redis" in result["msg"]
     relative = restore(redis70, {"backup": {"path": "somewhere"}})
     assert "relative path 'somewhere'" in relative["msg"]
+
+
+def edit(flushed: dict[str, Any], **changes: Any) -> None:
+    """Change fields of a manifest."""
+    path = Path(flushed["backup"]["path"]) / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def spoil(how: str, flushed: dict[str, Any]) -> None:
+    part = part_of(flushed)
+    manifest = part.with_name("manifest.json")
+    if how == "half a manifest":
+        manifest.write_text(manifest.read_text()[:100])
+    elif how == "a manifest without parts":
+        edit(flushed, parts=None)
+    elif how == "a newer format":
+        edit(flushed, format="market_intel.runbooks/redis-backup/2")
+    elif how == "a part of another backup":
+        shutil.copy(part, part.with_name("part-0002.resp.gz"))
+    elif how == "a part without content":
+        part.write_bytes(b"")
+    elif how == "a part that cannot be read":
+        part.unlink()
+        part.mkdir()
+    elif how == "a manifest that cannot be read":
+        manifest.unlink()
+        manifest.mkdir()
+
+
+SPOILED = {
+    "half a manifest": "is damaged (its manifest.json is not whole)",
+    "a manifest without parts": "is damaged (its manifest.json lacks parts)",
+    "a newer format": "was written by a newer version of the collection (format 2)",
+    "a part of another backup": "is damaged (part-0002.resp.gz is none of the files in manifest.json)",
+    "a part without content": "is not whole",
+    "a part that cannot be read": "cannot be read (Is a directory)",
+    "a manifest that cannot be read": "cannot be read (Is a directory)",
+}
+
+
+@pytest.mark.parametrize("how", SPOILED)
+def test_a_backup_that_is_not_as_it_was_is_refused(redis70: RedisServer, tmp_path: Path, how: str) -> None:
+    redis70.client().set("market:data:1", "x")
+    flushed = flush(redis70, tmp_path)
+    spoil(how, flushed)
+    redis70.reset_stats()
+    for check in (True, False):
+        result = restore(redis70, flushed, check=check)
+        assert not loss.not_one_sentence(result)
+        assert SPOILED[how] in result["msg"]
+    assert redis70.write_commands_called() == []
+
+
+def test_a_backup_without_its_journal_says_what_cannot_be_told(redis70: RedisServer, tmp_path: Path) -> None:
+    redis70.client().set("market:data:1", "x")
+    flushed = flush(redis70, tmp_path)
+    (Path(flushed["backup"]["path"]) / "journal.jsonl").unlink()
+    result = restore(redis70, flushed)
+    assert result["restored"] == 1
+    assert "lacks its journal.jsonl" in " ".join(result["notices"])
+
+
+def test_a_backup_that_vanishes_meanwhile_is_said_with_what_was_restored(redis70: RedisServer, tmp_path: Path) -> None:
+    client = redis70.client()
+    dataset.fill(client, 5_000)
+    flushed = flush(redis70, tmp_path)
+    with Proxy(redis70.port) as proxy:
+        proxy.gate = gate = Gate(lambda request: b"ABSTTL" in request and b"market:data:" in request)
+        with start_module("redis_restore", {"url": proxy.url, "path": flushed["backup"]["path"]}) as running:
+            gate.wait()
+            part_of(flushed).rename(tmp_path / "elsewhere")
+            gate.open()
+            result = running.wait().result
+    assert "cannot be read (No such file or directory)" in result["msg"]
+    assert 0 < result["restored"] == client.dbsize() < 5_000
+
+
+def test_a_pattern_that_matches_no_key_of_the_backup_is_said(redis70: RedisServer, tmp_path: Path) -> None:
+    redis70.client().set("market:data:1", "x")
+    flushed = flush(redis70, tmp_path)
+    result = restore(redis70, flushed, patterns=["market:date:*"])
+    assert (result["changed"], result["report"]["headline"]) == (
+        False,
+        "the backup has no key that matches the patterns",
+    )
 
 
 def test_keys_that_the_application_removed_itself_do_not_come_back(redis70: RedisServer, tmp_path: Path) -> None:
@@ -443,5 +529,6 @@ def test_another_database_or_server_is_said_in_the_plan(
     assert said(redis70.url) == ""
     assert said(redis70.unix_url) == ""
     assert said(redis70.url.replace("/0", "/5")).startswith("the backup is of another database: database 0 of redis")
-    assert said(redis80.url).startswith("the backup is of another server: database 0 of redis 7.0")
+    other = "the backup is of another server, as far as its address and its process tell: database 0 of redis 7.0"
+    assert said(redis80.url).startswith(other)
     assert redis70.url in said(redis80.url)

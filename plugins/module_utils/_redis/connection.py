@@ -349,17 +349,6 @@ class ServerInfo:
         """PEXPIRETIME, PEXPIRE LT and ACL DRYRUN came with Redis 7.0."""
         return self.redis_version >= (7, 0)
 
-
-def pack(*args: bytes) -> bytes:
-    """Pack one command in RESP."""
-    return b"*%d\r\n" % len(args) + b"".join(b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in args)
-
-
-def parse_info(text: bytes) -> dict[str, str]:
-    """Parse the reply of INFO."""
-    lines = text.decode("utf-8", "replace").splitlines()
-    return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
-
     @property
     def has_field_expiry(self) -> bool:
         """Fields of a hash can expire since Redis 7.4 and Valkey 9.0."""
@@ -373,6 +362,17 @@ def parse_info(text: bytes) -> dict[str, str]:
         if valkey and self.name == "valkey":
             return tuple(int(part) for part in self.version.split(".") if part.isdigit()) >= valkey
         return self.redis_version >= redis
+
+
+def pack(*args: bytes) -> bytes:
+    """Pack one command in RESP."""
+    return b"*%d\r\n" % len(args) + b"".join(b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in args)
+
+
+def parse_info(text: bytes) -> dict[str, str]:
+    """Parse the reply of INFO."""
+    lines = text.decode("utf-8", "replace").splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
 
 
 def parse_replicas(replication: t.Mapping[str, str]) -> list[dict[str, str]]:
@@ -421,6 +421,11 @@ def refused(command: str, reply: Reply) -> CommandError:
     """Turn an error reply into the one sentence that an operator needs, without a word of the server's."""
     code = error_code(reply)
     return CommandError(f"Redis refused {command} ({code}); {_ADVICE.get(code, _NO_ADVICE)}.", code)
+
+
+def no_replicas(url: str) -> CommandError:
+    """Return the sentence for a primary that would refuse every write for lack of replicas."""
+    return CommandError(f"Redis at {url} takes no writes now (NOREPLICAS); {_ADVICE['NOREPLICAS']}.", "NOREPLICAS")
 
 
 def checked(words: t.Sequence[bytes], reply: Reply, *, optional: bool = False) -> Reply:
@@ -481,6 +486,8 @@ class Connection:
     def _introduce(self) -> ServerInfo:
         info = self.info("server")
         info.update(self.info("replication"))
+        # Says only a primary that demands some of them in sync before it takes a write.
+        self.lacks_replicas = info.get("min_slaves_good_slaves") == "0"
         # A replica that is promoted keeps the replication id of its primary as its second one.
         self.lineage = {value for key, value in info.items() if key in ("master_replid", "master_replid2")} - {"0" * 40}
         name = info.get("server_name", "redis")

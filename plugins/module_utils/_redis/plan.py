@@ -17,7 +17,15 @@ from .._confirm import check_confirmation, is_production, make_confirmation, pla
 from .._errors import InvalidInput, Refused, RunbookError
 from .._report.text import plural
 from .catalogue import CachePattern, Matcher
-from .connection import Connection, ServerInfo, first_error, is_redirect, pack, refused
+from .connection import (
+    Connection,
+    ServerInfo,
+    first_error,
+    is_redirect,
+    no_replicas,
+    pack,
+    refused,
+)
 from .deployment import Deployment, Tally
 from .names import literal_prefix, printable, to_bytes
 from .scan import Page, scan, sizes_of
@@ -395,6 +403,13 @@ def check_role(deployment: Deployment) -> None:
                 f"Redis at {server.url} is a {server.role}; keys can only be changed on a primary: "
                 + (f"use its primary, {server.primary}." if server.primary else "use the URL of its primary.")
             )
+
+
+def check_writes(deployment: Deployment) -> None:
+    """Refuse servers that would take no write, as far as that can be told without one."""
+    for session in deployment.sessions:
+        if session.data.lacks_replicas:
+            raise no_replicas(session.server.url)
 
 
 def check_server(request: FlushRequest, deployment: Deployment) -> None:

@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from .._errors import Interrupted, InvalidInput, Refused, RunbookError
-from .._run import LOCK, Progress, Stop, exclusive, is_held, read_manifest
+from .._run import JOURNAL, LOCK, MANIFEST, Progress, Stop, exclusive, is_held, read_manifest
 from .._time import read_time
 from . import backup
 from .backup_batches import Batch, read_batches
@@ -49,7 +49,7 @@ from .connection import (
 from .deployment import Deployment
 from .memory import BUFFER_BYTES, RECORD_BYTES, Room, evicted_keys, room_of, with_tables
 from .names import INTERNAL_PREFIX, glob_regex, printable
-from .plan import check_role
+from .plan import check_role, check_writes
 from .rdb_version import check_rdb_version
 from .rights import check_commands
 from .session import Session
@@ -85,8 +85,8 @@ class RestorePlan:
     """What a restore would do; the same in check mode and for real. Sizes are bytes.
 
     ``memory_bytes`` is about what the restore takes in the servers, ``memory_left`` what these have below maxmemory
-    (None without a limit). ``leftovers`` are parts of big keys that a restore has left which was killed. ``elsewhere``
-    says so if the backup is of another database or server.
+    (None without a limit), and ``memory_unlimited`` tells that one of them has none. ``leftovers`` are parts of big
+    keys that a restore has left which was killed. ``elsewhere`` says so if the backup is of another database or server.
     """
 
     server: ServerInfo
@@ -101,6 +101,7 @@ class RestorePlan:
     not_verified: list[str] = field(default_factory=list)
     memory_bytes: int = 0
     memory_left: int | None = None
+    memory_unlimited: bool = False
     leftovers: int = 0
     elsewhere: str = ""
     notices: list[str] = field(default_factory=list)
@@ -162,9 +163,10 @@ def run_restore(settings: RedisSettings, request: RestoreRequest, stop: Stop, pr
     result = RestoreResult()
     try:
         check_role(deployment)
+        check_writes(deployment)
         path, manifest = _of_this_server(request.path, manifest, deployment.server)
         started = time.monotonic()
-        batches = read_batches(path, manifest["parts"])
+        batches = read_batches(path, manifest["parts"], complete=manifest.get("state") == "done")
         restore = _Restore(deployment, request, path, manifest, stop, progress)
         plan = result.plan = restore.plan(batches)
         restore.check_memory(plan)
@@ -216,10 +218,22 @@ def _apply(restore: _Restore, batches: list[Batch], result: RestoreResult) -> No
 
 def _read_manifest(path: Path) -> dict[str, t.Any]:
     manifest = read_manifest(path)
-    if not str(manifest.get("format", "")).startswith("market_intel.runbooks/redis-backup/"):
+    if not manifest:
+        with backup.reading(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            (path / MANIFEST).read_bytes()
+            raise backup.damaged(path, "(its manifest.json is not whole)")
+    known, _slash, version = str(manifest.get("format", "")).rpartition("/")
+    if known != "market_intel.runbooks/redis-backup":
         raise InvalidInput(
             f"{path} holds no backup of flush_redis (no manifest.json of one); name the folder of its run in O(path)."
         )
+    if version != "1":
+        raise InvalidInput(
+            f"{path} was written by a newer version of the collection (format {version}); restore it with that one."
+        )
+    fields = {"run_id": str, "server": dict, "parts": list, "patterns": list, "started": str}
+    if wrong := [name for name, kind in fields.items() if not isinstance(manifest.get(name), kind)]:
+        raise backup.damaged(path, f"(its manifest.json lacks {', '.join(wrong)})")
     if is_held(path):
         raise Refused(
             f"A flush or another restore works with the run {path.name} at this moment; wait until it has finished."
@@ -243,7 +257,8 @@ def _elsewhere(saved: t.Mapping[str, t.Any], server: ServerInfo) -> str:
     same_server = same_place or server.is_server_of(saved)
     if saved.get("database") == server.database and same_server:
         return ""
-    what = "database" if same_server else "server"
+    # After a restart, a server that is reached at another address cannot be told from another one.
+    what = "database" if same_server else "server, as far as its address and its process tell"
     return (
         f"the backup is of another {what}: database {saved.get('database')} of {saved.get('name')} "
         f"{saved.get('version')} ({saved.get('url')})"
@@ -283,6 +298,7 @@ class _Restore:
         # The same command finds what it has left when it was killed; another machine builds under other names.
         self._token = hashlib.sha256(f"{platform.node()}:{os.path.realpath(path)}".encode()).hexdigest()[:16]
         self._leftovers: list[bytes] = []
+        self._quarantined: dict[bytes, bytes] = {}
         self._evicted: dict[Connection, tuple[int, int]] = {}
         self._removed_leftovers = False
         self.restored = 0
@@ -381,6 +397,7 @@ class _Restore:
             if not room.known:
                 plan.not_verified.append(f"whether {session.server.url} has the memory (it does not tell)")
             if room.left is None:
+                plan.memory_unlimited = plan.memory_unlimited or (room.known and needed > 0)
                 continue
             plan.memory_left = (plan.memory_left or 0) + room.left
             if needed > room.left:
@@ -438,6 +455,11 @@ class _Restore:
                 self._progress.report("restoring", self.restored, plan.to_restore)
         except Interrupted:
             self._settle()
+            raise
+        except (backup.BackupDamaged, backup.BackupUnreadable):
+            # Since the plan was made; what is on its way counts, too.
+            with contextlib.suppress(RunbookError):
+                self._settle()
             raise
         self._settle()
         self._progress.report("restoring", self.restored, plan.to_restore, force=True)
@@ -559,11 +581,29 @@ class _Restore:
         else:
             self.restored += 1
 
+    def _find_quarantined(self, plan: RestorePlan) -> None:
+        """Find big keys that an unfinished run has renamed away; those whose names somebody has taken stay there."""
+        for name, key in pending_quarantines(self._path).items():
+            if not self._is_wanted(key) or not self._deployment.execute(name, b"EXISTS", name):
+                continue
+            if self._deployment.execute(key, b"EXISTS", key):
+                plan.notices.append(
+                    f"The flush has renamed {printable(key)!r} away and did not finish, and the key was written again: "
+                    "its older value stays apart until the command of the flush is repeated."
+                )
+            else:
+                self._quarantined[name] = key
+        plan.to_restore += len(self._quarantined)
+
     def _put_quarantined_back(self) -> None:
         """Give big keys that an unfinished run had renamed away their names again, where nobody has taken them."""
-        for name, key in pending_quarantines(self._path).items():
-            if self._deployment.execute(name, b"RENAMENX", name, key, optional=True):
-                self.restored += 1
+        for name, key in self._quarantined.items():
+            try:
+                if self._deployment.execute(name, b"RENAMENX", name, key):
+                    self.restored += 1
+            except CommandError as exc:
+                if exc.code != "NOKEY":
+                    raise
 
     # -- one batch ---------------------------------------------------------------------------------------------------
 
@@ -579,7 +619,7 @@ class _Restore:
             ]
         entries.reverse()
         if self._filters:
-            entries = [entry for entry in entries if any(glob.fullmatch(entry.key) for glob in self._filters)]
+            entries = [entry for entry in entries if self._is_wanted(entry.key)]
         if self._hidden:
             entries = [entry for entry in entries if entry.key not in self._hidden]
         if self._request.overwrite:
@@ -588,6 +628,9 @@ class _Restore:
         else:
             self._hidden.update(entry.key for entry in entries if self._is_expired(entry))
         return entries
+
+    def _is_wanted(self, key: bytes) -> bool:
+        return not self._filters or any(glob.fullmatch(key) for glob in self._filters)
 
     def _big_entry(self, batch: Batch) -> _Entry:
         """Read all of a big key, which shows damage before anything is written; return what is to be known of it."""

@@ -46,6 +46,7 @@ from .plan import (
     check_plan,
     check_request,
     check_server,
+    check_writes,
     count_matches,
     database_hash,
     made_plan,
@@ -139,6 +140,7 @@ def run_flush(options: FlushOptions, request: FlushRequest, stop: Stop, progress
     deployment = Deployment(options.settings, options.run_id, stop.check)
     try:
         check_server(request, deployment)
+        check_writes(deployment)
         throttle = Throttle(
             rate_limit=request.rate_limit,
             batch_size=request.batch_size,
