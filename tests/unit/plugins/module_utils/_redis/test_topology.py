@@ -84,3 +84,32 @@ def test_a_sentinel_that_sees_no_majority_is_not_believed_alone(
     else:
         assert subject.locate().url == "redis://10.0.1.2:6379/0"
     assert len(heard) == asked
+
+
+@pytest.mark.parametrize(
+    ("claims", "agreed"),
+    [
+        (["10.0.1.1", "10.0.1.1"], True),
+        (["localhost", "127.0.0.1"], True),
+        # Neither is known here, but where both are reached.
+        (["cache-1.invalid", "10.0.1.1"], True),
+        (["10.0.1.1", "10.0.1.2"], False),
+    ],
+)
+def test_names_of_one_primary_are_no_disagreement(
+    monkeypatch: pytest.MonkeyPatch, claims: list[str], agreed: bool
+) -> None:
+    def ask(_self: SentinelPrimary, place: RedisSettings) -> _Answer:
+        first = f"{SENTINELS[0][0]}:" in place.url
+        return _Answer((claims[0 if first else 1], 6379), [])
+
+    monkeypatch.setattr(SentinelPrimary, "_ask", ask)
+    places = {"cache-1.invalid": "10.0.1.1"}
+    settings = RedisSettings(
+        "redis://10.0.0.1:26379", sentinel_service="cache", nodes=("10.0.0.2:26379",), address_map=places
+    )
+    if agreed:
+        assert SentinelPrimary(settings, "test").locate()
+    else:
+        with pytest.raises(RedisUnavailable, match="disagree"):
+            SentinelPrimary(settings, "test").locate()
