@@ -126,6 +126,26 @@ def test_large_elements_are_read_a_few_at_a_time(any_redis: RedisServer, kind: s
     assert max(chunks) < 8 * 150_000
 
 
+def test_a_key_that_is_larger_than_the_server_has_guessed_is_read_in_chunks(
+    redis70: RedisServer, tmp_path: Path
+) -> None:
+    """MEMORY USAGE looks at a few elements only."""
+    client = redis70.client()
+    client.rpush("market:data:list", *[b"%d" % number * 100 for number in range(1_000)])
+    client.rpush("market:data:list", *[random.Random(number).randbytes(1_000_000) for number in range(3)])
+    client.mset({f"market:data:{number}": "x" for number in range(50)})
+    assert client.memory_usage("market:data:list") < 1_000_000
+    before = dataset.snapshot(client, CACHE.encode())
+
+    done = flush(redis70, tmp_path)
+
+    assert (done["removed"], done["counts"]["big"]) == (51, 1)
+    restored = restore(redis70, done)
+    assert restored["restored"] == 51
+    assert restored["plan"]["memory_bytes"] > 3_000_000
+    assert dataset.diff(before, dataset.snapshot(client, CACHE.encode())) == []
+
+
 def test_stock_tools_restore_the_backup(any_redis: RedisServer, tmp_path: Path) -> None:
     client = any_redis.client()
     dataset.fill_all_types(client, b"market:data:", 200, seed=8)
