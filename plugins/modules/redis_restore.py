@@ -57,6 +57,7 @@ options:
       - V(absolute) restores the moment at which a key expires.
       - V(remaining) gives it the life that it had left when the flush began.
       - V(persist) restores keys without an expiry.
+      - Fields of hashes that expire keep the moments at which they do, whatever this is.
     type: str
     choices: [absolute, remaining, persist]
     default: absolute

@@ -103,6 +103,33 @@ def test_expiries(any_redis: RedisServer, tmp_path: Path) -> None:
     assert {client.pttl(name) for name in client.scan_iter()} == {-1}
 
 
+@pytest.mark.parametrize("flavour", ["redis-8.0", "valkey-9.1"])
+def test_hashes_whose_fields_have_expired_meanwhile(
+    _recorded_server: Callable[[str], RedisServer], tmp_path: Path, flavour: str
+) -> None:
+    server = _recorded_server(flavour)
+    client = server.client()
+    for name, size in (("small", 3), ("big", 2_000)):
+        for kind, expiring in (("part", size // 2), ("all", size)):
+            key = f"market:data:{name}:{kind}"
+            client.hset(key, mapping={str(number): "x" * 50 for number in range(size)})
+            client.execute_command("HPEXPIRE", key, 1_500, "FIELDS", expiring, *range(expiring))
+    flushed = flush(server, tmp_path, big_key_bytes=65_536)
+    assert (flushed["removed"], flushed["counts"]["big"]) == (4, 2)
+    time.sleep(1.6)
+
+    for expiry in ("absolute", "persist"):
+        result = restore(server, flushed, expiry=expiry)
+        assert not result.get("failed"), result["msg"]
+        assert result["missing"] == 0
+        notices = " ".join(result["notices"])
+        assert "2 keys of the backup not there at the end" in notices
+        assert ("4 keys with fields that expire" in notices) == (expiry == "persist")
+        left = {key: client.hlen(key) for key in client.scan_iter()}
+        assert left == {b"market:data:small:part": 2, b"market:data:big:part": 1_000}
+        client.flushall()
+
+
 VERSIONS = [
     ("valkey-9.1", "redis-7.0", False),
     ("valkey-9.1", "redis-6.2", False),

@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from .._errors import Interrupted, InvalidInput, Refused, RunbookError
+from .._report.text import plural
 from .._run import JOURNAL, LOCK, MANIFEST, Progress, Stop, exclusive, is_held, read_manifest
 from .._time import read_time
 from . import backup
@@ -54,6 +55,7 @@ from .rdb_version import check_rdb_version
 from .rights import check_commands
 from .session import Session
 
+_MANIFEST_FIELDS = {"run_id": str, "server": dict, "parts": list, "patterns": list, "started": str}
 _SAMPLE_NAMES = 10
 _EXISTS_KEYS = 100
 _PROBE_LIFE_MS = 10_000
@@ -65,6 +67,7 @@ _FIELDS_EXPIRE = frozenset({22, 23, 24, 25})
 _MEMORY_SAMPLE_BATCHES = 20
 _MEMORY_SAMPLE_RECORDS = 5
 _MEMORY_SAMPLE_BYTES = 64 * 1024
+_ANY = CachePattern("*")
 _SCRATCH = INTERNAL_PREFIX + b"restore-redis:probe"
 
 
@@ -210,6 +213,10 @@ def _apply(restore: _Restore, batches: list[Batch], result: RestoreResult) -> No
             f"{'raise maxmemory, then ' if result.evicted else ''}run the same command again: it restores what is "
             "missing."
         )
+    if restore.faded:
+        result.notices.append(
+            f"{plural(restore.faded, 'key')} of the backup not there at the end: the time of all fields is over."
+        )
     if result.evicted:
         result.notices.append(
             f"The server has evicted {result.evicted} keys during the restore; those of the backup are all there."
@@ -231,9 +238,11 @@ def _read_manifest(path: Path) -> dict[str, t.Any]:
         raise InvalidInput(
             f"{path} was written by a newer version of the collection (format {version}); restore it with that one."
         )
-    fields = {"run_id": str, "server": dict, "parts": list, "patterns": list, "started": str}
-    if wrong := [name for name, kind in fields.items() if not isinstance(manifest.get(name), kind)]:
+    if wrong := [name for name, kind in _MANIFEST_FIELDS.items() if not isinstance(manifest.get(name), kind)]:
         raise backup.damaged(path, f"(its manifest.json lacks {', '.join(wrong)})")
+    for name, needed in (("parts", {"file", "members", "sha256"}), ("patterns", {"pattern"})):
+        if not all(isinstance(entry, dict) and entry.keys() >= needed for entry in manifest[name]):
+            raise backup.damaged(path, f"(its manifest.json has {name} without {', '.join(sorted(needed))})")
     if is_held(path):
         raise Refused(
             f"A flush or another restore works with the run {path.name} at this moment; wait until it has finished."
@@ -247,7 +256,7 @@ def _of_this_server(path: Path, manifest: dict[str, t.Any], server: ServerInfo) 
         found = read_manifest(other)
         saved = found.get("server") or {}
         if (saved.get("url"), saved.get("database")) == (server.url, server.database):
-            return other, found
+            return other, manifest if other == path else _read_manifest(other)
     return path, manifest
 
 
@@ -302,6 +311,7 @@ class _Restore:
         self._evicted: dict[Connection, tuple[int, int]] = {}
         self._removed_leftovers = False
         self.restored = 0
+        self.faded = 0
         self._replicas = {session: session.replicas() for session in deployment.sessions}
         self._shift = self._now - _unix_ms(manifest) if request.expiry == "remaining" else 0
 
@@ -336,6 +346,7 @@ class _Restore:
                 "cannot be told from the others, and are put back as well."
             )
         self._find_quarantined(plan)
+        hashes = 0
         for batch in batches:
             self._stop.check()
             entries = self._entries(batch)
@@ -351,7 +362,13 @@ class _Restore:
                     self._largest = max(self._largest, *(len(entry.payload) for entry in part))
             plan.sample.extend(printable(entry.key) for entry in live[: _SAMPLE_NAMES - len(plan.sample)])
             plan.payload_bytes += sum(entry.size for entry in live)
+            hashes += sum(entry.fields_expire for entry in live) if self._request.expiry != "absolute" else 0
             self._progress.report("comparing", plan.records, None)
+        if hashes:
+            plan.notices.append(
+                f"{plural(hashes, 'key')} with fields that expire: fields keep the moments that they had, whatever "
+                "O(expiry) is, and those whose time is over do not come back."
+            )
         for connection in self._needed:
             self._needed[connection] += BUFFER_BYTES + 2 * self._largest
         plan.memory_bytes = sum(self._needed.values())
@@ -368,14 +385,14 @@ class _Restore:
 
     def _example_keys(self, batches: list[Batch]) -> list[bytes]:
         """Return a key of each pattern that was flushed, as far as the backup has one, since rights are by patterns."""
-        matcher = Matcher([CachePattern(entry["pattern"]) for entry in self._manifest["patterns"]])
+        matcher = Matcher([CachePattern(entry["pattern"]) for entry in self._manifest["patterns"]] or [_ANY])
         found: dict[int, bytes] = {}
         for batch in batches:
             self._stop.check()
             for entry in self._entries(batch):
                 for index in matcher.matches(entry.key) or [0]:
                     found.setdefault(index, entry.key)
-            if len(found) == len(self._manifest["patterns"]):
+            if len(found) >= len(self._manifest["patterns"]):
                 break
         self._hidden.clear()
         return list(dict.fromkeys(found.values()))
@@ -513,12 +530,10 @@ class _Restore:
         for session in self._deployment.sessions:
             self._note_evictions(session.data, session.data.info("stats"))
         now = self._server_time()
-        return sum(
-            not (0 < entry.expires_at <= now)
-            # All of its fields may have expired, which is to be told from an eviction only where there was none.
-            and not (entry.fields_expire and not self.evicted)
-            for entry in absent.values()
-        )
+        missing = [entry for entry in absent.values() if not 0 < entry.expires_at <= now]
+        # All of its fields may have expired, which is to be told from an eviction only where there was none.
+        self.faded = sum(entry.fields_expire for entry in missing) if not self.evicted else 0
+        return len(missing) - self.faded
 
     def _server_time(self) -> int:
         """Return the server's time in Unix milliseconds."""
