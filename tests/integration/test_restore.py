@@ -161,6 +161,21 @@ def test_a_version_that_cannot_be_read_is_refused_before_the_first_write(
     assert other.client().dbsize() == (0 if empty else 1) + (50 if readable else 0)
 
 
+def test_a_big_stream_that_an_older_server_cannot_build_is_refused_before_the_first_write(
+    redis70: RedisServer, fresh_redis: Callable[..., RedisServer], tmp_path: Path
+) -> None:
+    client = redis70.client()
+    for number in range(300):
+        client.xadd("market:data:stream", {"field": b"%d" % number * 50})
+    client.xgroup_create("market:data:stream", "readers", id="0")
+    flushed = flush(redis70, tmp_path, big_key_bytes=8_192)
+    older = fresh_redis("redis-6.2")
+    for check in (True, False):
+        assert "big streams with counters that redis 6.2" in restore(older, flushed, check=check)["msg"]
+    assert older.write_commands_called() == []
+    assert restore(redis70, flushed)["restored"] == 1
+
+
 def big_list(client: redis.Redis, name: str = "market:data:big") -> None:
     client.rpush(name, *[b"%d" % number * 20 for number in range(3_000)])
 

@@ -118,6 +118,7 @@ class _Entry(t.NamedTuple):
     """A key to restore: with ``payload``, or a big key with none. ``expires_at`` is Unix milliseconds, 0 for never.
 
     ``size`` is its bytes in the backup. ``hash_with_expiries`` is known of big keys here, of others by their payload.
+    ``newer_stream`` is a big stream with counters that came with Redis 7.0.
     """
 
     key: bytes
@@ -125,6 +126,7 @@ class _Entry(t.NamedTuple):
     payload: bytes
     size: int
     hash_with_expiries: bool = False
+    newer_stream: bool = False
 
     @property
     def fields_expire(self) -> bool:
@@ -401,6 +403,12 @@ class _Restore:
         """Return the commands that are needed for what is wanted of the backup."""
         big = [entry for batch in batches if batch.big for entry in self._entries(batch)]
         self._hidden.clear()
+        server = self._deployment.server
+        if any(entry.newer_stream for entry in big) and not server.is_since((7, 0)):
+            raise Refused(
+                f"The backup has big streams with counters that {server.name} {server.version} does not know; restore "
+                "to Redis 7.0 or newer, or leave them out with O(patterns)."
+            )
         return restore_needs(
             overwrite=self._request.overwrite,
             big_keys=bool(big),
@@ -651,7 +659,7 @@ class _Restore:
         """Read all of a big key, which shows damage before anything is written; return what is to be known of it."""
         if batch not in self._big_entries:
             size = 0
-            key, expires_at, fields_expire = b"", 0, False
+            key, expires_at, fields_expire, newer_stream = b"", 0, False, False
             for member in batch.members:
                 self._stop.check()
                 body = backup.read_member(batch.path, member)
@@ -661,7 +669,10 @@ class _Restore:
                 if member is batch.members[-1]:
                     expires_at = int(commands[0][2]) if commands else 0
                 fields_expire = fields_expire or any(command[0] == b"HPEXPIREAT" for command in commands)
-            self._big_entries[batch] = _Entry(key, self._expires_at(expires_at), b"", size, fields_expire)
+                newer_stream = newer_stream or any(
+                    command[0] == b"XSETID" and b"ENTRIESADDED" in command for command in commands
+                )
+            self._big_entries[batch] = _Entry(key, self._expires_at(expires_at), b"", size, fields_expire, newer_stream)
         return self._big_entries[batch]
 
     def _expires_at(self, saved: int) -> int:
