@@ -187,6 +187,17 @@ class RedisSettings:
             first = [(address["host"], address["port"])] if "host" in address else []
         return first + [parse_address(node, "O(nodes)") for node in self.nodes]
 
+    def check_addresses(self) -> None:
+        """Refuse what is no address, used or not: the command that undoes a run names all of them."""
+        for node in self.nodes:
+            parse_address(node, "O(nodes)")
+        for name, place in self.address_map.items():
+            if not _is_host(name) and not _is_host(re.sub(r":[0-9]+$", "", name)):
+                raise InvalidInput(
+                    "O(address_map) has a name with more than host and port; allowed is host or host:port."
+                )
+            parse_address(place, "O(address_map)", default_port=6379)
+
     def at(self, address: Address, *, database: int | None = None) -> RedisSettings:
         """Return the settings for one server that was found."""
         scheme, here, own = self.endpoint()

@@ -141,6 +141,12 @@ def redis_settings(params: dict[str, t.Any]) -> RedisSettings:
     settings = RedisSettings(**given)
     params["url"] = settings.display_url
     settings.endpoint()
+    try:
+        settings.check_addresses()
+    except InvalidInput:
+        # A result shows what a module was given.
+        params.update(nodes=[], address_map={})
+        raise
     return settings
 
 

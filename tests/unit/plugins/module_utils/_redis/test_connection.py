@@ -93,6 +93,18 @@ def test_an_address_with_more_than_host_and_port_is_not_repeated(text: str) -> N
     assert SECRET not in str(refusal.value)
 
 
+@pytest.mark.parametrize("text", [f"user:{SECRET}@host:1", f"redis://:{SECRET}@host", f"host:1?password={SECRET}"])
+@pytest.mark.parametrize("where", ["node", "name", "place"])
+def test_addresses_are_looked_at_before_one_is_used(where: str, text: str) -> None:
+    known = {"10.0.0.1:6379": "bastion:7001", "redis-1": "bastion", "::1:6379": "[::1]:7001", "fd00::1": "bastion:7002"}
+    RedisSettings("redis://host", nodes=("[::1]:6379", "redis-1:6379"), address_map=known).check_addresses()
+    nodes = (text,) if where == "node" else ()
+    places = {"name": {text: "bastion:1"}, "place": {"redis-1:1": text}}.get(where, {})
+    with pytest.raises(InvalidInput) as refusal:
+        RedisSettings("redis://host", topology="standalone", nodes=nodes, address_map=places).check_addresses()
+    assert SECRET not in str(refusal.value)
+
+
 @pytest.mark.parametrize(
     ("reply", "code"),
     [
