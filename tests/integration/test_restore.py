@@ -470,6 +470,42 @@ def test_an_overwritten_key_takes_only_what_it_is_larger(redis70: RedisServer, t
     assert (done["restored"], done["missing"], done["evicted"]) == (500, 0, 0)
 
 
+@pytest.mark.parametrize("rest", ["not wanted", "there", "overwritten"])
+def test_the_largest_part_of_a_backup_takes_more_than_its_share_of_keys(
+    redis70: RedisServer, tmp_path: Path, rest: str
+) -> None:
+    """What is well compressed is small in the backup, and the mean of a batch is that of its small keys, too."""
+    client = redis70.client()
+    chooser = random.Random(1)
+    small = {f"market:data:small:{index}": chooser.randbytes(60) for index in range(1_000)}
+    large = {f"market:data:large:{index}": "x" * 4_000 for index in range(1_000)}
+    client.mset({**small, **large})
+    flushed = flush(redis70, tmp_path)
+    if rest != "not wanted":
+        client.mset(small)
+    if rest == "overwritten":
+        client.mset({name: chooser.randbytes(60) for name in large})
+    options = {"patterns": ["market:data:large:*"]} if rest == "not wanted" else {"overwrite": rest == "overwritten"}
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    there = client.dbsize()
+
+    limit(client, 3_000_000)
+    refused = restore(redis70, flushed, **options)
+    assert "maxmemory-policy allkeys-lru" in refused["msg"]
+    assert 4_000_000 < refused["plan"]["memory_bytes"] < 6_000_000
+    assert (client.dbsize(), client.info("stats")["evicted_keys"]) == (there, 0)
+
+    limit(client, 6_000_000)
+    done = restore(redis70, flushed, **options)
+    assert (done["restored"], done["missing"], done["evicted"]) == (1_000, 0, 0)
+    if rest == "overwritten":
+        # What is as large as it was takes nothing.
+        for name in large:
+            client.set(name, "y" * 4_000)
+        limit(client, 1_000_000)
+        assert restore(redis70, flushed, **options)["restored"] == 1_000
+
+
 # -- interrupted -------------------------------------------------------------------------------------------------------
 
 

@@ -28,9 +28,9 @@ class Batch:
         return bool(self.members[0].flags & BIG)
 
     @property
-    def memory_per_key(self) -> float:
-        """About how many bytes each of its keys took, 0 if the backup does not tell."""
-        return self.members[-1].memory / max(self.members[-1].keys, 1)
+    def memory(self) -> int:
+        """About how many bytes its keys took, 0 if the backup does not tell."""
+        return self.members[-1].memory
 
 
 def read_batches(path: Path, parts: t.Sequence[t.Mapping[str, t.Any]], *, complete: bool) -> list[Batch]:

@@ -48,7 +48,7 @@ from .connection import (
     refused,
 )
 from .deployment import Deployment
-from .memory import BUFFER_BYTES, RECORD_BYTES, Room, evicted_keys, room_of, with_tables
+from .memory import BUFFER_BYTES, RECORD_BYTES, Room, evicted_keys, room_of, uncompressed_bytes, with_tables
 from .names import INTERNAL_PREFIX, glob_regex, printable
 from .plan import check_role, check_writes
 from .rdb_version import check_rdb_version
@@ -303,6 +303,7 @@ class _Restore:
         self._asked_at = time.monotonic()
         self._hidden: set[bytes] = set()
         self._big_entries: dict[Batch, _Entry] = {}
+        self._weights: dict[Batch, int] = {}
         self._memory_per_byte = 1.0
         self._needed: Counter[Connection] = Counter()
         self._largest = 0
@@ -640,6 +641,8 @@ class _Restore:
                 for index, command in enumerate(backup.parse_commands(backup.read_member(batch.path, batch.members[0])))
                 if index not in batch.void
             ]
+            if batch not in self._weights:
+                self._weights[batch] = sum(map(_weight, entries))
         entries.reverse()
         if self._filters:
             entries = [entry for entry in entries if self._is_wanted(entry.key)]
@@ -760,19 +763,22 @@ class _Restore:
 
     def _compare(self, connection: Connection, batch: Batch, entries: list[_Entry]) -> tuple[int, int, float]:
         """Return how many of the keys exist, how many are to be restored, and about what memory these take more."""
-        existing = sum(number for _chunk, number in self._existing(connection, entries))
         if not self._request.overwrite:
-            missing = len(entries) - existing
-            memory = sum(self._memory(batch, entry) for entry in entries) / len(entries) if missing else 0.0
-            return existing, missing, memory * missing
+            absent = list(self._absent(connection, entries))
+            return len(entries) - len(absent), len(absent), sum(self._memory(batch, entry) for entry in absent)
+        existing = sum(number for _chunk, number in self._existing(connection, entries))
         present = self._present(connection, entries)
         different = [entry for entry in entries if not _same(present.get(entry.key), entry)]
         growths = (self._memory(batch, entry) * _growth(present.get(entry.key), entry) for entry in different)
         return existing, len(different), sum(growths)
 
     def _memory(self, batch: Batch, entry: _Entry) -> float:
-        """Return about what memory a key takes."""
-        memory = batch.memory_per_key or _weight(entry) * self._memory_per_byte
+        """Return about what memory a key takes: its share of what all keys of its batch took."""
+        if batch.big:
+            memory: float = batch.memory or _weight(entry) * self._memory_per_byte
+        else:
+            per_byte = batch.memory / self._weights[batch] if batch.memory else self._memory_per_byte
+            memory = _weight(entry) * per_byte
         return with_tables(memory, bool(entry.expires_at))
 
     def _existing(
@@ -796,7 +802,9 @@ class _Restore:
     def _absent(self, connection: Connection, entries: list[_Entry]) -> t.Iterator[_Entry]:
         """Yield the entries whose key does not exist."""
         for chunk, number in self._existing(connection, entries):
-            if number < len(chunk):
+            if not number:
+                yield from chunk
+            elif number < len(chunk):
                 for alone, exists in self._existing(connection, chunk, at_once=1):
                     if not exists:
                         yield from alone
@@ -824,7 +832,7 @@ class _Restore:
 
     def _estimate_unknown_memory(self, batches: list[Batch], plan: RestorePlan) -> None:
         """Where a backup does not tell what its keys took, try a sample of them; check mode cannot."""
-        unknown = [batch for batch in batches if not batch.memory_per_key]
+        unknown = [batch for batch in batches if not batch.memory]
         if not unknown:
             return
         found = None if self._request.check_mode else self._sampled_memory_per_byte(unknown)
@@ -877,14 +885,14 @@ class _Restore:
 
 def _weight(entry: _Entry) -> int:
     """Return the bytes of an entry to which its memory is in proportion."""
-    return len(entry.key) + entry.size + RECORD_BYTES
+    return len(entry.key) + (uncompressed_bytes(entry.payload) if entry.payload else entry.size) + RECORD_BYTES
 
 
 def _growth(present: backup.Record | None, entry: _Entry) -> float:
     """Return the share of an entry's memory that it takes beyond what it replaces; a big key stands beside that."""
     if present is None or not entry.payload:
         return 1.0
-    return max(1 - len(present.payload) / len(entry.payload), 0.0)
+    return max(1 - (uncompressed_bytes(present.payload) + len(entry.key) + RECORD_BYTES) / _weight(entry), 0.0)
 
 
 def _is_failure(reply: t.Any) -> bool:
