@@ -336,8 +336,8 @@ class _Restore:
             saves = session.data.info("persistence")
             if "err" in (saves.get("rdb_last_bgsave_status"), saves.get("aof_last_write_status")):
                 plan.not_verified.append(
-                    f"whether {session.server.url} takes writes: its last save failed (MISCONF), unless "
-                    "stop-writes-on-bgsave-error is no"
+                    f"whether {session.server.url} takes writes: its last save failed, for which servers refuse them "
+                    "as a rule (MISCONF)"
                 )
         needs = self._needs(batches)
         self._check_rights(needs, self._example_keys(batches), plan)
@@ -458,7 +458,8 @@ class _Restore:
     @property
     def evicted(self) -> int:
         """How many keys the servers have evicted since the restore began."""
-        return sum(now - before for before, now in self._evicted.values())
+        # Somebody may have set the counters to 0 meanwhile.
+        return sum(max(now - before, 0) for before, now in self._evicted.values())
 
     def apply(self, batches: list[Batch], plan: RestorePlan) -> None:
         """Put the keys back; ``restored`` counts them."""
