@@ -23,7 +23,7 @@ RECORD_BYTES = 64
 
 # Types whose value is one string: itself, or a small collection as a whole (src/rdb.h).
 _ONE_STRING = frozenset({0, 10, 11, 12, 13, 16, 17, 20})
-_COMPRESSED = 0xC3
+COMPRESSED = b"\xc3"
 
 
 def uncompressed_bytes(payload: bytes) -> int:
@@ -31,7 +31,7 @@ def uncompressed_bytes(payload: bytes) -> int:
 
     Two lengths stand before LZF's bytes: theirs, and that of the string.
     """
-    if payload[0] not in _ONE_STRING or payload[1] != _COMPRESSED:
+    if payload[0] not in _ONE_STRING or payload[1:2] != COMPRESSED:
         return len(payload)
     _compressed, position = _length(payload, 2)
     return _length(payload, position)[0]

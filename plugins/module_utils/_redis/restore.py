@@ -48,7 +48,16 @@ from .connection import (
     refused,
 )
 from .deployment import Deployment
-from .memory import BUFFER_BYTES, RECORD_BYTES, Room, evicted_keys, room_of, uncompressed_bytes, with_tables
+from .memory import (
+    BUFFER_BYTES,
+    COMPRESSED,
+    RECORD_BYTES,
+    Room,
+    evicted_keys,
+    room_of,
+    uncompressed_bytes,
+    with_tables,
+)
 from .names import INTERNAL_PREFIX, glob_regex, printable
 from .plan import check_role, check_writes
 from .rdb_version import check_rdb_version
@@ -886,7 +895,8 @@ class _Restore:
 
 def _weight(entry: _Entry) -> int:
     """Return the bytes of an entry to which its memory is in proportion."""
-    return len(entry.key) + (uncompressed_bytes(entry.payload) if entry.payload else entry.size) + RECORD_BYTES
+    size = uncompressed_bytes(entry.payload) if entry.payload[1:2] == COMPRESSED else entry.size
+    return len(entry.key) + size + RECORD_BYTES
 
 
 def _growth(present: backup.Record | None, entry: _Entry) -> float:
