@@ -123,7 +123,8 @@ def test_large_elements_are_read_a_few_at_a_time(any_redis: RedisServer, kind: s
     chunks = [sum(map(len, commands)) for commands in bigkey.read_in_chunks(connection, b"big", b"target")]
     connection.close()
     assert sum(chunks) > 40 * 150_000
-    assert max(chunks) < 8 * 150_000
+    # Of one bucket of a table, a server returns all.
+    assert max(chunks) < 12 * 150_000
 
 
 def test_a_key_that_is_larger_than_the_server_has_guessed_is_read_in_chunks(
