@@ -283,7 +283,7 @@ def restore_report(
 
 def _nothing_to_restore(request: RestoreRequest, result: RestoreResult) -> str:
     plan = result.plan
-    if plan is None or result.changed:
+    if plan is None or plan.has_work:
         return ""
     if not plan.records:
         return f"the backup has no key{' that matches the patterns' if request.patterns else ''}"

@@ -414,16 +414,17 @@ class _Restore:
         big = [entry for batch in batches if batch.big for entry in self._entries(batch)]
         self._hidden.clear()
         server = self._deployment.server
-        if any(entry.newer_stream for entry in big) and not server.is_since((7, 0)):
-            raise Refused(
-                f"The backup has big streams with counters that {server.name} {server.version} does not know; restore "
-                "to Redis 7.0 or newer, or leave them out with O(patterns)."
-            )
-        return restore_needs(
-            overwrite=self._request.overwrite,
-            big_keys=bool(big),
-            fields_expire=any(entry.hash_with_expiries for entry in big),
-        )
+        fields_expire = any(entry.hash_with_expiries for entry in big)
+        for there, known, what, since in (
+            (any(entry.newer_stream for entry in big), server.is_since((7, 0)), "streams with counters", "Redis 7.0"),
+            (fields_expire, server.has_field_expiry, "hashes with fields that expire", "Redis 7.4 or Valkey 9.0"),
+        ):
+            if there and not known:
+                raise Refused(
+                    f"The backup has big {what}, which {server.name} {server.version} does not know; restore to "
+                    f"{since} or newer, or leave them out with O(patterns)."
+                )
+        return restore_needs(overwrite=self._request.overwrite, big_keys=bool(big), fields_expire=fields_expire)
 
     def check_memory(self, plan: RestorePlan) -> None:
         """Refuse a restore for which a server would have to evict keys, or that would not fit; note what is left."""
