@@ -25,7 +25,7 @@ from support.ansible import run_module, start_module
 from support.flush import CACHE, flush, restore
 from support.processes import wait_until
 from support.proxy import Gate, Proxy
-from support.servers import RedisServer
+from support.servers import RedisServer, wait_for_replica
 
 
 def test_keys_written_since_are_newer_and_stay(any_redis: RedisServer, tmp_path: Path) -> None:
@@ -522,6 +522,22 @@ def test_the_largest_part_of_a_backup_takes_more_than_its_share_of_keys(
             client.set(name, "y" * 4_000)
         limit(client, 1_000_000)
         assert restore(redis70, flushed, **options)["restored"] == 1_000
+
+
+def test_a_replica_with_less_memory_is_said(fresh_redis: Callable[..., RedisServer], tmp_path: Path) -> None:
+    primary = fresh_redis()
+    replica = fresh_redis(replicaof=primary)
+    wait_for_replica(replica)
+    client = primary.client()
+    client.mset({f"market:data:{index}": "x" * 2_000 for index in range(1_000)})
+    flushed = flush(primary, tmp_path)
+    assert restore(primary, flushed, check=True)["plan"]["notices"] == []
+    with replica.admin() as admin:
+        admin.config_set("maxmemory-policy", "allkeys-lru")
+        limit(admin, 1_000_000)
+    (notice,) = restore(primary, flushed)["notices"]
+    assert f"The replica redis://127.0.0.1:{replica.port}/0 has " in notice
+    assert "evict other keys" in notice
 
 
 # -- interrupted -------------------------------------------------------------------------------------------------------

@@ -697,6 +697,8 @@ def _open(settings: RedisSettings) -> t.Any:
     except (redis_exceptions.ConnectionError, redis_exceptions.TimeoutError, OSError) as exc:
         if refusal := _tls_refusal(settings.display_url, exc):
             raise RedisUnavailable(refusal) from exc
+        if (code := error_code(exc)) in _ADVICE:
+            raise RedisUnavailable(f"Redis at {settings.display_url} refuses us ({code}); {_ADVICE[code]}.") from exc
         raise RedisUnavailable(
             f"Redis at {settings.display_url} cannot be reached ({as_clause(exc)}); check the URL"
             # With TLS 1.3, a server may close the connection before its refusal of a client certificate is read.

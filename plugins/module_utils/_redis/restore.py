@@ -63,6 +63,7 @@ from .plan import check_role, check_writes
 from .rdb_version import check_rdb_version
 from .rights import check_commands
 from .session import Session
+from .topology import replica_addresses
 
 _MANIFEST_FIELDS = {"run_id": str, "server": dict, "parts": list, "patterns": list, "started": str}
 _SAMPLE_NAMES = 10
@@ -70,6 +71,8 @@ _EXISTS_KEYS = 100
 _PROBE_LIFE_MS = 10_000
 # How long a part of a big key outlives a restore that is killed.
 _BUILDING_LIFE_MS = 300_000
+# How long a replica may take that is asked for its memory.
+_REPLICA_SECONDS = 2.0
 _STATS = pack(b"INFO", b"stats")
 # Types of a hash whose fields may expire (src/rdb.h of Redis 7.4 and Valkey 9.0).
 _FIELDS_EXPIRE = frozenset({22, 23, 24, 25})
@@ -432,12 +435,31 @@ class _Restore:
             room, needed = room_of(session.data), self._needed[session.data]
             if not room.known:
                 plan.not_verified.append(f"whether {session.server.url} has the memory (it does not tell)")
+            if needed:
+                self._note_replicas(plan, session, needed)
             if room.left is None:
                 plan.memory_unlimited = plan.memory_unlimited or (room.known and needed > 0)
                 continue
             plan.memory_left = (plan.memory_left or 0) + room.left
             if needed > room.left:
                 self._refuse_or_note(plan, session.server.url, needed, room)
+
+    def _note_replicas(self, plan: RestorePlan, session: Session, needed: int) -> None:
+        """Note replicas that have less memory than their primary: it is theirs to evict for after a failover."""
+        settings = self._deployment.settings
+        for address in replica_addresses(settings, session.data.info("replication")):
+            place = settings.at(address).impatient(_REPLICA_SECONDS)
+            try:
+                with contextlib.closing(Connection(place, "runbooks-restore-redis")) as replica:
+                    room = room_of(replica)
+            except (RedisUnavailable, CommandError):
+                plan.not_verified.append(f"whether the replica {place.url} has the memory (it cannot be asked)")
+                continue
+            if room.left is not None and needed > room.left:
+                plan.notices.append(
+                    f"The replica {place.url} has {room.left} bytes left below its maxmemory for about {needed} bytes: "
+                    f"once it is the primary, or before with replica-ignore-maxmemory no, it would {room.consequence}."
+                )
 
     def _refuse_or_note(self, plan: RestorePlan, url: str, needed: int, room: Room) -> None:
         what = (
