@@ -54,6 +54,7 @@ from .memory import (
     RECORD_BYTES,
     Room,
     evicted_keys,
+    is_tabled,
     room_of,
     uncompressed_bytes,
     with_tables,
@@ -130,7 +131,8 @@ class _Entry(t.NamedTuple):
     """A key to restore: with ``payload``, or a big key with none. ``expires_at`` is Unix milliseconds, 0 for never.
 
     ``size`` is its bytes in the backup. ``hash_with_expiries`` is known of big keys here, of others by their payload.
-    ``newer_stream`` is a big stream with counters that came with Redis 7.0.
+    ``newer_stream`` is a big stream with counters that came with Redis 7.0, ``big_with_table`` a big hash or sorted set
+    that has a table of its own.
     """
 
     key: bytes
@@ -139,6 +141,11 @@ class _Entry(t.NamedTuple):
     size: int
     hash_with_expiries: bool = False
     newer_stream: bool = False
+    big_with_table: bool = False
+
+    @property
+    def tabled(self) -> bool:
+        return is_tabled(self.payload) if self.payload else self.big_with_table
 
     @property
     def fields_expire(self) -> bool:
@@ -695,7 +702,7 @@ class _Restore:
         """Read all of a big key, which shows damage before anything is written; return what is to be known of it."""
         if batch not in self._big_entries:
             size = 0
-            key, expires_at, fields_expire, newer_stream = b"", 0, False, False
+            key, expires_at, found = b"", 0, set()
             for member in batch.members:
                 self._stop.check()
                 body = backup.read_member(batch.path, member)
@@ -704,11 +711,17 @@ class _Restore:
                 key = key or commands[0][1]
                 if member is batch.members[-1]:
                     expires_at = int(commands[0][2]) if commands else 0
-                fields_expire = fields_expire or any(command[0] == b"HPEXPIREAT" for command in commands)
-                newer_stream = newer_stream or any(
-                    command[0] == b"XSETID" and b"ENTRIESADDED" in command for command in commands
-                )
-            self._big_entries[batch] = _Entry(key, self._expires_at(expires_at), b"", size, fields_expire, newer_stream)
+                found |= {command[0] for command in commands}
+                found |= {word for command in commands if command[0] == b"XSETID" for word in command[3:4]}
+            self._big_entries[batch] = _Entry(
+                key,
+                self._expires_at(expires_at),
+                b"",
+                size,
+                hash_with_expiries=b"HPEXPIREAT" in found,
+                newer_stream=b"ENTRIESADDED" in found,
+                big_with_table=not found.isdisjoint({b"ZADD", b"HSET"}),
+            )
         return self._big_entries[batch]
 
     def _expires_at(self, saved: int) -> int:
@@ -812,7 +825,7 @@ class _Restore:
         else:
             per_byte = batch.memory / self._weights[batch] if batch.memory else self._memory_per_byte
             memory = _weight(entry) * per_byte
-        return with_tables(memory, bool(entry.expires_at))
+        return with_tables(memory, expires=bool(entry.expires_at), tabled=entry.tabled)
 
     def _existing(
         self, connection: Connection, entries: list[_Entry], at_once: int = _EXISTS_KEYS
