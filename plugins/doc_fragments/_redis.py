@@ -212,7 +212,7 @@ options:
       backup:
         description:
           - Whether its keys are saved before a flush touches them. Without a backup they cannot be put back.
-          - A key that matches other caches or patterns of the same flush as well is saved if one of them asks for it.
+          - A key that matches other caches of O(caches) as well, named or not, is saved if one of them asks for it.
         type: bool
         default: true
       environments:

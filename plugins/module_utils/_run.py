@@ -399,7 +399,8 @@ def read_journal(path: Path) -> list[dict[str, t.Any]]:
     with contextlib.suppress(OSError), open(path / JOURNAL, encoding="utf-8", errors="replace") as file:
         for line in file:
             with contextlib.suppress(ValueError):
-                entries.append(json.loads(line))
+                entry = json.loads(line)
+                entries += [entry] if isinstance(entry, dict) else []
     return entries
 
 

@@ -85,6 +85,11 @@ traffic:
   returned: always
   type: dict
   sample: {seconds: 1.0, hits: 700, misses: 30, hit_ratio: 0.9589}
+distinct_keys:
+  description: How many keys are in any of the caches. One that is in several of them counts once.
+  returned: always
+  type: int
+  sample: 200000
 caches:
   description:
     - Figures of each cache.

@@ -57,6 +57,7 @@ options:
       - V(absolute) restores the moment at which a key expires.
       - V(remaining) gives it the life that it had left when the flush began.
       - V(persist) restores keys without an expiry.
+      - Fields of hashes that expire keep the moments at which they do, whatever this is.
     type: str
     choices: [absolute, remaining, persist]
     default: absolute
@@ -131,6 +132,10 @@ plan:
       description: How much memory is left below C(maxmemory), in bytes; null without a limit.
       type: int
       sample: 900000000
+    memory_unlimited:
+      description: Whether a server has no C(maxmemory), so that nobody can tell whether the memory is there.
+      type: bool
+      sample: false
     leftovers:
       description: Number of parts of big keys that a restore has left which was killed. They are removed.
       type: int

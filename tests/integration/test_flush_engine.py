@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis import bigkey
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.connection import Connection, RedisSettings
 from support import dataset
 from support.flush import CACHE, flush, restore
 from support.proxy import Proxy
@@ -98,6 +100,50 @@ def test_a_slow_network_does_not_change_when_a_big_key_expires(
         flushed = flush(server, tmp_path, url=proxy.url, big_key_bytes=65_536)
     assert flushed["counts"]["big"] == 1
     assert restore(server, flushed)["restored"] == 1
+    assert dataset.diff(before, dataset.snapshot(client, CACHE.encode())) == []
+
+
+@pytest.mark.parametrize("kind", ["list", "set", "zset", "hash", "stream"])
+def test_large_elements_are_read_a_few_at_a_time(any_redis: RedisServer, kind: str) -> None:
+    """What a server has ready for us takes its memory, for which it evicts what others have there."""
+    client = any_redis.client()
+    values = [b"%03d" % number * 50_000 for number in range(40)]
+    for index, value in enumerate(values):
+        if kind == "list":
+            client.rpush("big", value)
+        elif kind == "set":
+            client.sadd("big", value)
+        elif kind == "zset":
+            client.zadd("big", {value: index})
+        elif kind == "hash":
+            client.hset("big", str(index), value)
+        else:
+            client.xadd("big", {"field": value})
+    connection = Connection(RedisSettings(any_redis.url))
+    chunks = [sum(map(len, commands)) for commands in bigkey.read_in_chunks(connection, b"big", b"target")]
+    connection.close()
+    assert sum(chunks) > 40 * 150_000
+    # Of one bucket of a table, a server returns all.
+    assert max(chunks) < 12 * 150_000
+
+
+def test_a_key_that_is_larger_than_the_server_has_guessed_is_read_in_chunks(
+    redis70: RedisServer, tmp_path: Path
+) -> None:
+    """MEMORY USAGE looks at a few elements only."""
+    client = redis70.client()
+    client.rpush("market:data:list", *[b"%d" % number * 100 for number in range(1_000)])
+    client.rpush("market:data:list", *[random.Random(number).randbytes(1_000_000) for number in range(3)])
+    client.mset({f"market:data:{number}": "x" for number in range(50)})
+    assert client.memory_usage("market:data:list") < 1_000_000
+    before = dataset.snapshot(client, CACHE.encode())
+
+    done = flush(redis70, tmp_path)
+
+    assert (done["removed"], done["counts"]["big"]) == (51, 1)
+    restored = restore(redis70, done)
+    assert restored["restored"] == 51
+    assert restored["plan"]["memory_bytes"] > 3_000_000
     assert dataset.diff(before, dataset.snapshot(client, CACHE.encode())) == []
 
 

@@ -356,7 +356,9 @@ def test_a_full_server_is_flushed_and_not_restored_into(scene: Scene) -> None:
         admin.setrange("other", 4_000_000, b"x")
         admin.config_set("maxmemory", int(admin.info("memory")["used_memory"]) + 500_000)
     scene.server.reset_stats()
-    says(restore(scene.server, result), r"bytes left below maxmemory.*raise maxmemory")
+    refused = restore(scene.server, result)
+    says(refused, r"bytes left below maxmemory.*raise maxmemory")
+    assert not refused["report"].get("headline")
     assert scene.server.write_commands_called() == []
 
 

@@ -50,6 +50,26 @@ def test_a_key_is_saved_if_any_of_its_caches_wants_that(redis70: RedisServer, tm
     assert dataset.diff(before, dataset.snapshot(client, b"cat:12*")) == []
 
 
+def test_a_key_of_a_cache_that_nobody_named_is_saved_if_that_wants_it(redis70: RedisServer, tmp_path: Path) -> None:
+    client = redis70.client()
+    client.mset({f"cat:{number}": "x" for number in range(100, 300)})
+    before = dataset.snapshot(client, b"cat:12*")
+    unusable = {"name": "neither a pattern nor a prefix"}
+    caches = {"patterns": [], "caches": [PAGES, KEEP, unusable], "names": ["pages"]}
+
+    planned = flush(redis70, tmp_path, check=True, **caches)
+    said = "10 keys of pages (cat:1*), which asks for no backup, match keep (cat:12*) as well: they are backed up."
+    assert said in planned["report"]["degraded"]
+
+    done = flush(redis70, tmp_path, **caches)
+
+    assert (done["removed"], done["backup"]["records"]) == (100, 10)
+    assert restore(redis70, done)["restored"] == 10
+    assert dataset.diff(before, dataset.snapshot(client, b"cat:12*")) == []
+    # Who says it of the whole run means it.
+    assert flush(redis70, tmp_path, backup=False, **caches)["backup"]["records"] == 0
+
+
 def test_one_pattern_of_two_caches_is_saved_if_one_of_them_wants_that(redis70: RedisServer, tmp_path: Path) -> None:
     redis70.client().mset({f"cat:{number}": "x" for number in range(20)})
     caches = [{"name": "a", "pattern": "cat:*", "backup": False}, {"name": "b", "pattern": "cat:*"}]

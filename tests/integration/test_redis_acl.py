@@ -232,6 +232,43 @@ def test_a_flush_of_other_keys_is_refused(server: RedisServer, tmp_path: Path) -
     assert keys(server) == before
 
 
+def test_rights_are_asked_for_by_keys_that_a_pattern_matches(server: RedisServer, tmp_path: Path) -> None:
+    """ACL patterns are compared with keys, in which nothing is escaped and a class of characters is one of them."""
+    rights = [word for word in LINES[FLUSH].split() if word != "~market:data:*"]
+    with server.admin() as client:
+        client.execute_command("ACL SETUSER", FLUSH, "reset", *rights, "~cache\\[1\\]:*", "~user:a:*", "~user:b:*")
+    with server.admin(db=DATABASE) as client:
+        client.mset(dict.fromkeys(["cache[1]:x", "user:a:x", "user:b:x"], "x"))
+    caches = [{"name": "one", "prefix": "cache[1]:"}, {"name": "some", "pattern": "user:[ab]:*"}]
+    done = flush(server, tmp_path, patterns=[], caches=caches, names=["one", "some"])
+    assert done["removed"] == 3, done
+    refused = flush(server, tmp_path, patterns=["user:[a-c]:*"])
+    assert "DUMP on 'user:c:*'" in refused["msg"]
+
+
+def test_keys_that_may_only_be_read_are_found_before_the_first_write(server: RedisServer, tmp_path: Path) -> None:
+    """The first key of the backup is not the only one."""
+    with server.admin(db=DATABASE) as client:
+        client.flushall()
+        client.mset({f"market:data:{number}": "x" for number in range(50)})
+        client.mset({f"quotes:{number}": "x" for number in range(50)})
+    admin = {"username": "harness", "password": server._admin_password}
+    flushed = flush(server, tmp_path, patterns=["market:data:*", "quotes:*"], **admin)
+    for readable in ("market:data", "quotes"):
+        writable = "quotes" if readable == "market:data" else "market:data"
+        rights = [word for word in LINES[RESTORE].split() if word != "~market:data:*"]
+        with server.admin() as client:
+            client.execute_command("ACL SETUSER", RESTORE, "reset", *rights, f"%R~{readable}:*", f"~{writable}:*")
+        for check in (True, False):
+            refused = restore(server, flushed["backup"]["path"], check=check)
+            assert re.search(f"lacks the rights RESTORE on '{readable}:", refused["msg"])
+        assert keys(server) == set()
+        part = restore(server, flushed["backup"]["path"], patterns=[f"{writable}:*"])
+        assert part["restored"] == 50
+        with server.admin(db=DATABASE) as client:
+            client.flushall()
+
+
 def named(right: str, text: str) -> bool:
     """Tell whether a sentence names a command; a missing right to ask for rights is all of them not verified."""
     if right.startswith("+acl|"):

@@ -100,3 +100,12 @@ def test_what_is_in_the_key_of_the_lock_is_not_shown(any_redis: RedisServer, tmp
     planned, refused = flush(any_redis, tmp_path, check=True), flush(any_redis, tmp_path)
     assert refused["failed"]
     assert not canary.seen(planned, refused, tmp_path)
+
+
+def test_a_server_with_too_many_clients_is_said(redis70: RedisServer, tmp_path: Path) -> None:
+    with redis70.admin() as admin, redis70.client() as other:
+        admin.config_set("maxclients", 1)
+        refused = flush(redis70, tmp_path)
+        assert "refuses us (MAXCLIENTS); the server has as many clients as maxclients allows" in refused["msg"]
+        admin.config_set("maxclients", 100)
+        other.ping()

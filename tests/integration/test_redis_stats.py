@@ -60,6 +60,23 @@ def test_a_sample_stands_for_the_whole(redis70: RedisServer) -> None:
     assert 0.4 < cache["expiry"]["never"] / cache["sampled"] < 0.6
 
 
+def test_thousands_of_caches_take_one_pass_and_a_key_of_several_counts_once(redis70: RedisServer) -> None:
+    client = redis70.client()
+    client.mset({f"cat:{number % 500}:{number}": "x" for number in range(5_000)})
+    caches = [{"name": f"cache-{number}", "prefix": f"cat:{number}:"} for number in range(500)]
+    caches += [{"name": "wide", "prefix": "cat:"}]
+    redis70.reset_stats()
+
+    result = look(redis70, caches=caches, sample=100)
+
+    assert [cache["keys"] for cache in result["caches"]] == [10] * 500 + [5_000]
+    assert [cache["sampled"] for cache in result["caches"][:500]] == [10] * 500
+    assert 100 < result["caches"][500]["sampled"] < 2_000
+    assert result["distinct_keys"] == 5_000
+    assert "501 caches with 5,000 keys" in result["report"]["headline"]
+    assert redis70.commandstats()["scan"] < 10
+
+
 def test_the_hit_ratio_is_that_of_the_users(redis70: RedisServer) -> None:
     client = redis70.client()
     dataset.fill(client, 200)

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._redis impor
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis import report
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.catalogue import CachePattern
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.connection import RedisSettings
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.names import is_internal
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.plan import FlushRequest
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.restore import (
     RestoreRequest,
@@ -52,16 +54,22 @@ OUTCOMES = {
     for names, *outcomes in ROW.findall(GUIDE)
     for name in re.findall("[A-Z]+", names)
 }
+# Before, there is nothing to rename.
+NEWER = {"HPEXPIRETIME": "redis-8.0", "HPEXPIREAT": "redis-8.0"}
 CACHE = CachePattern("market:data:*")
 NEEDED = {
     name.split()[0]
     for needs in (
         tables.flush_needs(backup=True, expire=True, clustered=True),
-        tables.restore_needs(overwrite=True, big_keys=True),
+        tables.restore_needs(overwrite=True, big_keys=True, fields_expire=True),
         tables.LOCK_NEEDS,
     )
     for name in needs
 }
+
+
+def flavour_for(commands: str) -> str:
+    return next((NEWER[command] for command in commands.split() if command in NEWER), "redis-7.0")
 
 
 @dataclass
@@ -91,7 +99,7 @@ def server_without(
     (place / "conf").write_text("\n".join([*lines, ""]))
     with (place / "log").open("wb") as log:
         process = subprocess.Popen(
-            [binaries("redis-7.0")["server"], str(place / "conf")],
+            [binaries(flavour_for(commands))["server"], str(place / "conf")],
             stdout=log,
             stderr=subprocess.STDOUT,
             preexec_fn=die_with_parent(),
@@ -164,20 +172,34 @@ def outcome(failure: RunbookError | None, *shown: Any) -> Outcome:
     return Outcome(str(failure or ""), "\n".join(texts))
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The keys of a server, big ones of each type among them."""
-    with RedisServer("redis-7.0") as server, server.admin() as admin:
-        canary.plant(admin, b"market:data:")
-        admin.save()
-        return Path(shutil.copy(server.folder / "dump.rdb", tmp_path_factory.mktemp("data")))
+@dataclass
+class Prepared:
+    """The keys of a server, big ones of each type among them, and their backup."""
+
+    data: Path
+    backup: Path
 
 
 @pytest.fixture(scope="module")
-def backup(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with server_without("DEBUG", data, tmp_path_factory.mktemp("backup")) as place:
-        assert not flush(place).failed
-        return next((place.folder / "redis").glob("*/manifest.json")).parent
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Prepared]:
+    """Return what makes the keys and the backup for a server that lacks commands, on a server of its version."""
+
+    @functools.cache
+    def of(flavour: str) -> Prepared:
+        folder = tmp_path_factory.mktemp(flavour)
+        with RedisServer(flavour) as server, server.admin() as admin:
+            canary.plant(admin, b"market:data:")
+            if flavour != "redis-7.0":
+                admin.execute_command(
+                    "HPEXPIRE", "market:data:canary:long:hash", 10**9, "FIELDS", 1, f"{canary.WORD}-7"
+                )
+            admin.save()
+            data = Path(shutil.copy(server.folder / "dump.rdb", folder))
+            settings = RedisSettings(server.url)
+            assert not flush(Place(settings, folder, admin)).failed
+        return Prepared(data, next((folder / "redis").glob("*/manifest.json")).parent)
+
+    return lambda commands: of(flavour_for(commands))
 
 
 def test_the_guide_says_what_happens_without_each_command() -> None:
@@ -187,13 +209,14 @@ def test_the_guide_says_what_happens_without_each_command() -> None:
 
 
 @pytest.mark.parametrize("command", sorted(OUTCOMES))
-def test_a_server_without_a_command(command: str, data: Path, backup: Path, tmp_path: Path) -> None:
-    with server_without(command, data, tmp_path) as place:
+def test_a_server_without_a_command(command: str, prepared: Callable[[str], Prepared], tmp_path: Path) -> None:
+    made = prepared(command)
+    with server_without(command, made.data, tmp_path) as place:
         before = place.keys()
         planned = flush(place, check=True)
         looked, flushed = stats(place), flush(place)
         after = place.keys()
-        restored = restore(place, backup)
+        restored = restore(place, made.backup)
         shown = {"flush": flushed, "restore": restored, "stats": looked}
         assert {name: each.word for name, each in shown.items()} == OUTCOMES[command], shown
         assert bool(planned.failed) == bool(flushed.failed)
@@ -211,19 +234,29 @@ def test_a_server_without_a_command(command: str, data: Path, backup: Path, tmp_
 
 
 @pytest.mark.parametrize(
-    "command", ["EVALSHA", "UNLINK", "DUMP", "GETRANGE", "XINFO", "RESTORE", "HSET", "XADD", "RENAME"]
+    "command",
+    [
+        *("EVALSHA", "UNLINK", "DUMP", "GETRANGE", "XINFO", "RESTORE", "HSET", "XADD", "RENAME"),
+        *("PERSIST", "PEXPIREAT", "HPEXPIRETIME", "HPEXPIREAT"),
+    ],
 )
-def test_a_server_that_does_not_say_what_it_lacks(command: str, data: Path, backup: Path, tmp_path: Path) -> None:
-    with server_without(f"{command} COMMAND ACL", data, tmp_path, "") as place:
+def test_a_server_that_does_not_say_what_it_lacks(
+    command: str, prepared: Callable[[str], Prepared], tmp_path: Path
+) -> None:
+    made = prepared(command)
+    with server_without(f"{command} COMMAND ACL", made.data, tmp_path, "") as place:
         before = place.keys()
         planned, flushed = flush(place, check=True), flush(place)
         assert "COMMAND INFO is refused" in planned.shown
         if flushed.failed:
             assert command in flushed.failed
         assert len(before - place.keys()) == flushed.removed
-        restored = restore(place, backup)
+        restored = restore(place, made.backup)
         for each in (flushed, restored):
             assert not each.failed or not loss.not_one_sentence({"failed": True, "msg": each.failed})
+        # What is there again stays there, but for a key of our own.
+        there = {name for name in set(place.keys()) if not is_internal(name)}
+        assert not [name for name in there if place.client.execute_command("PTTL", name) != -1]
         assert not canary.seen(planned.shown, flushed.shown, restored.shown, tmp_path)
 
 

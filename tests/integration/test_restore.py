@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import shutil
 import signal
 import struct
 import time
@@ -22,8 +23,9 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._redis impor
 from support import dataset, loss
 from support.ansible import run_module, start_module
 from support.flush import CACHE, flush, restore
+from support.processes import wait_until
 from support.proxy import Gate, Proxy
-from support.servers import RedisServer
+from support.servers import RedisServer, wait_for_replica
 
 
 def test_keys_written_since_are_newer_and_stay(any_redis: RedisServer, tmp_path: Path) -> None:
@@ -102,6 +104,40 @@ def test_expiries(any_redis: RedisServer, tmp_path: Path) -> None:
     assert {client.pttl(name) for name in client.scan_iter()} == {-1}
 
 
+@pytest.mark.parametrize("flavour", ["redis-8.0", "valkey-9.1"])
+def test_hashes_whose_fields_have_expired_meanwhile(
+    _recorded_server: Callable[[str], RedisServer], tmp_path: Path, flavour: str
+) -> None:
+    server = _recorded_server(flavour)
+    client = server.client()
+    # A busy machine may take longer for the flush than the fields live.
+    for life in (2_000, 10_000, 60_000):
+        client.flushall()
+        for name, size in (("small", 3), ("big", 2_000)):
+            for kind, expiring in (("part", size // 2), ("all", size)):
+                key = f"market:data:{name}:{kind}"
+                client.hset(key, mapping={str(number): "x" * 50 for number in range(size)})
+                client.execute_command("HPEXPIRE", key, life, "FIELDS", expiring, *range(expiring))
+        flushed = flush(server, tmp_path, big_key_bytes=65_536)
+        if (flushed["removed"], flushed["counts"]["big"]) == (4, 2):
+            break
+    time.sleep(life / 1000)
+
+    for expiry in ("absolute", "persist"):
+        result = restore(server, flushed, expiry=expiry)
+        assert not result.get("failed"), result["msg"]
+        assert result["missing"] == 0
+        assert ("4 keys with fields that expire" in " ".join(result["notices"])) == (expiry == "persist")
+        expected = {b"market:data:small:part": 2, b"market:data:big:part": 1_000}
+
+        def settled(expected: dict[bytes, int] = expected) -> bool:
+            """A server may take a moment to remove fields that were over when they came."""
+            return {key: client.hlen(key) for key in client.scan_iter()} == expected
+
+        wait_until(settled, 10, "the fields that are left")
+        client.flushall()
+
+
 VERSIONS = [
     ("valkey-9.1", "redis-7.0", False),
     ("valkey-9.1", "redis-6.2", False),
@@ -131,6 +167,35 @@ def test_a_version_that_cannot_be_read_is_refused_before_the_first_write(
             assert "does not read" in result["msg"]
             assert other.write_commands_called() == []
     assert other.client().dbsize() == (0 if empty else 1) + (50 if readable else 0)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "words"),
+    [
+        ("redis-7.0", "redis-6.2", "big streams with counters, which redis 6.2"),
+        ("redis-8.0", "redis-7.0", "big hashes with fields that expire, which redis 7.0"),
+    ],
+)
+def test_a_big_key_that_an_older_server_cannot_build_is_refused_before_the_first_write(
+    fresh_redis: Callable[..., RedisServer], tmp_path: Path, source: str, target: str, words: str
+) -> None:
+    """A backup with big keys only has no payload whose version could be compared."""
+    newer, older = fresh_redis(source), fresh_redis(target)
+    client = newer.client()
+    for number in range(300):
+        if source == "redis-7.0":
+            client.xadd("market:data:big", {"field": b"%d" % number * 50})
+        else:
+            client.hset("market:data:big", str(number), b"%d" % number * 50)
+    if source == "redis-8.0":
+        client.execute_command("HPEXPIRE", "market:data:big", 10**9, "FIELDS", 1, "7")
+    flushed = flush(newer, tmp_path, big_key_bytes=8_192)
+    for check in (True, False):
+        refused = restore(older, flushed, check=check)
+        assert words in refused["msg"]
+        assert not refused["report"].get("headline")
+    assert older.write_commands_called() == []
+    assert restore(newer, flushed)["restored"] == 1
 
 
 def big_list(client: redis.Redis, name: str = "market:data:big") -> None:
@@ -175,6 +240,91 @@ def test_a_folder_without_a_backup_is_refused(redis70: RedisServer, tmp_path: Pa
     assert "holds no backup of flush_redis" in result["msg"]
     relative = restore(redis70, {"backup": {"path": "somewhere"}})
     assert "relative path 'somewhere'" in relative["msg"]
+
+
+def edit(flushed: dict[str, Any], **changes: Any) -> None:
+    """Change fields of a manifest."""
+    path = Path(flushed["backup"]["path"]) / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def spoil(how: str, flushed: dict[str, Any]) -> None:
+    part = part_of(flushed)
+    manifest = part.with_name("manifest.json")
+    if how == "half a manifest":
+        manifest.write_text(manifest.read_text()[:100])
+    elif how == "a manifest without parts":
+        edit(flushed, parts=None)
+    elif how == "a newer format":
+        edit(flushed, format="market_intel.runbooks/redis-backup/2")
+    elif how == "a part of another backup":
+        shutil.copy(part, part.with_name("part-0002.resp.gz"))
+    elif how == "a part without content":
+        part.write_bytes(b"")
+    elif how == "a part that cannot be read":
+        part.unlink()
+        part.mkdir()
+    elif how == "a manifest that cannot be read":
+        manifest.unlink()
+        manifest.mkdir()
+
+
+SPOILED = {
+    "half a manifest": "is damaged (its manifest.json is not whole)",
+    "a manifest without parts": "is damaged (its manifest.json lacks parts)",
+    "a newer format": "was written by a newer version of the collection (format 2)",
+    "a part of another backup": "is damaged (part-0002.resp.gz is none of the files in manifest.json)",
+    "a part without content": "is not whole",
+    "a part that cannot be read": "cannot be read (Is a directory)",
+    "a manifest that cannot be read": "cannot be read (Is a directory)",
+}
+
+
+@pytest.mark.parametrize("how", SPOILED)
+def test_a_backup_that_is_not_as_it_was_is_refused(redis70: RedisServer, tmp_path: Path, how: str) -> None:
+    redis70.client().set("market:data:1", "x")
+    flushed = flush(redis70, tmp_path)
+    spoil(how, flushed)
+    redis70.reset_stats()
+    for check in (True, False):
+        result = restore(redis70, flushed, check=check)
+        assert not loss.not_one_sentence(result)
+        assert SPOILED[how] in result["msg"]
+    assert redis70.write_commands_called() == []
+
+
+def test_a_backup_without_its_journal_says_what_cannot_be_told(redis70: RedisServer, tmp_path: Path) -> None:
+    redis70.client().set("market:data:1", "x")
+    flushed = flush(redis70, tmp_path)
+    (Path(flushed["backup"]["path"]) / "journal.jsonl").unlink()
+    result = restore(redis70, flushed)
+    assert result["restored"] == 1
+    assert "lacks its journal.jsonl" in " ".join(result["notices"])
+
+
+def test_a_backup_that_vanishes_meanwhile_is_said_with_what_was_restored(redis70: RedisServer, tmp_path: Path) -> None:
+    client = redis70.client()
+    dataset.fill(client, 5_000)
+    flushed = flush(redis70, tmp_path)
+    with Proxy(redis70.port) as proxy:
+        proxy.gate = gate = Gate(lambda request: b"ABSTTL" in request and b"market:data:" in request)
+        with start_module("redis_restore", {"url": proxy.url, "path": flushed["backup"]["path"]}) as running:
+            gate.wait()
+            part_of(flushed).rename(tmp_path / "elsewhere")
+            gate.open()
+            result = running.wait().result
+    assert "cannot be read (No such file or directory)" in result["msg"]
+    assert 0 < result["restored"] == client.dbsize() < 5_000
+
+
+def test_a_pattern_that_matches_no_key_of_the_backup_is_said(redis70: RedisServer, tmp_path: Path) -> None:
+    redis70.client().set("market:data:1", "x")
+    flushed = flush(redis70, tmp_path)
+    result = restore(redis70, flushed, patterns=["market:date:*"])
+    assert (result["changed"], result["report"]["headline"]) == (
+        False,
+        "the backup has no key that matches the patterns",
+    )
 
 
 def test_keys_that_the_application_removed_itself_do_not_come_back(redis70: RedisServer, tmp_path: Path) -> None:
@@ -342,6 +492,76 @@ def test_an_overwritten_key_takes_only_what_it_is_larger(redis70: RedisServer, t
     assert (done["restored"], done["missing"], done["evicted"]) == (500, 0, 0)
 
 
+@pytest.mark.parametrize("rest", ["not wanted", "there", "overwritten"])
+def test_the_largest_part_of_a_backup_takes_more_than_its_share_of_keys(
+    redis70: RedisServer, tmp_path: Path, rest: str
+) -> None:
+    """What is well compressed is small in the backup, and the mean of a batch is that of its small keys, too."""
+    client = redis70.client()
+    chooser = random.Random(1)
+    small = {f"market:data:small:{index}": chooser.randbytes(60) for index in range(1_000)}
+    large = {f"market:data:large:{index}": "x" * 4_000 for index in range(1_000)}
+    client.mset({**small, **large})
+    flushed = flush(redis70, tmp_path)
+    if rest != "not wanted":
+        client.mset(small)
+    if rest == "overwritten":
+        client.mset({name: chooser.randbytes(60) for name in large})
+    options = {"patterns": ["market:data:large:*"]} if rest == "not wanted" else {"overwrite": rest == "overwritten"}
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    there = client.dbsize()
+
+    limit(client, 3_000_000)
+    refused = restore(redis70, flushed, **options)
+    assert "maxmemory-policy allkeys-lru" in refused["msg"]
+    assert 4_000_000 < refused["plan"]["memory_bytes"] < 6_000_000
+    assert (client.dbsize(), client.info("stats")["evicted_keys"]) == (there, 0)
+
+    limit(client, 6_000_000)
+    done = restore(redis70, flushed, **options)
+    assert (done["restored"], done["missing"], done["evicted"]) == (1_000, 0, 0)
+    if rest == "overwritten":
+        # What is as large as it was takes nothing.
+        for name in large:
+            client.set(name, "y" * 4_000)
+        limit(client, 1_000_000)
+        assert restore(redis70, flushed, **options)["restored"] == 1_000
+
+
+@pytest.mark.parametrize("big", [True, False], ids=["big keys", "keys in batches"])
+@pytest.mark.parametrize("kind", ["hash", "zset"])
+def test_what_memory_usage_leaves_out_is_estimated(redis80: RedisServer, tmp_path: Path, kind: str, big: bool) -> None:
+    client = redis80.client()
+    for key in range(100):
+        if kind == "hash":
+            client.hset(f"market:data:{key}", mapping={f"field{number}": f"v{number}" for number in range(600)})
+        else:
+            client.zadd(f"market:data:{key}", {f"member{number}": number for number in range(600)})
+    flushed = flush(redis80, tmp_path, big_key_bytes=8_192 if big else 1_000_000)
+    assert flushed["counts"]["big"] == (100 if big else 0)
+    client.mset({f"live:{index}": "y" * 200 for index in range(LIVE)})
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    limit(client, restore_plan(redis80, flushed)["memory_bytes"] + 128 * 1024)
+    done = restore(redis80, flushed)
+    assert (done.get("restored"), done["evicted"]) == (100, 0), done.get("msg")
+
+
+def test_a_replica_with_less_memory_is_said(fresh_redis: Callable[..., RedisServer], tmp_path: Path) -> None:
+    primary = fresh_redis()
+    replica = fresh_redis(replicaof=primary)
+    wait_for_replica(replica)
+    client = primary.client()
+    client.mset({f"market:data:{index}": "x" * 2_000 for index in range(1_000)})
+    flushed = flush(primary, tmp_path)
+    assert restore(primary, flushed, check=True)["plan"]["notices"] == []
+    with replica.admin() as admin:
+        admin.config_set("maxmemory-policy", "allkeys-lru")
+        limit(admin, 1_000_000)
+    (notice,) = restore(primary, flushed)["notices"]
+    assert f"The replica redis://127.0.0.1:{replica.port}/0 has " in notice
+    assert "evict other keys" in notice
+
+
 # -- interrupted -------------------------------------------------------------------------------------------------------
 
 
@@ -370,7 +590,8 @@ def test_a_part_of_a_big_key_expires_and_the_same_command_removes_it(
             proxy.drop()
             running.wait_gone()
         (left,) = in_work(client)
-        assert client.llen(left) == 1_000
+        # A chunk of 1, 4, 16, 64 and 256 elements, then two of 500.
+        assert client.llen(left) == 1_341
         assert 0 < client.ttl(left) <= 600
         if not again:
             client.set("market:data:big", "new")
@@ -442,5 +663,6 @@ def test_another_database_or_server_is_said_in_the_plan(
     assert said(redis70.url) == ""
     assert said(redis70.unix_url) == ""
     assert said(redis70.url.replace("/0", "/5")).startswith("the backup is of another database: database 0 of redis")
-    assert said(redis80.url).startswith("the backup is of another server: database 0 of redis 7.0")
+    other = "the backup is of another server, as far as its address and its process tell: database 0 of redis 7.0"
+    assert said(redis80.url).startswith(other)
     assert redis70.url in said(redis80.url)

@@ -271,7 +271,7 @@ def redis_kinds() -> Iterator[tuple[str, Report]]:
         CacheStats("quotes", "quotes:*", 12_345, 12_345, 2_123_456, {"hash": 12_345}, {"up to 1 h": 12_345}),
     ]
     traffic = {"seconds": 1.0, "hits": 700, "misses": 30, "hit_ratio": 0.9589}
-    stats = StatsResult(SERVER, "standalone", health(1_000_000, 412_345_678, 0.21), traffic, caches)
+    stats = StatsResult(SERVER, "standalone", health(1_000_000, 412_345_678, 0.21), traffic, caches, 212_345)
     yield "stats", report("redis_stats", stats_report(SETTINGS, run_id("redis_stats"), START, stats), **more)
     early.report = stats_report(SETTINGS, run_id("redis_stats"), START, None, early)
     yield "stats-failed", report("redis_stats", failure=early, **more)

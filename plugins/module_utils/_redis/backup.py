@@ -11,6 +11,7 @@ field (RFC 1952, 2.3.1.1), so that a part can be walked, cut behind its last who
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import mmap
 import os
@@ -42,6 +43,10 @@ class BackupFailed(RunbookError):
 
 class BackupDamaged(RunbookError):
     """The backup cannot be read as it was written."""
+
+
+class BackupUnreadable(RunbookError):
+    """The files of the backup cannot be read, whatever they hold."""
 
 
 class Record(t.NamedTuple):
@@ -169,10 +174,22 @@ class PartWriter:
         )
 
 
+@contextlib.contextmanager
+def reading(path: Path) -> t.Iterator[None]:
+    """Say in one sentence that a file of a backup cannot be read."""
+    try:
+        yield
+    except OSError as exc:
+        raise BackupUnreadable(
+            f"The backup {path} cannot be read ({exc.strerror}); see that its disk is there and that this user may "
+            "read it, or use a copy, then run the same command again."
+        ) from exc
+
+
 def members(path: Path) -> t.Iterator[Member]:
     """Yield the whole members of a part in order; a torn one at its end is left out."""
-    size = path.stat().st_size
-    with open(path, "rb") as file:
+    with reading(path), open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
         offset = 0
         while offset + _HEADER.size <= size:
             file.seek(offset)
@@ -186,7 +203,7 @@ def members(path: Path) -> t.Iterator[Member]:
                 or (si1, si2, field) != (ord("M"), ord("I"), extra - 4)
                 or length < _HEADER.size
             ):
-                raise _damaged(path, f"at byte {offset}")
+                raise damaged(path, f"at byte {offset}")
             if offset + length > size:
                 return
             yield Member(offset, length, keys, flags, memory if extra == _EXTRA_LENGTH else 0)
@@ -195,16 +212,16 @@ def members(path: Path) -> t.Iterator[Member]:
 
 def read_member(path: Path, member: Member) -> bytes:
     """Return the commands of a member, or raise BackupDamaged if its checksum differs."""
-    with open(path, "rb") as file:
+    with reading(path), open(path, "rb") as file:
         file.seek(member.offset)
         data = file.read(member.length)
     try:
         return zlib.decompress(data, wbits=31)
     except zlib.error as exc:
-        raise _damaged(path, f"at byte {member.offset} ({exc})") from exc
+        raise damaged(path, f"at byte {member.offset} ({exc})") from exc
 
 
-def _damaged(path: Path, where: str) -> BackupDamaged:
+def damaged(path: Path, where: str) -> BackupDamaged:
     return BackupDamaged(f"The backup {path} is damaged {where}; use another backup, or a copy of this one.")
 
 
@@ -213,7 +230,7 @@ def check_part(path: Path, sha256: str) -> None:
     if describe_part(path)["sha256"] != sha256:
         for member in members(path):
             read_member(path, member)
-        raise _damaged(path, "(its checksum is not the one in manifest.json)")
+        raise damaged(path, "(its checksum is not the one in manifest.json)")
 
 
 def parse_commands(body: bytes) -> list[list[bytes]]:
@@ -259,7 +276,7 @@ def number_of(path: Path) -> int:
 def describe_part(path: Path) -> dict[str, t.Any]:
     """Describe a part that was not closed, as PartWriter.close does."""
     sha256 = hashlib.sha256()
-    with open(path, "rb") as file:
+    with reading(path), open(path, "rb") as file:
         while block := file.read(1 << 20):
             sha256.update(block)
     whole = list(members(path))

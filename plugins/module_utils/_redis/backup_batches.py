@@ -28,15 +28,15 @@ class Batch:
         return bool(self.members[0].flags & BIG)
 
     @property
-    def memory_per_key(self) -> float:
-        """About how many bytes each of its keys took, 0 if the backup does not tell."""
-        return self.members[-1].memory / max(self.members[-1].keys, 1)
+    def memory(self) -> int:
+        """About how many bytes its keys took, 0 if the backup does not tell."""
+        return self.members[-1].memory
 
 
-def read_batches(path: Path, parts: t.Sequence[t.Mapping[str, t.Any]]) -> list[Batch]:
+def read_batches(path: Path, parts: t.Sequence[t.Mapping[str, t.Any]], *, complete: bool) -> list[Batch]:
     """Return all batches, the last written first; ``parts`` of the manifest must be there as they were put on record.
 
-    Raises BackupDamaged.
+    Those of a run that has ended are ``complete``: another one is of another backup. Raises BackupDamaged.
     """
     recorded = {part["file"]: part for part in parts}
     void = {(entry["part"], entry["member"]): entry["void"] for entry in read_journal(path) if entry.get("void")}
@@ -50,6 +50,8 @@ def read_batches(path: Path, parts: t.Sequence[t.Mapping[str, t.Any]]) -> list[B
         number = backup.number_of(part)
         group: list[Member] = []
         whole = list(backup.members(part))
+        if complete and part.name not in recorded:
+            raise backup.damaged(path, f"({part.name} is none of the files in manifest.json)")
         if part.name in recorded:
             if len(whole) != recorded[part.name]["members"]:
                 raise backup.BackupDamaged(

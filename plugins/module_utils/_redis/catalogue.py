@@ -36,9 +36,10 @@ class Matcher:
     pattern is named by its index.
     """
 
-    def __init__(self, patterns: t.Sequence[CachePattern]) -> None:
+    def __init__(self, patterns: t.Sequence[CachePattern], *, found: bool = True) -> None:
+        """``found`` tells that keys come from a server that was asked for ``glob``."""
         globs = [entry.pattern for entry in patterns]
-        self._several = len(globs) > 1
+        self._several = len(globs) > 1 or not found
         self.glob = covering_glob(globs) if self._several else globs[0]
         # Who wants a backup comes first.
         order = sorted(range(len(globs)), key=lambda index: not patterns[index].backup)
@@ -51,7 +52,7 @@ class Matcher:
         self._lengths = sorted(set(map(len, self._by_prefix)))
 
     def matches(self, key: bytes) -> list[int]:
-        """Return the patterns that a key matches, which the server has found by ``glob``; first those with a backup."""
+        """Return the patterns that a key matches; first those with a backup."""
         if not self._several:
             return [0]
         found: list[int] = []
@@ -102,6 +103,29 @@ def select_caches(
         name = ", ".join(dict.fromkeys(filter(None, (same.name, entry.name))))
         together[entry.pattern] = replace(same, name=name, backup=same.backup or entry.backup)
     return tuple(together.values())
+
+
+def caches_to_save(
+    catalogue: t.Sequence[t.Mapping[str, t.Any]], patterns: t.Sequence[CachePattern]
+) -> tuple[CachePattern, ...]:
+    """Return the caches that want a backup and may have keys of patterns that ask for none, but are not to be flushed.
+
+    Whoever flushes a cache without a backup need not know which others lie within it.
+    """
+    saved = {entry.pattern for entry in patterns if entry.backup}
+    unsaved = [literal_prefix(entry.pattern) for entry in patterns if not entry.backup]
+    found = []
+    for entry in catalogue if unsaved else ():
+        try:
+            cache = _from_catalogue(entry, True, None)
+        except InvalidInput:
+            # Nobody has named it.
+            continue
+        prefix = literal_prefix(cache.pattern)
+        within = any(prefix.startswith(other) or other.startswith(prefix) for other in unsaved)
+        if cache.backup and within and cache.pattern not in saved:
+            found.append(cache)
+    return tuple(found)
 
 
 def _refuse_ambiguous(catalogue: t.Sequence[t.Mapping[str, t.Any]]) -> None:

@@ -277,13 +277,14 @@ class Need:
     """A command that a run needs: an example that is only asked about, and what cannot be done without the command.
 
     Without one that is ``optional`` the run goes on, and the user needs no right to it. ``since`` is the version of
-    Redis that brought it.
+    Redis that brought it, ``since_valkey`` that of Valkey if Redis 7.2 has not had it.
     """
 
     words: tuple[bytes, ...]
     without: str
     optional: bool = False
     since: tuple[int, ...] = ()
+    since_valkey: tuple[int, ...] = ()
 
 
 _TO_FLUSH = {
@@ -310,6 +311,12 @@ _TO_SAVE = {
     "SSCAN": Need((b"SSCAN", KEY, b"0"), "no big set can be saved"),
     "ZSCAN": Need((b"ZSCAN", KEY, b"0"), "no big sorted set can be saved"),
     "HSCAN": Need((b"HSCAN", KEY, b"0"), "no big hash can be saved"),
+    "HPEXPIRETIME": Need(
+        (b"HPEXPIRETIME", KEY, b"FIELDS", b"1", b"x"),
+        "no expiry of a big hash's fields can be saved",
+        since=(7, 4),
+        since_valkey=(9, 0),
+    ),
     "XRANGE": Need((b"XRANGE", KEY, b"-", b"+"), "no big stream can be saved"),
     "XPENDING": Need((b"XPENDING", KEY, b"x"), "no big stream can be saved"),
     "XINFO STREAM": Need((b"XINFO", b"STREAM", KEY), "no big stream can be saved"),
@@ -353,7 +360,11 @@ _TO_BUILD = {
     ),
     "XCLAIM": Need((b"XCLAIM", KEY, b"x", b"x", b"0", b"1-1"), "no big stream can be put back here"),
 }
-
+_TO_BUILD_FIELDS = {
+    "HPEXPIREAT": Need(
+        (b"HPEXPIREAT", KEY, b"1", b"FIELDS", b"1", b"x"), "no big hash whose fields expire can be put back here"
+    ),
+}
 
 # Of the lock on a database, without which a flush goes on.
 LOCK_NEEDS = {
@@ -365,9 +376,12 @@ LOCK_NEEDS = {
 
 def flush_needs(*, backup: bool, expire: bool, clustered: bool) -> dict[str, Need]:
     """Return what a flush needs, by the commands' names for people; what only its undo needs is optional."""
-    undo = restore_needs(overwrite=False, big_keys=True) if backup else {}
+    undo = restore_needs(overwrite=False, big_keys=True, fields_expire=False) if backup else {}
+    fields = _TO_BUILD_FIELDS if backup else {}
     return {
         **{name: replace(need, optional=True) for name, need in undo.items()},
+        # Where no field can expire, none has to be put back with its expiry.
+        **{name: replace(need, optional=True, since=(7, 4), since_valkey=(9, 0)) for name, need in fields.items()},
         **_TO_FLUSH,
         **(_TO_EXPIRE if expire else {}),
         **(_TO_SAVE if backup else {}),
@@ -375,6 +389,11 @@ def flush_needs(*, backup: bool, expire: bool, clustered: bool) -> dict[str, Nee
     }
 
 
-def restore_needs(*, overwrite: bool, big_keys: bool) -> dict[str, Need]:
-    """Return what a restore needs, by the commands' names for people."""
-    return {**_TO_RESTORE, **(_TO_OVERWRITE if overwrite else {}), **(_TO_BUILD if big_keys else {})}
+def restore_needs(*, overwrite: bool, big_keys: bool, fields_expire: bool) -> dict[str, Need]:
+    """Return what a restore needs, by the commands' names for people; ``fields_expire`` is of big hashes."""
+    return {
+        **_TO_RESTORE,
+        **(_TO_OVERWRITE if overwrite else {}),
+        **(_TO_BUILD if big_keys else {}),
+        **(_TO_BUILD_FIELDS if fields_expire else {}),
+    }

@@ -63,6 +63,7 @@ _ADVICE = {
     "OOM": "the server is at maxmemory: raise maxmemory or free memory first",
     "BUSY": "a script blocks the server: wait for it, or end it with SCRIPT KILL",
     "BUSYKEY": "the key exists",
+    "NOKEY": "the key does not exist",
     "WRONGTYPE": "the key is of another type by now: run the same command again",
     "CLUSTERDOWN": "the cluster is not in state ok: repair it first",
     "CROSSSLOT": "the keys of one command are in several slots of the cluster",
@@ -93,6 +94,7 @@ _CODES = {
     "bad data format": "FORMAT",
     "invalid bulk length": "TOO_LONG",
     "max number of clients": "MAXCLIENTS",
+    "no such key": "NOKEY",
 }
 # Before Redis 7.0 the error of a script holds that of its command.
 _IN_SCRIPT = re.compile(r"^ERR Error running script .*?: -([A-Z]+) ")
@@ -185,6 +187,17 @@ class RedisSettings:
             first = [(address["host"], address["port"])] if "host" in address else []
         return first + [parse_address(node, "O(nodes)") for node in self.nodes]
 
+    def check_addresses(self) -> None:
+        """Refuse what is no address, used or not: the command that undoes a run names all of them."""
+        for node in self.nodes:
+            parse_address(node, "O(nodes)")
+        for name, place in self.address_map.items():
+            if not _is_host(name) and not _is_host(re.sub(r":[0-9]+$", "", name)):
+                raise InvalidInput(
+                    "O(address_map) has a name with more than host and port; allowed is host or host:port."
+                )
+            parse_address(place, "O(address_map)", default_port=6379)
+
     def at(self, address: Address, *, database: int | None = None) -> RedisSettings:
         """Return the settings for one server that was found."""
         scheme, here, own = self.endpoint()
@@ -256,17 +269,25 @@ def parse_url(url: str) -> tuple[str, dict[str, t.Any], int]:
     database = value or (parts.path.strip("/") if over_tcp else "") or "0"
     if not _NUMBER.fullmatch(database):
         raise _not_allowed("no number as its database")
+    if over_tcp and value and parts.path.strip("/") not in ("", value):
+        raise _not_allowed("two databases, one in its path and one as db")
     if not over_tcp:
         if parts.netloc or not parts.path:
             raise InvalidInput("A unix:// URL needs the path of the socket, as in unix:///run/redis/redis.sock?db=0.")
         return parts.scheme, {"path": unquote(parts.path)}, int(database)
-    if not _HOST.fullmatch(parts.hostname or ""):
-        raise _not_allowed("no valid host")
+    if port == 0 or not _is_host(parts.hostname or ""):
+        raise _not_allowed("no valid host and port (1 to 65535)")
     return parts.scheme, {"host": parts.hostname or "localhost", "port": port or 6379}, int(database)
 
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
-_HOST = re.compile(r"[\w.:%-]*")
+_HOST = re.compile(r"[\w.-]*")
+# With the zone of a link-local one.
+_IPV6 = re.compile(r"[0-9a-f:.]*:[0-9a-f:.]*(%[\w.-]+)?", re.IGNORECASE)
+
+
+def _is_host(text: str) -> bool:
+    return bool(_HOST.fullmatch(text) or _IPV6.fullmatch(text))
 
 
 def _not_allowed(what: str) -> InvalidInput:
@@ -288,9 +309,10 @@ def parse_address(text: str, option: str, *, default_port: int | None = None) ->
         port = parts.port or default_port
     except ValueError:
         parts, port = urlsplit(""), None
-    if not parts.hostname or not port or not _HOST.fullmatch(parts.hostname) or parts.netloc != text:
+    if not parts.hostname or not port or not _is_host(parts.hostname) or parts.netloc != text:
         # What is no address may hold a password.
-        shown = f"the address {text!r}" if _HOST.fullmatch(text) else "an address with more than host and port"
+        plain = _is_host(re.sub(r":[0-9]*$", "", text))
+        shown = f"the address {text!r}" if plain else "an address with more than host and port"
         raise InvalidInput(f"{option} has {shown}; allowed is host:port, as in redis-1.example.com:6379.")
     return parts.hostname, port
 
@@ -337,6 +359,20 @@ class ServerInfo:
     def has_expiretime(self) -> bool:
         """PEXPIRETIME, PEXPIRE LT and ACL DRYRUN came with Redis 7.0."""
         return self.redis_version >= (7, 0)
+
+    @property
+    def has_field_expiry(self) -> bool:
+        """Fields of a hash can expire since Redis 7.4 and Valkey 9.0."""
+        return self.is_since((7, 4), (9, 0))
+
+    def is_since(self, redis: tuple[int, ...], valkey: tuple[int, ...] = ()) -> bool:
+        """Tell whether its version is at least this one of Redis or, if given, that one of Valkey.
+
+        Valkey calls itself Redis 7.2.4 whatever its own version is.
+        """
+        if valkey and self.name == "valkey":
+            return tuple(int(part) for part in self.version.split(".") if part.isdigit()) >= valkey
+        return self.redis_version >= redis
 
 
 def pack(*args: bytes) -> bytes:
@@ -398,6 +434,11 @@ def refused(command: str, reply: Reply) -> CommandError:
     return CommandError(f"Redis refused {command} ({code}); {_ADVICE.get(code, _NO_ADVICE)}.", code)
 
 
+def no_replicas(url: str) -> CommandError:
+    """Return the sentence for a primary that would refuse every write for lack of replicas."""
+    return CommandError(f"Redis at {url} takes no writes now (NOREPLICAS); {_ADVICE['NOREPLICAS']}.", "NOREPLICAS")
+
+
 def checked(words: t.Sequence[bytes], reply: Reply, *, optional: bool = False) -> Reply:
     """Return the reply to a command; raise CommandError if it is an error, or return None for it if ``optional``."""
     if not is_error(reply):
@@ -456,6 +497,8 @@ class Connection:
     def _introduce(self) -> ServerInfo:
         info = self.info("server")
         info.update(self.info("replication"))
+        # Says only a primary that demands some of them in sync before it takes a write.
+        self.lacks_replicas = info.get("min_slaves_good_slaves") == "0"
         # A replica that is promoted keeps the replication id of its primary as its second one.
         self.lineage = {value for key, value in info.items() if key in ("master_replid", "master_replid2")} - {"0" * 40}
         name = info.get("server_name", "redis")
@@ -654,6 +697,8 @@ def _open(settings: RedisSettings) -> t.Any:
     except (redis_exceptions.ConnectionError, redis_exceptions.TimeoutError, OSError) as exc:
         if refusal := _tls_refusal(settings.display_url, exc):
             raise RedisUnavailable(refusal) from exc
+        if (code := error_code(exc)) in _ADVICE:
+            raise RedisUnavailable(f"Redis at {settings.display_url} refuses us ({code}); {_ADVICE[code]}.") from exc
         raise RedisUnavailable(
             f"Redis at {settings.display_url} cannot be reached ({as_clause(exc)}); check the URL"
             # With TLS 1.3, a server may close the connection before its refusal of a client certificate is read.

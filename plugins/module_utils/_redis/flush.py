@@ -264,7 +264,7 @@ class Flush:
 
     def _walk(self) -> None:
         if self._cursor is not None:
-            sized = any(entry.backup for entry in self._request.patterns)
+            sized = self._request.makes_backup
             pages = scan(
                 self._session.scan, self._request.matcher, self._pace.scan_count, cursor=self._cursor, sized=sized
             )
@@ -290,7 +290,7 @@ class Flush:
     def _enqueue(self, found: t.Iterable[_FoundKey]) -> None:
         """Queue keys: apart from the others those that nobody wants saved."""
         for key, pattern, size in found:
-            if self._request.patterns[pattern].backup:
+            if self._request.patterns[pattern].backup or self._request.saver(key, pattern) is not None:
                 self._queue.append((key, size))
             else:
                 self._unwanted.append(key)
@@ -386,6 +386,7 @@ class Flush:
             copies = self._leave_redirected(batch, copies)
             batch.records, batch.expiries = self._commands.copies(batch.keys, copies)
             self.counts.gone += len(batch.keys) - len(batch.records)
+            self._leave_big(batch)
             self._copying, self._copied = None, batch
         else:
             self._settle_removing()
@@ -416,6 +417,18 @@ class Flush:
                 kept += own
         batch.keys, batch.sizes = keys, sizes
         return kept
+
+    def _leave_big(self, batch: _Batch) -> None:
+        """Take keys out of a batch that are larger than the server has guessed from a few of their elements."""
+        limit = self._request.big_key_bytes
+        large = {record.key: len(record.payload) for record in batch.records if len(record.payload) >= limit}
+        if not large:
+            return
+        self._queue.extend(large.items())
+        kept = [(key, size) for key, size in zip(batch.keys, batch.sizes) if key not in large]
+        batch.keys, batch.sizes = [key for key, _size in kept], [size for _key, size in kept]
+        copies = [copy for copy in zip(batch.records, batch.expiries) if copy[0].key not in large]
+        batch.records, batch.expiries = [record for record, _end in copies], [end for _record, end in copies]
 
     def _note_redirected(self, replies: t.Sequence[t.Any]) -> None:
         """A key that not even ASKING finds was left behind by a move long ago, or has just gone back."""
@@ -660,19 +673,21 @@ class Flush:
         if expires_at == -2:
             return GONE
         flags = backup.BIG | backup.FIRST
-        unsynced = 0
+        unsynced = whole = 0
         for commands in bigkey.read_in_chunks(data, name, key):
             self._between()
             body = b"".join(commands)
             part.append(body, 0, flags, sync=False)
             flags = backup.BIG
             unsynced += len(body)
+            whole += len(body)
             if unsynced > _BIG_KEY_SYNC_BYTES:
                 part.sync()
                 unsynced = 0
         if not data.execute(b"EXISTS", name):
             return GONE
-        memory = data.execute(b"MEMORY", b"USAGE", name, optional=True) or 0
+        # The server guesses from a few of the elements.
+        memory = max(data.execute(b"MEMORY", b"USAGE", name, optional=True) or 0, whole)
         ending = b"" if expires_at < 0 else pack(b"PEXPIREAT", key, b"%d" % expires_at)
         part.append(ending, 1, flags | backup.LAST, memory=memory)
         self._quarantined_saved = True

@@ -21,9 +21,47 @@ BUFFER_BYTES = 256 * 1024
 RECORD_BYTES = 64
 
 
-def with_tables(memory: float, expires: bool) -> float:
+# Types whose value is one string: itself, or a small collection as a whole (src/rdb.h).
+_ONE_STRING = frozenset({0, 10, 11, 12, 13, 16, 17, 20})
+COMPRESSED = b"\xc3"
+
+
+def uncompressed_bytes(payload: bytes) -> int:
+    """Return how long a DUMP payload is without compression, as far as it tells.
+
+    Two lengths stand before LZF's bytes: theirs, and that of the string.
+    """
+    if payload[0] not in _ONE_STRING or payload[1:2] != COMPRESSED:
+        return len(payload)
+    _compressed, position = _length(payload, 2)
+    return _length(payload, position)[0]
+
+
+def _length(payload: bytes, position: int) -> tuple[int, int]:
+    """Return a length of the RDB format, and where it ends."""
+    first = payload[position]
+    if first >> 6 == 0:
+        return first & 0x3F, position + 1
+    if first >> 6 == 1:
+        return (first & 0x3F) << 8 | payload[position + 1], position + 2
+    size = 4 if first == 0x80 else 8
+    return int.from_bytes(payload[position + 1 : position + 1 + size], "big"), position + 1 + size
+
+
+# Sorted sets and hashes with a table of their own, in which MEMORY USAGE of Redis 7.0 and 8.0 counts an entry as less
+# than what is allocated for it (measured: a hash takes 13 % more, with tiny fields 17 %, a sorted set 7 %).
+_WITH_TABLES = frozenset({3, 4, 5, 22, 24})
+_TABLED_FACTOR = 1.2
+
+
+def is_tabled(payload: bytes) -> bool:
+    """Tell whether a DUMP payload is of a sorted set or hash that has a table of its own."""
+    return payload[0] in _WITH_TABLES
+
+
+def with_tables(memory: float, *, expires: bool, tabled: bool) -> float:
     """Return what a key takes in all that takes ``memory`` by MEMORY USAGE."""
-    return memory + _TABLE_BYTES + (_EXPIRY_BYTES if expires else 0)
+    return memory * (_TABLED_FACTOR if tabled else 1) + _TABLE_BYTES + (_EXPIRY_BYTES if expires else 0)
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,8 @@ def glob_regex(pattern: str) -> re.Pattern[bytes]:
         elif character == b"?":
             result += b"."
         elif character == b"[":
-            members, position = _glob_class(source, position)
-            result += members
+            negated, members, position = _glob_class(source, position)
+            result += _class_regex(negated, members)
         else:
             if character == b"\\" and position < len(source):
                 character = source[position : position + 1]
@@ -60,8 +60,33 @@ def glob_regex(pattern: str) -> re.Pattern[bytes]:
     return re.compile(result, re.DOTALL)
 
 
-def _glob_class(source: bytes, position: int) -> tuple[bytes, int]:
-    """Return a class of characters as an expression, and where it ends: where the pattern does if nothing else is."""
+def example_keys(pattern: str) -> list[bytes]:
+    """Return names that a pattern matches, of which an ACL's pattern for keys matches those that it allows.
+
+    ``*`` and ``?`` stand for themselves, a class of characters for its first and for its last one.
+    """
+    return list(dict.fromkeys(_example(to_bytes(pattern), place) for place in (0, -1)))
+
+
+def _example(source: bytes, place: int) -> bytes:
+    result, position = bytearray(), 0
+    while position < len(source):
+        character = source[position]
+        position += 1
+        if character == ord("["):
+            negated, members, position = _glob_class(source, position)
+            allowed = [other for other in range(256) if other not in members] if negated else sorted(members)
+            result += bytes([allowed[place]]) if allowed else b""
+            continue
+        if character == ord("\\") and position < len(source):
+            character = source[position]
+            position += 1
+        result.append(character)
+    return bytes(result)
+
+
+def _glob_class(source: bytes, position: int) -> tuple[bool, set[int], int]:
+    """Return a class of characters, whether it is negated, and where it ends: with the pattern if nothing else does."""
     negated = source.startswith(b"^", position)
     position += negated
     members: set[int] = set()
@@ -77,9 +102,13 @@ def _glob_class(source: bytes, position: int) -> tuple[bytes, int]:
         else:
             members.add(first)
             position += 1
+    return negated, members, position + 1
+
+
+def _class_regex(negated: bool, members: set[int]) -> bytes:
     if not members:
-        return b"." if negated else b"(?!)", position + 1
-    return b"[" + b"^" * negated + b"".join(b"\\x%02x" % member for member in sorted(members)) + b"]", position + 1
+        return b"." if negated else b"(?!)"
+    return b"[" + b"^" * negated + b"".join(b"\\x%02x" % member for member in sorted(members)) + b"]"
 
 
 def covering_glob(patterns: t.Sequence[str]) -> str:

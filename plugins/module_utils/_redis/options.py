@@ -14,7 +14,7 @@ from .._deps_redis import HIREDIS, REDIS
 from .._errors import InvalidInput
 from .._k8s.options import LOGIN_SECRETS, login_argument_spec, login_options
 from .._module import ArgumentSpec
-from .catalogue import select_caches
+from .catalogue import caches_to_save, select_caches
 from .connection import RedisSettings, url_of
 from .plan import FlushRequest
 
@@ -114,14 +114,16 @@ def flush_argument_spec() -> ArgumentSpec:
 def flush_request(params: t.Mapping[str, t.Any]) -> FlushRequest:
     """Return what the operator asked for; raise InvalidInput or Refused where the catalogue does not have it."""
     given = {name: params[name] for name in flush_argument_spec().argument_spec}
+    patterns = select_caches(
+        params["caches"],
+        params["names"],
+        params["patterns"],
+        backup=params["backup"],
+        environment=params["environment"],
+    )
     return FlushRequest(
-        patterns=select_caches(
-            params["caches"],
-            params["names"],
-            params["patterns"],
-            backup=params["backup"],
-            environment=params["environment"],
-        ),
+        patterns=patterns,
+        saved=caches_to_save(params["caches"], patterns) if params["backup"] else (),
         **{**given, "allow_sensitive": tuple(given["allow_sensitive"])},
     )
 
@@ -139,6 +141,12 @@ def redis_settings(params: dict[str, t.Any]) -> RedisSettings:
     settings = RedisSettings(**given)
     params["url"] = settings.display_url
     settings.endpoint()
+    try:
+        settings.check_addresses()
+    except InvalidInput:
+        # A result shows what a module was given.
+        params.update(nodes=[], address_map={})
+        raise
     return settings
 
 

@@ -17,7 +17,15 @@ from .._confirm import check_confirmation, is_production, make_confirmation, pla
 from .._errors import InvalidInput, Refused, RunbookError
 from .._report.text import plural
 from .catalogue import CachePattern, Matcher
-from .connection import Connection, ServerInfo, first_error, is_redirect, pack, refused
+from .connection import (
+    Connection,
+    ServerInfo,
+    first_error,
+    is_redirect,
+    no_replicas,
+    pack,
+    refused,
+)
 from .deployment import Deployment, Tally
 from .names import literal_prefix, printable, to_bytes
 from .scan import Page, scan, sizes_of
@@ -40,9 +48,14 @@ _CONFIRM_GROWTH = 1.2
 
 @dataclass(frozen=True)
 class FlushRequest:
-    """What the operator asked for; see the options of the module redis_flush for their meaning."""
+    """What the operator asked for; see the options of the module redis_flush for their meaning.
+
+    ``saved`` are other caches of the catalogue, whose keys are backed up where a pattern that asks for no backup
+    matches them as well.
+    """
 
     patterns: tuple[CachePattern, ...]
+    saved: tuple[CachePattern, ...] = ()
     mode: str = "delete"
     expire_window: int = 300
     batch_size: int = 1000
@@ -67,6 +80,21 @@ class FlushRequest:
     def matcher(self) -> Matcher:
         return Matcher(self.patterns)
 
+    @property
+    def makes_backup(self) -> bool:
+        return bool(self.saved) or any(entry.backup for entry in self.patterns)
+
+    @functools.cached_property
+    def _savers(self) -> Matcher | None:
+        return Matcher(self.saved, found=False) if self.saved else None
+
+    def saver(self, key: bytes, pattern: int) -> int | None:
+        """Return the cache for which a key of a pattern is backed up, by its place in patterns and saved; or None."""
+        if self.patterns[pattern].backup:
+            return pattern
+        found = self._savers.matches(key) if self._savers else []
+        return len(self.patterns) + found[0] if found else None
+
     def fingerprint(self, server: ServerInfo) -> str:
         """Identify "the same command": the same patterns, mode and database of the same "
         "server, wherever it restarts."""
@@ -82,7 +110,8 @@ class FlushRequest:
         return plan_content(server.identity, self._what(), self.max_keys, self.max_share, self.allow_broad)
 
     def _what(self) -> list[t.Any]:
-        return [sorted((entry.pattern, entry.backup) for entry in self.patterns), self.mode, self.expire_window]
+        what = [sorted((entry.pattern, entry.backup) for entry in self.patterns), self.mode, self.expire_window]
+        return [*what, *([sorted(entry.pattern for entry in self.saved)] if self.saved else [])]
 
 
 def database_hash(server: ServerInfo) -> str:
@@ -217,11 +246,12 @@ def _pending_patterns(connection: Connection, page: Page, request: FlushRequest)
 
 
 def _overlaps(request: FlushRequest, page: Page) -> t.Iterator[tuple[int, int]]:
-    if len({entry.backup for entry in request.patterns}) > 1:
+    if request.makes_backup and not all(entry.backup for entry in request.patterns):
         for key, index in zip(page.keys, page.patterns):
             other = request.matcher.matches(key)[-1]
-            if request.patterns[index].backup and not request.patterns[other].backup:
-                yield index, other
+            saver = request.saver(key, index)
+            if saver is not None and not request.patterns[other].backup:
+                yield saver, other
 
 
 def _note_sizes(counts: NodeCount, sizes: list[int], request: FlushRequest) -> None:
@@ -272,10 +302,11 @@ def make_plan(deployment: Deployment, request: FlushRequest, counts: t.Mapping[s
 
 def _overlap_notices(request: FlushRequest, nodes: t.Iterable[NodeCount]) -> t.Iterator[str]:
     overlaps: Counter[tuple[int, int]] = sum((node.overlaps for node in nodes), Counter())
+    caches = [*request.patterns, *request.saved]
     for (index, other), number in overlaps.most_common(_OVERLAPS):
         yield (
             f"{plural(number, 'key')} of {request.patterns[other].title}, which asks for no backup, "
-            f"{'matches' if number == 1 else 'match'} {request.patterns[index].title} as well: "
+            f"{'matches' if number == 1 else 'match'} {caches[index].title} as well: "
             f"{'it is' if number == 1 else 'they are'} backed up."
         )
     if len(overlaps) > _OVERLAPS:
@@ -372,6 +403,13 @@ def check_role(deployment: Deployment) -> None:
                 f"Redis at {server.url} is a {server.role}; keys can only be changed on a primary: "
                 + (f"use its primary, {server.primary}." if server.primary else "use the URL of its primary.")
             )
+
+
+def check_writes(deployment: Deployment) -> None:
+    """Refuse servers that would take no write, as far as that can be told without one."""
+    for session in deployment.sessions:
+        if session.data.lacks_replicas:
+            raise no_replicas(session.server.url)
 
 
 def check_server(request: FlushRequest, deployment: Deployment) -> None:

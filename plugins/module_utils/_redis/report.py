@@ -263,7 +263,7 @@ def restore_report(
         run_id=run_id,
         runbook="restore_redis",
         state=state if failure or result.changed else "unchanged",
-        headline=_nothing_to_restore(result),
+        headline=_nothing_to_restore(request, result),
         started=started,
         asked={
             "backup": str(request.path),
@@ -281,10 +281,12 @@ def restore_report(
     )
 
 
-def _nothing_to_restore(result: RestoreResult) -> str:
+def _nothing_to_restore(request: RestoreRequest, result: RestoreResult) -> str:
     plan = result.plan
-    if plan is None or result.changed:
+    if plan is None or plan.has_work:
         return ""
+    if not plan.records:
+        return f"the backup has no key{' that matches the patterns' if request.patterns else ''}"
     return (
         f"nothing is missing: {plan.existing:,} of {plural(plan.records, 'key')} exist, {plan.expired:,} have expired"
     )
@@ -297,6 +299,8 @@ def _restore_plan(result: RestoreResult) -> Plan | None:
     names = ("records", "to_restore", "existing", "expired", "payload_bytes", "memory_bytes", "memory_left")
     where = _server(plan.server, plan.topology)
     left = "" if plan.memory_left is None else f" of {plan.memory_left / 2**20:,.1f} MiB below maxmemory"
+    if plan.memory_unlimited:
+        left += "; without maxmemory nobody can tell whether the machine or container has it"
     return Plan(
         summary=(
             f"{plan.to_restore:,} of {plan.records:,} records to restore{where}",
@@ -370,8 +374,9 @@ def stats_report(
 
 def _stats_headline(result: StatsResult) -> str:
     ratio = result.traffic["hit_ratio"]
-    keys = sum(cache.keys for cache in result.caches)
-    found = [f"{plural(len(result.caches), 'cache')} with {plural(keys, 'key')}"] if result.caches else []
+    found = (
+        [f"{plural(len(result.caches), 'cache')} with {plural(result.distinct_keys, 'key')}"] if result.caches else []
+    )
     return ", ".join([*found, f"hit ratio {ratio:.1%}" if ratio is not None else "hit ratio unknown, no traffic"])
 
 

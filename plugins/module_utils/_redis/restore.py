@@ -24,12 +24,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from .._errors import Interrupted, InvalidInput, Refused, RunbookError
-from .._run import LOCK, Progress, Stop, exclusive, is_held, read_manifest
+from .._report.text import plural
+from .._run import JOURNAL, LOCK, MANIFEST, Progress, Stop, exclusive, is_held, read_manifest
 from .._time import read_time
 from . import backup
 from .backup_batches import Batch, read_batches
 from .bigkey import pending_quarantines, quarantine_name
-from .commands import KeyCommands, restore_needs, server_time
+from .catalogue import CachePattern, Matcher
+from .commands import KeyCommands, Need, restore_needs, server_time
 from .connection import (
     CommandError,
     Connection,
@@ -46,24 +48,39 @@ from .connection import (
     refused,
 )
 from .deployment import Deployment
-from .memory import BUFFER_BYTES, RECORD_BYTES, Room, evicted_keys, room_of, with_tables
+from .memory import (
+    BUFFER_BYTES,
+    COMPRESSED,
+    RECORD_BYTES,
+    Room,
+    evicted_keys,
+    is_tabled,
+    room_of,
+    uncompressed_bytes,
+    with_tables,
+)
 from .names import INTERNAL_PREFIX, glob_regex, printable
-from .plan import check_role
+from .plan import check_role, check_writes
 from .rdb_version import check_rdb_version
 from .rights import check_commands
 from .session import Session
+from .topology import replica_addresses
 
+_MANIFEST_FIELDS = {"run_id": str, "server": dict, "parts": list, "patterns": list, "started": str}
 _SAMPLE_NAMES = 10
 _EXISTS_KEYS = 100
 _PROBE_LIFE_MS = 10_000
 # How long a part of a big key outlives a restore that is killed.
 _BUILDING_LIFE_MS = 300_000
+# How long a replica may take that is asked for its memory.
+_REPLICA_SECONDS = 2.0
 _STATS = pack(b"INFO", b"stats")
 # Types of a hash whose fields may expire (src/rdb.h of Redis 7.4 and Valkey 9.0).
 _FIELDS_EXPIRE = frozenset({22, 23, 24, 25})
 _MEMORY_SAMPLE_BATCHES = 20
 _MEMORY_SAMPLE_RECORDS = 5
 _MEMORY_SAMPLE_BYTES = 64 * 1024
+_ANY = CachePattern("*")
 _SCRATCH = INTERNAL_PREFIX + b"restore-redis:probe"
 
 
@@ -84,8 +101,8 @@ class RestorePlan:
     """What a restore would do; the same in check mode and for real. Sizes are bytes.
 
     ``memory_bytes`` is about what the restore takes in the servers, ``memory_left`` what these have below maxmemory
-    (None without a limit). ``leftovers`` are parts of big keys that a restore has left which was killed. ``elsewhere``
-    says so if the backup is of another database or server.
+    (None without a limit), and ``memory_unlimited`` tells that one of them has none. ``leftovers`` are parts of big
+    keys that a restore has left which was killed. ``elsewhere`` says so if the backup is of another database or server.
     """
 
     server: ServerInfo
@@ -100,6 +117,7 @@ class RestorePlan:
     not_verified: list[str] = field(default_factory=list)
     memory_bytes: int = 0
     memory_left: int | None = None
+    memory_unlimited: bool = False
     leftovers: int = 0
     elsewhere: str = ""
     notices: list[str] = field(default_factory=list)
@@ -113,6 +131,8 @@ class _Entry(t.NamedTuple):
     """A key to restore: with ``payload``, or a big key with none. ``expires_at`` is Unix milliseconds, 0 for never.
 
     ``size`` is its bytes in the backup. ``hash_with_expiries`` is known of big keys here, of others by their payload.
+    ``newer_stream`` is a big stream with counters that came with Redis 7.0, ``big_with_table`` a big hash or sorted set
+    that has a table of its own.
     """
 
     key: bytes
@@ -120,6 +140,12 @@ class _Entry(t.NamedTuple):
     payload: bytes
     size: int
     hash_with_expiries: bool = False
+    newer_stream: bool = False
+    big_with_table: bool = False
+
+    @property
+    def tabled(self) -> bool:
+        return is_tabled(self.payload) if self.payload else self.big_with_table
 
     @property
     def fields_expire(self) -> bool:
@@ -161,9 +187,10 @@ def run_restore(settings: RedisSettings, request: RestoreRequest, stop: Stop, pr
     result = RestoreResult()
     try:
         check_role(deployment)
+        check_writes(deployment)
         path, manifest = _of_this_server(request.path, manifest, deployment.server)
         started = time.monotonic()
-        batches = read_batches(path, manifest["parts"])
+        batches = read_batches(path, manifest["parts"], complete=manifest.get("state") == "done")
         restore = _Restore(deployment, request, path, manifest, stop, progress)
         plan = result.plan = restore.plan(batches)
         restore.check_memory(plan)
@@ -207,6 +234,10 @@ def _apply(restore: _Restore, batches: list[Batch], result: RestoreResult) -> No
             f"{'raise maxmemory, then ' if result.evicted else ''}run the same command again: it restores what is "
             "missing."
         )
+    if restore.faded:
+        result.notices.append(
+            f"{plural(restore.faded, 'key')} of the backup not there at the end: the time of all fields is over."
+        )
     if result.evicted:
         result.notices.append(
             f"The server has evicted {result.evicted} keys during the restore; those of the backup are all there."
@@ -215,10 +246,24 @@ def _apply(restore: _Restore, batches: list[Batch], result: RestoreResult) -> No
 
 def _read_manifest(path: Path) -> dict[str, t.Any]:
     manifest = read_manifest(path)
-    if not str(manifest.get("format", "")).startswith("market_intel.runbooks/redis-backup/"):
+    if not manifest:
+        with backup.reading(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            (path / MANIFEST).read_bytes()
+            raise backup.damaged(path, "(its manifest.json is not whole)")
+    known, _slash, version = str(manifest.get("format", "")).rpartition("/")
+    if known != "market_intel.runbooks/redis-backup":
         raise InvalidInput(
             f"{path} holds no backup of flush_redis (no manifest.json of one); name the folder of its run in O(path)."
         )
+    if version != "1":
+        raise InvalidInput(
+            f"{path} was written by a newer version of the collection (format {version}); restore it with that one."
+        )
+    if wrong := [name for name, kind in _MANIFEST_FIELDS.items() if not isinstance(manifest.get(name), kind)]:
+        raise backup.damaged(path, f"(its manifest.json lacks {', '.join(wrong)})")
+    for name, needed in (("parts", {"file", "members", "sha256"}), ("patterns", {"pattern"})):
+        if not all(isinstance(entry, dict) and entry.keys() >= needed for entry in manifest[name]):
+            raise backup.damaged(path, f"(its manifest.json has {name} without {', '.join(sorted(needed))})")
     if is_held(path):
         raise Refused(
             f"A flush or another restore works with the run {path.name} at this moment; wait until it has finished."
@@ -232,7 +277,7 @@ def _of_this_server(path: Path, manifest: dict[str, t.Any], server: ServerInfo) 
         found = read_manifest(other)
         saved = found.get("server") or {}
         if (saved.get("url"), saved.get("database")) == (server.url, server.database):
-            return other, found
+            return other, manifest if other == path else _read_manifest(other)
     return path, manifest
 
 
@@ -242,7 +287,8 @@ def _elsewhere(saved: t.Mapping[str, t.Any], server: ServerInfo) -> str:
     same_server = same_place or server.is_server_of(saved)
     if saved.get("database") == server.database and same_server:
         return ""
-    what = "database" if same_server else "server"
+    # After a restart, a server that is reached at another address cannot be told from another one.
+    what = "database" if same_server else "server, as far as its address and its process tell"
     return (
         f"the backup is of another {what}: database {saved.get('database')} of {saved.get('name')} "
         f"{saved.get('version')} ({saved.get('url')})"
@@ -276,15 +322,18 @@ class _Restore:
         self._asked_at = time.monotonic()
         self._hidden: set[bytes] = set()
         self._big_entries: dict[Batch, _Entry] = {}
+        self._weights: dict[Batch, int] = {}
         self._memory_per_byte = 1.0
         self._needed: Counter[Connection] = Counter()
         self._largest = 0
         # The same command finds what it has left when it was killed; another machine builds under other names.
         self._token = hashlib.sha256(f"{platform.node()}:{os.path.realpath(path)}".encode()).hexdigest()[:16]
         self._leftovers: list[bytes] = []
+        self._quarantined: dict[bytes, bytes] = {}
         self._evicted: dict[Connection, tuple[int, int]] = {}
         self._removed_leftovers = False
         self.restored = 0
+        self.faded = 0
         self._replicas = {session: session.replicas() for session in deployment.sessions}
         self._shift = self._now - _unix_ms(manifest) if request.expiry == "remaining" else 0
 
@@ -303,14 +352,23 @@ class _Restore:
         )
         for session in deployment.sessions:
             plan.not_verified += check_rdb_version(session.data, self._manifest, batches)
-        key = next((entry.key for batch in batches for entry in self._entries(batch)), None)
-        if key is not None:
-            needs = restore_needs(overwrite=self._request.overwrite, big_keys=any(batch.big for batch in batches))
-            plan.not_verified += check_commands(deployment.session_of(key).data, needs, [key]).not_verified
+            saves = session.data.info("persistence")
+            if "err" in (saves.get("rdb_last_bgsave_status"), saves.get("aof_last_write_status")):
+                plan.not_verified.append(
+                    f"whether {session.server.url} takes writes: its last save failed, for which servers refuse them "
+                    "as a rule (MISCONF)"
+                )
+        needs = self._needs(batches)
+        self._check_rights(needs, self._example_keys(batches), plan)
         self._estimate_unknown_memory(batches, plan)
         self._hidden.clear()
-        pending = [name for name in pending_quarantines(self._path) if deployment.execute(name, b"EXISTS", name)]
-        plan.to_restore += len(pending)
+        if not (self._path / JOURNAL).is_file():
+            plan.notices.append(
+                f"The backup lacks its {JOURNAL}: keys that had changed or vanished when the flush came to remove them "
+                "cannot be told from the others, and are put back as well."
+            )
+        self._find_quarantined(plan)
+        hashes = 0
         for batch in batches:
             self._stop.check()
             entries = self._entries(batch)
@@ -326,7 +384,13 @@ class _Restore:
                     self._largest = max(self._largest, *(len(entry.payload) for entry in part))
             plan.sample.extend(printable(entry.key) for entry in live[: _SAMPLE_NAMES - len(plan.sample)])
             plan.payload_bytes += sum(entry.size for entry in live)
+            hashes += sum(entry.fields_expire for entry in live) if self._request.expiry != "absolute" else 0
             self._progress.report("comparing", plan.records, None)
+        if hashes:
+            plan.notices.append(
+                f"{plural(hashes, 'key')} with fields that expire: fields keep the moments that they had, whatever "
+                "O(expiry) is, and those whose time is over do not come back."
+            )
         for connection in self._needed:
             self._needed[connection] += BUFFER_BYTES + 2 * self._largest
         plan.memory_bytes = sum(self._needed.values())
@@ -334,17 +398,75 @@ class _Restore:
         plan.leftovers = len(self._leftovers)
         return plan
 
+    def _check_rights(self, needs: t.Mapping[str, Need], keys: list[bytes], plan: RestorePlan) -> None:
+        by_owner: dict[Connection, list[bytes]] = {}
+        for key in keys:
+            by_owner.setdefault(self._deployment.session_of(key).data, []).append(key)
+        lines = [line for owner, own in by_owner.items() for line in check_commands(owner, needs, own).not_verified]
+        plan.not_verified += dict.fromkeys(lines)
+
+    def _example_keys(self, batches: list[Batch]) -> list[bytes]:
+        """Return a key of each pattern that was flushed, as far as the backup has one, since rights are by patterns."""
+        matcher = Matcher([CachePattern(entry["pattern"]) for entry in self._manifest["patterns"]] or [_ANY])
+        found: dict[int, bytes] = {}
+        for batch in batches:
+            self._stop.check()
+            for entry in self._entries(batch):
+                for index in matcher.matches(entry.key) or [0]:
+                    found.setdefault(index, entry.key)
+            if len(found) >= len(self._manifest["patterns"]):
+                break
+        self._hidden.clear()
+        return list(dict.fromkeys(found.values()))
+
+    def _needs(self, batches: list[Batch]) -> dict[str, Need]:
+        """Return the commands that are needed for what is wanted of the backup."""
+        big = [entry for batch in batches if batch.big for entry in self._entries(batch)]
+        self._hidden.clear()
+        server = self._deployment.server
+        fields_expire = any(entry.hash_with_expiries for entry in big)
+        for there, known, what, since in (
+            (any(entry.newer_stream for entry in big), server.is_since((7, 0)), "streams with counters", "Redis 7.0"),
+            (fields_expire, server.has_field_expiry, "hashes with fields that expire", "Redis 7.4 or Valkey 9.0"),
+        ):
+            if there and not known:
+                raise Refused(
+                    f"The backup has big {what}, which {server.name} {server.version} does not know; restore to "
+                    f"{since} or newer, or leave them out with O(patterns)."
+                )
+        return restore_needs(overwrite=self._request.overwrite, big_keys=bool(big), fields_expire=fields_expire)
+
     def check_memory(self, plan: RestorePlan) -> None:
         """Refuse a restore for which a server would have to evict keys, or that would not fit; note what is left."""
         for session in self._deployment.sessions:
             room, needed = room_of(session.data), self._needed[session.data]
             if not room.known:
                 plan.not_verified.append(f"whether {session.server.url} has the memory (it does not tell)")
+            if needed:
+                self._note_replicas(plan, session, needed)
             if room.left is None:
+                plan.memory_unlimited = plan.memory_unlimited or (room.known and needed > 0)
                 continue
             plan.memory_left = (plan.memory_left or 0) + room.left
             if needed > room.left:
                 self._refuse_or_note(plan, session.server.url, needed, room)
+
+    def _note_replicas(self, plan: RestorePlan, session: Session, needed: int) -> None:
+        """Note replicas that have less memory than their primary: it is theirs to evict for after a failover."""
+        settings = self._deployment.settings
+        for address in replica_addresses(settings, session.data.info("replication")):
+            place = settings.at(address).impatient(_REPLICA_SECONDS)
+            try:
+                with contextlib.closing(Connection(place, "runbooks-restore-redis")) as replica:
+                    room = room_of(replica)
+            except (RedisUnavailable, CommandError):
+                plan.not_verified.append(f"whether the replica {place.url} has the memory (it cannot be asked)")
+                continue
+            if room.left is not None and needed > room.left:
+                plan.notices.append(
+                    f"The replica {place.url} has {room.left} bytes left below its maxmemory for about {needed} bytes: "
+                    f"once it is the primary, or before with replica-ignore-maxmemory no, it would {room.consequence}."
+                )
 
     def _refuse_or_note(self, plan: RestorePlan, url: str, needed: int, room: Room) -> None:
         what = (
@@ -375,7 +497,8 @@ class _Restore:
     @property
     def evicted(self) -> int:
         """How many keys the servers have evicted since the restore began."""
-        return sum(now - before for before, now in self._evicted.values())
+        # Somebody may have set the counters to 0 meanwhile.
+        return sum(max(now - before, 0) for before, now in self._evicted.values())
 
     def apply(self, batches: list[Batch], plan: RestorePlan) -> None:
         """Put the keys back; ``restored`` counts them."""
@@ -398,6 +521,11 @@ class _Restore:
                 self._progress.report("restoring", self.restored, plan.to_restore)
         except Interrupted:
             self._settle()
+            raise
+        except (backup.BackupDamaged, backup.BackupUnreadable):
+            # Since the plan was made; what is on its way counts, too.
+            with contextlib.suppress(RunbookError):
+                self._settle()
             raise
         self._settle()
         self._progress.report("restoring", self.restored, plan.to_restore, force=True)
@@ -451,12 +579,10 @@ class _Restore:
         for session in self._deployment.sessions:
             self._note_evictions(session.data, session.data.info("stats"))
         now = self._server_time()
-        return sum(
-            not (0 < entry.expires_at <= now)
-            # All of its fields may have expired, which is to be told from an eviction only where there was none.
-            and not (entry.fields_expire and not self.evicted)
-            for entry in absent.values()
-        )
+        missing = [entry for entry in absent.values() if not 0 < entry.expires_at <= now]
+        # All of its fields may have expired, which is to be told from an eviction only where there was none.
+        self.faded = sum(entry.fields_expire for entry in missing) if not self.evicted else 0
+        return len(missing) - self.faded
 
     def _server_time(self) -> int:
         """Return the server's time in Unix milliseconds."""
@@ -519,11 +645,29 @@ class _Restore:
         else:
             self.restored += 1
 
+    def _find_quarantined(self, plan: RestorePlan) -> None:
+        """Find big keys that an unfinished run has renamed away; those whose names somebody has taken stay there."""
+        for name, key in pending_quarantines(self._path).items():
+            if not self._is_wanted(key) or not self._deployment.execute(name, b"EXISTS", name):
+                continue
+            if self._deployment.execute(key, b"EXISTS", key):
+                plan.notices.append(
+                    f"The flush has renamed {printable(key)!r} away and did not finish, and the key was written again: "
+                    "its older value stays apart until the command of the flush is repeated."
+                )
+            else:
+                self._quarantined[name] = key
+        plan.to_restore += len(self._quarantined)
+
     def _put_quarantined_back(self) -> None:
         """Give big keys that an unfinished run had renamed away their names again, where nobody has taken them."""
-        for name, key in pending_quarantines(self._path).items():
-            if self._deployment.execute(name, b"RENAMENX", name, key, optional=True):
-                self.restored += 1
+        for name, key in self._quarantined.items():
+            try:
+                if self._deployment.execute(name, b"RENAMENX", name, key):
+                    self.restored += 1
+            except CommandError as exc:
+                if exc.code != "NOKEY":
+                    raise
 
     # -- one batch ---------------------------------------------------------------------------------------------------
 
@@ -537,9 +681,11 @@ class _Restore:
                 for index, command in enumerate(backup.parse_commands(backup.read_member(batch.path, batch.members[0])))
                 if index not in batch.void
             ]
+            if batch not in self._weights:
+                self._weights[batch] = sum(map(_weight, entries))
         entries.reverse()
         if self._filters:
-            entries = [entry for entry in entries if any(glob.fullmatch(entry.key) for glob in self._filters)]
+            entries = [entry for entry in entries if self._is_wanted(entry.key)]
         if self._hidden:
             entries = [entry for entry in entries if entry.key not in self._hidden]
         if self._request.overwrite:
@@ -549,11 +695,14 @@ class _Restore:
             self._hidden.update(entry.key for entry in entries if self._is_expired(entry))
         return entries
 
+    def _is_wanted(self, key: bytes) -> bool:
+        return not self._filters or any(glob.fullmatch(key) for glob in self._filters)
+
     def _big_entry(self, batch: Batch) -> _Entry:
         """Read all of a big key, which shows damage before anything is written; return what is to be known of it."""
         if batch not in self._big_entries:
             size = 0
-            key, expires_at, fields_expire = b"", 0, False
+            key, expires_at, found = b"", 0, set()
             for member in batch.members:
                 self._stop.check()
                 body = backup.read_member(batch.path, member)
@@ -562,8 +711,17 @@ class _Restore:
                 key = key or commands[0][1]
                 if member is batch.members[-1]:
                     expires_at = int(commands[0][2]) if commands else 0
-                fields_expire = fields_expire or any(command[0] == b"HPEXPIREAT" for command in commands)
-            self._big_entries[batch] = _Entry(key, self._expires_at(expires_at), b"", size, fields_expire)
+                found |= {command[0] for command in commands}
+                found |= {word for command in commands if command[0] == b"XSETID" for word in command[3:4]}
+            self._big_entries[batch] = _Entry(
+                key,
+                self._expires_at(expires_at),
+                b"",
+                size,
+                hash_with_expiries=b"HPEXPIREAT" in found,
+                newer_stream=b"ENTRIESADDED" in found,
+                big_with_table=not found.isdisjoint({b"ZADD", b"HSET"}),
+            )
         return self._big_entries[batch]
 
     def _expires_at(self, saved: int) -> int:
@@ -593,7 +751,7 @@ class _Restore:
                 continue
             name = self._name_in_work(entry.key)
             try:
-                self._build(connection, batch, name)
+                self._build(connection, batch, entry, name)
                 self._finish_big(connection, entry, name)
             except RedisUnavailable:
                 # The part expires, or the next run removes it.
@@ -608,9 +766,12 @@ class _Restore:
     def _name_in_work(self, key: bytes) -> bytes:
         return quarantine_name(key, f"restore-{self._token}")
 
-    def _build(self, connection: Connection, batch: Batch, name: bytes) -> None:
+    def _build(self, connection: Connection, batch: Batch, entry: _Entry, name: bytes) -> None:
         """Run the commands that build a big key; what is there of it at any moment expires by itself."""
         there = False
+        if not entry.expires_at:
+            # What is refused only at the end would leave the whole key with the life of its parts.
+            connection.execute(b"PERSIST", name)
         # The last member holds only the expiry, which is set once the key is whole.
         for member in batch.members[:-1]:
             commands = backup.parse_commands(backup.read_member(batch.path, member))
@@ -633,7 +794,8 @@ class _Restore:
     def _finish_big(self, connection: Connection, entry: _Entry, name: bytes) -> None:
         expiry = [b"PEXPIREAT", name, b"%d" % entry.expires_at] if entry.expires_at else [b"PERSIST", name]
         rename = b"RENAME" if self._request.overwrite else b"RENAMENX"
-        _expiry, renamed = connection.pipeline([pack(*expiry), pack(rename, name, entry.key)])
+        changed, renamed = connection.pipeline([pack(*expiry), pack(rename, name, entry.key)])
+        checked(expiry, changed)
         if is_error(renamed):
             # Its time, or that of all its fields, is over by now.
             if "no such key" not in str(renamed):
@@ -647,20 +809,23 @@ class _Restore:
 
     def _compare(self, connection: Connection, batch: Batch, entries: list[_Entry]) -> tuple[int, int, float]:
         """Return how many of the keys exist, how many are to be restored, and about what memory these take more."""
-        existing = sum(number for _chunk, number in self._existing(connection, entries))
         if not self._request.overwrite:
-            missing = len(entries) - existing
-            memory = sum(self._memory(batch, entry) for entry in entries) / len(entries) if missing else 0.0
-            return existing, missing, memory * missing
+            absent = list(self._absent(connection, entries))
+            return len(entries) - len(absent), len(absent), sum(self._memory(batch, entry) for entry in absent)
+        existing = sum(number for _chunk, number in self._existing(connection, entries))
         present = self._present(connection, entries)
         different = [entry for entry in entries if not _same(present.get(entry.key), entry)]
         growths = (self._memory(batch, entry) * _growth(present.get(entry.key), entry) for entry in different)
         return existing, len(different), sum(growths)
 
     def _memory(self, batch: Batch, entry: _Entry) -> float:
-        """Return about what memory a key takes."""
-        memory = batch.memory_per_key or _weight(entry) * self._memory_per_byte
-        return with_tables(memory, bool(entry.expires_at))
+        """Return about what memory a key takes: its share of what all keys of its batch took."""
+        if batch.big:
+            memory: float = batch.memory or _weight(entry) * self._memory_per_byte
+        else:
+            per_byte = batch.memory / self._weights[batch] if batch.memory else self._memory_per_byte
+            memory = _weight(entry) * per_byte
+        return with_tables(memory, expires=bool(entry.expires_at), tabled=entry.tabled)
 
     def _existing(
         self, connection: Connection, entries: list[_Entry], at_once: int = _EXISTS_KEYS
@@ -683,7 +848,9 @@ class _Restore:
     def _absent(self, connection: Connection, entries: list[_Entry]) -> t.Iterator[_Entry]:
         """Yield the entries whose key does not exist."""
         for chunk, number in self._existing(connection, entries):
-            if number < len(chunk):
+            if not number:
+                yield from chunk
+            elif number < len(chunk):
                 for alone, exists in self._existing(connection, chunk, at_once=1):
                     if not exists:
                         yield from alone
@@ -711,7 +878,7 @@ class _Restore:
 
     def _estimate_unknown_memory(self, batches: list[Batch], plan: RestorePlan) -> None:
         """Where a backup does not tell what its keys took, try a sample of them; check mode cannot."""
-        unknown = [batch for batch in batches if not batch.memory_per_key]
+        unknown = [batch for batch in batches if not batch.memory]
         if not unknown:
             return
         found = None if self._request.check_mode else self._sampled_memory_per_byte(unknown)
@@ -764,14 +931,15 @@ class _Restore:
 
 def _weight(entry: _Entry) -> int:
     """Return the bytes of an entry to which its memory is in proportion."""
-    return len(entry.key) + entry.size + RECORD_BYTES
+    size = uncompressed_bytes(entry.payload) if entry.payload[1:2] == COMPRESSED else entry.size
+    return len(entry.key) + size + RECORD_BYTES
 
 
 def _growth(present: backup.Record | None, entry: _Entry) -> float:
     """Return the share of an entry's memory that it takes beyond what it replaces; a big key stands beside that."""
     if present is None or not entry.payload:
         return 1.0
-    return max(1 - len(present.payload) / len(entry.payload), 0.0)
+    return max(1 - (uncompressed_bytes(present.payload) + len(entry.key) + RECORD_BYTES) / _weight(entry), 0.0)
 
 
 def _is_failure(reply: t.Any) -> bool:

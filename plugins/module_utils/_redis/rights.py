@@ -29,10 +29,10 @@ class Findings:
 def check_commands(connection: Connection, needs: t.Mapping[str, Need], keys: t.Sequence[bytes]) -> Findings:
     """Raise Refused with all that the server lacks, then with all that this user may not do; return what is left.
 
-    A glob may stand for the keys that it matches: ACL key patterns match it as they match those.
+    Keys may be examples (``names.example_keys``): ACL key patterns match them as what they stand for.
     """
-    version = connection.server.redis_version
-    needs = {name: need for name, need in needs.items() if version >= need.since}
+    server = connection.server
+    needs = {name: need for name, need in needs.items() if server.is_since(need.since, need.since_valkey)}
     findings = Findings()
     missing = _missing(connection, needs)
     if missing is None:

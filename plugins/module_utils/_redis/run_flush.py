@@ -36,6 +36,7 @@ from .deployment import Deployment, Tally
 from .flush import FlushCounts
 from .lock import KEY as LOCK_KEY
 from .lock import NO_LOCK, DatabaseLock, current_holder
+from .names import example_keys
 from .node_flushes import NodeFlushes
 from .plan import (
     Allowance,
@@ -45,6 +46,7 @@ from .plan import (
     check_plan,
     check_request,
     check_server,
+    check_writes,
     count_matches,
     database_hash,
     made_plan,
@@ -138,6 +140,7 @@ def run_flush(options: FlushOptions, request: FlushRequest, stop: Stop, progress
     deployment = Deployment(options.settings, options.run_id, stop.check)
     try:
         check_server(request, deployment)
+        check_writes(deployment)
         throttle = Throttle(
             rate_limit=request.rate_limit,
             batch_size=request.batch_size,
@@ -250,13 +253,12 @@ def _look_after(
 
 def _complete_plan(deployment: Deployment, request: FlushRequest, base: Path, plan: FlushPlan) -> None:
     needs = flush_needs(
-        backup=any(entry.backup for entry in request.patterns),
+        backup=request.makes_backup,
         expire=request.mode == "expire",
         clustered=deployment.clustered,
     )
-    found = deployment.each(
-        lambda session: session.retrying(lambda: check_commands(session.data, needs, request.globs))
-    )
+    examples = [key for entry in request.patterns for key in example_keys(entry.pattern)]
+    found = deployment.each(lambda session: session.retrying(lambda: check_commands(session.data, needs, examples)))
     missing = {name: need for node in found for name, need in node.missing.items()}
     plan.not_verified = list(dict.fromkeys(line for node in found for line in node.not_verified))
     plan.missing_commands = sorted(missing)
@@ -272,7 +274,10 @@ def _complete_plan(deployment: Deployment, request: FlushRequest, base: Path, pl
     without = [entry.title for entry in request.patterns if not entry.backup]
     if without:
         more = f" and {len(without) - _NAMED} more" if len(without) > _NAMED else ""
-        plan.notices.append(f"NO BACKUP is made of {', '.join(without[:_NAMED])}{more}: these keys cannot be put back.")
+        but = ", but for those of other caches that ask for one" if request.saved else ""
+        plan.notices.append(
+            f"NO BACKUP is made of {', '.join(without[:_NAMED])}{more}{but}: these keys cannot be put back."
+        )
     for run in _same_command(base, request, deployment.server):
         plan.continues = plan.continues or run.path.name
         plan.notices.append(f"The run {run.path.name} did not finish; this command continues it.")
@@ -302,7 +307,7 @@ def _same_command(base: Path, request: FlushRequest, server: ServerInfo) -> list
 
 def _check_storage(request: FlushRequest, options: FlushOptions, base: Path, plan: FlushPlan) -> None:
     """Refuse a folder that cannot take the backup, in check mode, too: nothing is made there."""
-    with_backup = any(entry.backup for entry in request.patterns)
+    with_backup = request.makes_backup
     if with_backup and not options.accept_ephemeral_storage:
         refuse_ephemeral(base, "O(backup_dir)", "O(accept_ephemeral_storage)")
     existing = refuse_unwritable(base)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import functools
 import heapq
 import typing as t
 from collections import Counter
@@ -42,13 +41,17 @@ class CacheStats:
 
 @dataclass(frozen=True)
 class StatsResult:
-    """The server, its health and traffic, and the figures of each cache."""
+    """The server, its health and traffic, and the figures of each cache.
+
+    A key may be in several caches; ``distinct_keys`` has it once.
+    """
 
     server: ServerInfo
     topology: str
     health: dict[str, t.Any]
     traffic: dict[str, t.Any]
     caches: list[CacheStats]
+    distinct_keys: int
 
     def to_plain(self) -> dict[str, t.Any]:
         return asdict(self)
@@ -80,20 +83,18 @@ def run_stats(
         throttle = Throttle(rate_limit=rate_limit, max_latency=max_latency_ms / 1000, check_stop=deployment.check)
         found = Tally(lambda total: progress.report("looking at caches", total, None))
 
-        def look(session: Session) -> list[_NodeStats]:
-            def walk(cache: CachePattern, pace: Pace) -> _NodeStats:
-                return _node_stats(deployment, session, cache, pace, found, sample, largest)
-
+        def look(session: Session) -> tuple[int, list[_NodeStats]]:
             with throttle.on(session.monitor) as pace:
-                return [session.retrying(functools.partial(walk, cache, pace)) for cache in caches]
+                return session.retrying(lambda: _node_stats(deployment, session, caches, pace, found, sample, largest))
 
-        nodes = deployment.each(look)
+        nodes = deployment.each(look) if caches else []
         return StatsResult(
             deployment.server,
             deployment.topology,
             health,
             traffic,
-            [_together(cache, [node[index] for node in nodes], largest) for index, cache in enumerate(caches)],
+            [_together(cache, [stats[index] for _keys, stats in nodes], largest) for index, cache in enumerate(caches)],
+            sum(keys for keys, _stats in nodes),
         )
     finally:
         deployment.close()
@@ -101,14 +102,30 @@ def run_stats(
 
 @dataclass
 class _NodeStats:
-    """Figures of one cache on one node."""
+    """Figures of one cache on one node. Each time the sample is full, half as many of the next keys are looked at."""
 
     keys: int = 0
+    stride: int = 1
     sampled: int = 0
     sampled_bytes: int = 0
     types: Counter[str] = field(default_factory=Counter)
     expiry: Counter[str] = field(default_factory=Counter)
     largest: list[tuple[int, bytes]] = field(default_factory=list)
+
+    def take(self) -> bool:
+        """Count a key; tell whether it belongs to the sample."""
+        self.keys += 1
+        return (self.keys - 1) % self.stride == 0
+
+    def note(self, look: tuple[bytes, str, int, int], largest: int) -> None:
+        key, kind, size, ttl = look
+        self.sampled += 1
+        self.sampled_bytes += size
+        self.types[kind] += 1
+        self.expiry[_bucket(ttl)] += 1
+        heapq.heappush(self.largest, (size, key))
+        if len(self.largest) > largest:
+            heapq.heappop(self.largest)
 
 
 def _together(cache: CachePattern, nodes: list[_NodeStats], largest: int) -> CacheStats:
@@ -126,32 +143,36 @@ def _together(cache: CachePattern, nodes: list[_NodeStats], largest: int) -> Cac
 
 
 def _node_stats(
-    deployment: Deployment, session: Session, cache: CachePattern, pace: Pace, found: Tally, sample: int, largest: int
-) -> _NodeStats:
-    """Walk a cache once. Each time the sample is full, only half as many of the following keys are looked at."""
-    result = _NodeStats()
-    if not deployment.serves(session, to_bytes(cache.pattern)):
-        return result
+    deployment: Deployment,
+    session: Session,
+    caches: t.Sequence[CachePattern],
+    pace: Pace,
+    found: Tally,
+    sample: int,
+    largest: int,
+) -> tuple[int, list[_NodeStats]]:
+    """Walk all caches in one pass; return how many keys are in any of them, and the figures of each."""
+    number, results = 0, [_NodeStats() for _cache in caches]
+    if not deployment.serves(session, *(to_bytes(cache.pattern) for cache in caches)):
+        return number, results
     session.reset(SCAN)
-    stride, position = 1, 0
-    for page in scan(session.scan, Matcher([cache]), pace.scan_count):
+    matcher = Matcher(caches)
+    for page in scan(session.scan, matcher, pace.scan_count):
         deployment.check()
-        result.keys += len(page.keys)
-        chosen = [key for index, key in enumerate(page.keys, start=position) if index % stride == 0]
-        position += len(page.keys)
-        for key, kind, size, ttl in _sizes_of(session, chosen):
-            result.sampled += 1
-            result.sampled_bytes += size
-            result.types[kind] += 1
-            result.expiry[_bucket(ttl)] += 1
-            heapq.heappush(result.largest, (size, key))
-            if len(result.largest) > largest:
-                heapq.heappop(result.largest)
-        if sample and result.sampled >= sample * stride.bit_length():
-            stride *= 2
+        chosen: dict[bytes, list[_NodeStats]] = {}
+        for key in page.keys:
+            own = [results[index] for index in matcher.matches(key)]
+            if taken := [each for each in own if each.take()]:
+                chosen[key] = taken
+        for look in _sizes_of(session, list(chosen)):
+            for each in chosen[look[0]]:
+                each.note(look, largest)
+                if sample and each.sampled >= sample * each.stride.bit_length():
+                    each.stride *= 2
+        number += len(page.keys)
         pace.pace(len(page.keys))
-        found.set((session, cache.pattern), result.keys)
-    return result
+        found.set(session, number)
+    return number, results
 
 
 def _sizes_of(session: Session, keys: list[bytes]) -> t.Iterator[tuple[bytes, str, int, int]]:

@@ -139,8 +139,14 @@ class SentinelPrimary(Endpoint):
         raise RedisUnavailable(f"No Sentinel could be asked for the primary: {failure}") from failure
 
     def _ask_others(self, first: Address, answer: _Answer) -> dict[Address, Address]:
-        """Return what the others say that answer soon; what they know of further ones is learnt, too."""
+        """Return what the others say that answer soon; what they know of further ones is learnt, too.
+
+        Those that the first one sees as dead are spared the time, unless it sees no majority: then it may be alone
+        on its side of a network that is split, and nobody has told it of a failover.
+        """
         down = self._learn(answer)
+        if 2 * len(down) > len(answer.others):
+            down.clear()
         others = [address for address in self._sentinels if address != first and address not in down]
         if not others:
             return {}
@@ -160,13 +166,19 @@ class SentinelPrimary(Endpoint):
     def _check_agreed(self, told: t.Mapping[Address, Address]) -> None:
         if len(set(told.values())) == 1:
             return
-        by_primary: dict[object, list[Address]] = {}
+        claimed: list[tuple[set[object], list[Address]]] = []
         for sentinel, primary in told.items():
-            by_primary.setdefault(_resolved(primary), []).append(sentinel)
-        if len(by_primary) > 1:
+            places = _resolved(self._settings.reached_at(primary))
+            known = next((claim for claim in claimed if claim[0] & places), None)
+            if known is None:
+                claimed.append((places, [sentinel]))
+            else:
+                known[0].update(places)
+                known[1].append(sentinel)
+        if len(claimed) > 1:
             claims = ", ".join(
                 f"{_in_words(told[sentinels[0]])} is the primary for {' and '.join(map(_in_words, sentinels))}"
-                for sentinels in by_primary.values()
+                for _places, sentinels in claimed
             )
             raise RedisUnavailable(
                 f"The Sentinels disagree about {self.service} ({claims}); wait until the failover has ended, or have "
@@ -374,12 +386,12 @@ class ClusterShard(Endpoint):
             )
 
 
-def _resolved(address: Address) -> object:
-    """Return where a name leads, since one Sentinel may name an address and another one its name."""
+def _resolved(address: Address) -> set[object]:
+    """Return where a name leads, since one Sentinel may name an address and another one its name, which has several."""
     try:
-        return frozenset(found[4][:2] for found in socket.getaddrinfo(*address, type=socket.SOCK_STREAM))
+        return {found[4][:2] for found in socket.getaddrinfo(*address, type=socket.SOCK_STREAM)}
     except OSError:
-        return address
+        return {address}
 
 
 def _in_words(address: Address) -> str:

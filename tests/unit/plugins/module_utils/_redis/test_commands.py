@@ -22,7 +22,7 @@ def test_a_flush_needs_what_it_does_and_no_more() -> None:
 
 
 def test_what_only_an_undo_needs_is_optional_and_not_asked_for_without_a_backup() -> None:
-    undo = restore_needs(overwrite=False, big_keys=True)
+    undo = restore_needs(overwrite=False, big_keys=True, fields_expire=True)
     with_backup = flush_needs(backup=True, expire=False, clustered=False)
     assert undo.keys() <= with_backup.keys()
     assert with_backup["RESTORE"].optional

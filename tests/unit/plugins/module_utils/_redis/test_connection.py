@@ -32,6 +32,8 @@ IN_SCRIPT = "ERR Error running script (call to f_1): @user_script:3: "
         ("rediss://cache_1", ("rediss", {"host": "cache_1", "port": 6379}, 0)),
         ("redis://[::1]:6379/", ("redis", {"host": "::1", "port": 6379}, 0)),
         ("redis://10.0.0.1?db=3", ("redis", {"host": "10.0.0.1", "port": 6379}, 3)),
+        ("redis://[fe80::1%eth0]:6379/1", ("redis", {"host": "fe80::1%eth0", "port": 6379}, 1)),
+        ("redis://10.0.0.1/3?db=3", ("redis", {"host": "10.0.0.1", "port": 6379}, 3)),
         ("redis:///2", ("redis", {"host": "localhost", "port": 6379}, 2)),
         ("unix:///run/redis%20a.sock?db=7", ("unix", {"path": "/run/redis a.sock"}, 7)),
     ],
@@ -59,6 +61,11 @@ def test_the_documented_parts_of_a_url(url: str, found: Any) -> None:
         f"{SECRET}://host",
         f"host:6379,password={SECRET},ssl=True",
         f"redis://host/0?db={SECRET}",
+        f"redis://user%3A{SECRET}%40host:6379/0",
+        f"redis://%3A{SECRET}%40host",
+        f"redis://user:{SECRET}:host:6379",
+        "redis://host:0/0",
+        "redis://host:6379/0?db=5",
     ],
 )
 def test_anything_else_is_refused_and_not_repeated(url: str) -> None:
@@ -69,10 +76,32 @@ def test_anything_else_is_refused_and_not_repeated(url: str) -> None:
         assert SECRET not in shown
 
 
-@pytest.mark.parametrize("text", [f"host:1?password={SECRET}", f"host:1/{SECRET}", f"a@{SECRET}:1", f"host:1#{SECRET}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"host:1?password={SECRET}",
+        f"host:1/{SECRET}",
+        f"a@{SECRET}:1",
+        f"host:1#{SECRET}",
+        f"host:{SECRET}",
+        f"%3A{SECRET}%40host:1",
+    ],
+)
 def test_an_address_with_more_than_host_and_port_is_not_repeated(text: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
         parse_address(text, "O(nodes)")
+    assert SECRET not in str(refusal.value)
+
+
+@pytest.mark.parametrize("text", [f"user:{SECRET}@host:1", f"redis://:{SECRET}@host", f"host:1?password={SECRET}"])
+@pytest.mark.parametrize("where", ["node", "name", "place"])
+def test_addresses_are_looked_at_before_one_is_used(where: str, text: str) -> None:
+    known = {"10.0.0.1:6379": "bastion:7001", "redis-1": "bastion", "::1:6379": "[::1]:7001", "fd00::1": "bastion:7002"}
+    RedisSettings("redis://host", nodes=("[::1]:6379", "redis-1:6379"), address_map=known).check_addresses()
+    nodes = (text,) if where == "node" else ()
+    places = {"name": {text: "bastion:1"}, "place": {"redis-1:1": text}}.get(where, {})
+    with pytest.raises(InvalidInput) as refusal:
+        RedisSettings("redis://host", topology="standalone", nodes=nodes, address_map=places).check_addresses()
     assert SECRET not in str(refusal.value)
 
 

@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.names import (
     covering_glob,
     escape_glob,
+    example_keys,
     glob_regex,
     is_internal,
     literal_prefix,
@@ -60,6 +61,21 @@ def test_one_pattern_covers_several(patterns: list[str], covering: str) -> None:
     assert covering_glob(patterns) == covering
     for pattern in patterns:
         assert glob_regex(covering).fullmatch(to_bytes(literal_prefix(pattern)))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "keys"),
+    [
+        ("market:data:*", [b"market:data:*"]),
+        ("market\\[1\\]:\\\\?:*", [b"market[1]:\\?:*"]),
+        ("user:[c-a]:*", [b"user:a:*", b"user:c:*"]),
+        ("user:[^a]", [b"user:\x00", b"user:\xff"]),
+        ("user:[]x", [b"user:x"]),
+        ("é*", ["é*".encode()]),
+    ],
+)
+def test_examples_for_the_rights_to_keys(pattern: str, keys: list[bytes]) -> None:
+    assert example_keys(pattern) == keys
 
 
 @pytest.mark.parametrize(
