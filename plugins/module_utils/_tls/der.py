@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime, timezone
 
-_INTEGER, _UTF8, _SEQUENCE, _VERSION = 0x02, 0x0C, 0x30, 0xA0
+_INTEGER, _BITS, _UTF8, SEQUENCE, _VERSION = 0x02, 0x03, 0x0C, 0x30, 0xA0
 _TIMES = {0x17: "%y%m%d%H%M%SZ", 0x18: "%Y%m%d%H%M%SZ"}
 
 
@@ -29,7 +29,7 @@ def outline(der: bytes) -> Outline | None:
     """Return the outline of a certificate, or None if it has no such form."""
     try:
         serial, _algorithm, _issuer, validity, _subject, public_key = _fields(der)[0][:6]
-        if (serial[0], validity[0], public_key[0]) != (_INTEGER, _SEQUENCE, _SEQUENCE):
+        if (serial[0], validity[0], public_key[0]) != (_INTEGER, SEQUENCE, SEQUENCE):
             return None
         start, end = (_moment(*each) for each in _elements(validity[1]))
         number = int.from_bytes(serial[1], "big", signed=True)
@@ -42,6 +42,28 @@ def algorithms_agree(der: bytes) -> bool:
     """Tell whether the algorithm in a certificate is the one beside its signature, which is all that a client sees."""
     fields, beside = _fields(der)
     return fields[1] == beside
+
+
+def key_algorithm(der: bytes) -> tuple[bytes, int]:
+    """Return the OID of the algorithm of a certificate's key, without its head, and the tag of its parameters, or 0.
+
+    Raises ValueError.
+    """
+    found = outline(der)
+    if found is None:
+        raise ValueError("not the form of a certificate")
+    ((_tag, key),) = _elements(found.public_key)
+    (_tag, algorithm), *_key = _elements(key)
+    (_tag, name), *parameters = _elements(algorithm)
+    return name, parameters[0][0] if parameters else 0
+
+
+def bits(der: bytes) -> int:
+    """Return the first eight bits of a BIT STRING, the first one as the highest; raise ValueError."""
+    ((tag, content),) = _elements(der)
+    if tag != _BITS or not content:
+        raise ValueError("not a bit string")
+    return content[1] if len(content) > 1 else 0
 
 
 def first_element(data: bytes) -> bytes:
@@ -90,9 +112,9 @@ def _head(data: bytes, at: int) -> tuple[int, int, int]:
 def _sequence(content: bytes) -> bytes:
     length = len(content)
     if length < 0x80:
-        return bytes((_SEQUENCE, length)) + content
+        return bytes((SEQUENCE, length)) + content
     octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
-    return bytes((_SEQUENCE, 0x80 | len(octets))) + octets + content
+    return bytes((SEQUENCE, 0x80 | len(octets))) + octets + content
 
 
 def _moment(tag: int, content: bytes) -> datetime:
