@@ -57,8 +57,8 @@ options:
     default: true
   keystores:
     description:
-      - Whether JKS and PKCS#12 keystores and certificates in DER are read, too, which their bytes tell; without it,
-        they are counted.
+      - Whether JKS and PKCS#12 keystores and certificates in PKCS#7 and DER are read, too, which their bytes tell;
+        without it, they are counted.
       - For a PKCS#12, no password, the empty one, and one that is beside it are tried (the keys C(NAME.password),
         C(NAME-password), C(password) and C(keystore-password), NAME with its ending and without).
     type: bool

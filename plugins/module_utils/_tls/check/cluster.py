@@ -21,8 +21,8 @@ from ..._severity import CRITICAL, OK, UNKNOWN, WARNING
 from ..._time import parse_time
 from .consumers import Consumed, of_gateway, of_ingress, trusting
 from .flaws import covers, serves
-from .model import CERTIFICATE, CONFIGMAP, GATEWAY, INGRESS, SCOPE, SECRET, Entry, Request
-from .secrets import TLS_TYPE, UNREAD_TYPES, SecretReader, bundle_entries
+from .model import CERTIFICATE, GATEWAY, INGRESS, SCOPE, SECRET, Entry, Request
+from .secrets import TLS_TYPE, UNREAD_TYPES, SecretReader
 from .severity import Finding, Life, Renewal
 
 _CORE = "/api/v1"
@@ -150,9 +150,7 @@ class _Cluster:
 
     def _bundles(self) -> Iterator[Entry]:
         for configmap in self._list("configmaps", _CORE):
-            for key, text in (configmap.get("data") or {}).items():
-                if "CERTIFICATE-----" in text:
-                    yield from bundle_entries(CONFIGMAP, configmap["metadata"], key, text.encode())
+            yield from self._secrets_of.of_configmap(configmap)
 
     def _mark_used(self, entries: Sequence[Entry], ingresses: Sequence[Object], complete: bool) -> None:
         before = len(self._unread)
