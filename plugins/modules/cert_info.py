@@ -74,7 +74,8 @@ options:
   consumers:
     description:
       - Whether Ingresses and Gateways are read, whose hosts have to be names of the certificate that they serve.
-      - If no O(namespaces) are named, the C(caBundle) of webhooks and APIServices as well.
+      - If no O(namespaces) are named, the C(caBundle) of webhooks, also of custom resources, and of
+        APIServices as well.
       - Needs O(secrets).
     type: bool
     default: true

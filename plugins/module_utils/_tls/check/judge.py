@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from ..._report.text import plural
@@ -28,7 +28,7 @@ def judge(
 ) -> Inventory:
     """Judge what was read by its dates, and all of it against each other."""
     found = list(entries)
-    met = _met(found)
+    met = _met(found, now)
     found += [authority.entry for authority in met.values()]
     for entry in found:
         if entry.chain:
@@ -102,7 +102,21 @@ class _Met:
         self.entry.findings = found if self.needed else [_milder(each) for each in found]
 
 
-def _met(entries: Sequence[Entry]) -> dict[str, _Met]:
+def _needed(entry: Entry, now: datetime) -> set[str]:
+    """Return the fingerprints of those above a certificate without which clients would refuse it."""
+    path = entry.chain.path[1:] if entry.chain else ()
+    if not entry.accepted:
+        return {each.fingerprint for each in path}
+    found: set[str] = set()
+    for member in path if entry.trusted is not None else ():
+        # A client that accepts it all the same has another way from here on.
+        if member.key_digest in (entry.trusted or ()) or not member.not_before <= now < member.not_after:
+            break
+        found.add(member.fingerprint)
+    return found
+
+
+def _met(entries: Sequence[Entry], now: datetime) -> dict[str, _Met]:
     """Return by fingerprint the authorities of all chains that are no entries by themselves.
 
     That of a bundle says nothing of who uses it.
@@ -113,8 +127,7 @@ def _met(entries: Sequence[Entry]) -> dict[str, _Met]:
         chain = entry.chain
         if chain is None or entry.bundle:
             continue
-        # What a client accepts may have another way up than the one that is sent.
-        above = set() if entry.accepted else {each.fingerprint for each in chain.path[1:]}
+        above = _needed(entry, now)
         for member in (*chain.path[1:], *chain.members, *chain.anchors):
             mark = member.fingerprint
             if mark not in own and (mark in above or member.is_ca):
@@ -133,17 +146,17 @@ def _judge_dates(entry: Entry, now: datetime, limits: Limits, signed: Sequence[t
         found = judge_managed(life, entry.renewal, now, limits)
     else:
         found = judge_unmanaged(life, now, limits)
-    return [*found, *(_judge_chain(entry.chain, now, limits, entry.accepted) if entry.chain else ())]
+    return [*found, *(_judge_chain(entry.chain, now, limits, _needed(entry, now)) if entry.chain else ())]
 
 
-def _judge_chain(chain: Chain, now: datetime, limits: Limits, accepted: bool) -> Iterator[Finding]:
-    """Yield what the dates of the others in a chain mean for its leaf; one that clients accept has another way up."""
+def _judge_chain(chain: Chain, now: datetime, limits: Limits, needed: Collection[str]) -> Iterator[Finding]:
+    """Yield what the dates of the others in a chain mean for its leaf; those that are not needed do less harm."""
     above = {each.fingerprint for each in chain.path}
     for member in chain.path[1:]:
         for one in judge_unmanaged(Life(member.not_before, member.not_after), now, limits):
             # The early warning about a root is given once, at the root itself.
             if one.severity == CRITICAL or not member.self_issued:
-                found = _milder(one) if accepted else one
+                found = one if member.fingerprint in needed else _milder(one)
                 yield found._replace(text=f"{chain.place(member)}: {one.text}")
     for member in (*chain.members, *chain.anchors):
         if member.fingerprint not in above and member.not_after <= now:

@@ -158,6 +158,40 @@ def test_an_intermediate_that_has_expired(tmp_path: Path) -> None:
     assert (severity, reasons) == ("critical", ["certificate 2 of its chain (CN=gone): it expired 10 d ago"])
 
 
+def test_an_intermediate_that_ends_within_hours(tmp_path: Path) -> None:
+    soon = issue("soon", signer=ROOT, ca=True, days=30, age=29.95)
+    with TlsServer(tmp_path, issue(WEB, signer=soon, days=1 / 24), soon) as server:
+        severity, reasons = seen(at(server), authorities={"": ROOT.pem})
+        trusted = seen(at(server), authorities={"": soon.pem})
+    assert severity == "critical"
+    assert reasons[0].startswith("certificate 2 of its chain (CN=soon): it expires in 72 min"), reasons
+    assert trusted[0] == "warning", "a client that trusts its key needs no later one"
+
+
+def test_another_way_to_what_is_trusted(tmp_path: Path) -> None:
+    """A root whose key an older root has signed, too, until shortly."""
+    new = issue("new root", ca=True, days=3650)
+    crossed = issue("new root", signer=OTHER, ca=True, days=30, age=29.95, key=new.key)
+    with TlsServer(tmp_path, issue(WEB, signer=new, days=365), crossed) as server:
+        by_new = seen(at(server), authorities={"": new.pem})
+        by_old = seen(at(server), authorities={"": OTHER.pem})
+    assert (by_new[0], by_old[0]) == ("warning", "critical")
+
+
+def test_an_authority_without_names_as_a_server(tmp_path: Path) -> None:
+    own = issue(WEB, ca=True, days=3650)
+    with TlsServer(tmp_path, own) as server:
+        severity, reasons = seen(at(server), authorities={"": own.pem})
+    assert severity == "critical"
+    assert "it shows a certificate without names, not for web.example.com: clients refuse it" in reasons
+
+
+def test_a_name_in_other_letters(tmp_path: Path) -> None:
+    leaf = issue("xn--bcher-kva.example.com", signer=ROOT, days=365)
+    with TlsServer(tmp_path, leaf) as server:
+        assert seen(at(server, "bücher.example.com"), authorities={"": ROOT.pem}) == ("ok", [])
+
+
 def test_dates_are_said_once(tmp_path: Path) -> None:
     with TlsServer(tmp_path, issue(WEB, signer=ROOT, days=30, age=31)) as server:
         severity, reasons = seen(at(server), authorities={"": ROOT.pem})
