@@ -24,7 +24,7 @@ from .severity import Finding
 _EXPECTED = ("DH PARAMETERS", "EC PARAMETERS")
 _CONTAINERS = ("PKCS7", "CMS")
 KEY_LABEL = "PRIVATE KEY"
-_DEEPEST = 10
+_DEEPEST = 20
 _MOST_PATHS = 64
 _SERVER = "serverAuth"
 
@@ -192,7 +192,7 @@ def check_chain(
         *flaws(certificate),
         *(_order(members, path) if complete and members[0] is certificate else ()),
         *_along(chain),
-        *_anchored(chain, unverified),
+        *(_broken(chain) or _anchored(chain, unverified)),
     )
     return chain
 
@@ -201,6 +201,22 @@ def _ends(path: Sequence[Certificate], anchors: Sequence[Certificate]) -> bool:
     """Tell whether a path leads as far as it can: to an authority beside it or, where there is none, to a root."""
     known = {anchor.fingerprint for anchor in anchors}
     return any(each.fingerprint in known for each in path) if anchors else path[-1].is_root
+
+
+def _broken(chain: Chain) -> tuple[Finding, ...]:
+    """Say where a path ends because a signature is not by the key that the certificate names."""
+    last = chain.path[-1]
+    if last.is_root or any(last.fingerprint == anchor.fingerprint for anchor in chain.anchors):
+        return ()
+    for issuer in (*chain.members, *chain.anchors):
+        wanted, own = last.extension(x509.AuthorityKeyIdentifier), issuer.extension(x509.SubjectKeyIdentifier)
+        named = wanted and own and wanted.value.key_identifier == own.value.digest
+        named = named and issuer not in chain.path and same_name(last.issuer, issuer.subject)
+        if named and last.verify_issuer(issuer) is False:
+            whose = "its signature" if last is chain.certificate else f"the signature of {chain.place(last)}"
+            text = f"{whose} is not by the key of {issuer.title}, which it names: clients refuse it"
+            return (Finding(CRITICAL, "signature", text),)
+    return ()
 
 
 def _anchored(chain: Chain, unverified: str) -> Iterator[Finding]:
@@ -262,7 +278,9 @@ def _path(
         path, tried = waiting.pop(), tried + 1
         last = path[-1]
         further: list[tuple[Certificate, ...]] = []
-        if len(path) < _DEEPEST and not (len(path) > 1 and last.is_root):
+        if len(path) == _DEEPEST:
+            unverified = unverified or f"it is longer than {_DEEPEST} certificates"
+        elif not (len(path) > 1 and last.is_root):
             for issuer in pool.values():
                 if issuer in path:
                     continue
@@ -277,6 +295,8 @@ def _path(
             score = (trusted, last.is_root, min(each.not_after for each in path))
             if best is None or score > best[0]:
                 best = (score, path)
+    if waiting:
+        unverified = unverified or "there are too many ways upwards"
     found = best[1] if best else (certificate,)
     return found, "" if _ends(found, anchors) else unverified
 

@@ -52,6 +52,7 @@ def judge(
             entry.findings += judge_renewal(entry.renewal)
     for authority in met.values():
         authority.conclude()
+    _say_incomplete(found)
     if not found:
         finding = Finding(UNKNOWN, "empty", "nothing was found in the whole scope, so that nothing is known")
         found.append(Entry(SCOPE, "", "everything", findings=[finding]))
@@ -166,6 +167,25 @@ def _judge_chain(chain: Chain, now: datetime, limits: Limits, needed: Collection
     for where, outline in chain.unread:
         for one in judge_unmanaged(Life(outline.not_before, outline.not_after), now, limits) if outline else ():
             yield one._replace(text=f"{where}, which cannot be read otherwise: {one.text}")
+
+
+def _say_incomplete(entries: Sequence[Entry]) -> None:
+    """Say of chains that a server would send that they lack an intermediate, which was met somewhere else."""
+    known: dict[str, dict[str, Certificate]] = {}
+    for entry in entries:
+        for each in (*entry.chain.members, *entry.chain.anchors) if entry.chain else ():
+            if each.is_ca and not each.self_issued:
+                known.setdefault(each.subject, {})[each.fingerprint] = each
+    for entry in entries:
+        chain = entry.chain
+        if entry.source != SECRET or entry.kind != LEAF or chain is None or chain.anchors:
+            continue
+        last = chain.path[-1]
+        missing = next((each for each in known.get(last.issuer, {}).values() if last.is_issued_by(each)), None)
+        if missing and not last.self_issued:
+            whose = "it" if last is chain.certificate else chain.place(last)
+            text = f"its chain lacks {missing.title}, which has signed {whose} and is not a root"
+            entry.findings.append(Finding(WARNING, "chain-incomplete", text))
 
 
 def _limits(request: Request, entry: Entry) -> Limits:

@@ -325,6 +325,13 @@ def _rolled_over_below_none() -> Given:
     return pair(forge(WEB, signer=lower), lower, upper, ca=root())
 
 
+def _deep(number: int) -> Given:
+    above = [root()]
+    for each in range(number):
+        above.append(forge(f"authority {each}", ca=True, signer=above[-1], days=1500 - 40 * each))
+    return pair(forge(WEB, signer=above[-1], days=100), *above[:0:-1], ca=root())
+
+
 def _limited_below_itself() -> Given:
     """A root of a new key below the old one, whose limits are for others."""
     upper = forge("roll", ca=True, signer=root(), days=2000, extensions={NC: limits(x509.DNSName("example.com"))})
@@ -576,7 +583,24 @@ ROWS = [
         CRITICAL,
         "certificate 2 of its chain (CN=weak): its key is weak",
     ),
-    Row("broken signature", _signed_by_nobody, WARNING, "has not signed the one before it"),
+    Row(
+        "broken signature", _signed_by_nobody, CRITICAL, "its signature is not by the key of CN=middle, which it names"
+    ),
+    Row(
+        "broken signature of an intermediate",
+        lambda: under(forge("broken", ca=True, signer=root(), days=1500).broken_signature()),
+        CRITICAL,
+        "the signature of certificate 2 of its chain (CN=broken) is not by the key of CN=root, which it names",
+        ("does not hold",),
+    ),
+    Row("twelve authorities", lambda: _deep(12), OK),
+    Row(
+        "thirty authorities",
+        lambda: _deep(30),
+        UNKNOWN,
+        "its chain was not verified: it is longer than 20 certificates",
+        ("does not hold",),
+    ),
     Row("other algorithm inside", lambda: usual(inner=other_algorithm()), CRITICAL, "is not the one of its signature"),
     Row(
         "key of an unknown algorithm",
