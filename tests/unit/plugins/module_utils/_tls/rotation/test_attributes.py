@@ -324,6 +324,49 @@ def test_the_life_that_is_asked_for_has_to_be_long_enough_or_accepted() -> None:
     assert by_role(leaf(days=90), OPEN_ROLE, ttl="24h", gate=GateSettings(max_lifetime_loss=0.99)) == []
 
 
+OTHER_POLICY = x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("1.2.3.5"), None)])
+CONSTRAINTS = x509.NameConstraints([x509.DNSName("example.com")], None)
+OTHER_CONSTRAINTS = x509.NameConstraints([x509.DNSName("example.org")], None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (POLICY, OTHER_POLICY),
+        (CONSTRAINTS, OTHER_CONSTRAINTS),
+        (x509.MSCertificateTemplate(UPN, 1, 2), x509.MSCertificateTemplate(UPN, 1, 3)),
+        (x509.InhibitAnyPolicy(1), x509.InhibitAnyPolicy(2)),
+        (STAPLE, x509.TLSFeature([x509.TLSFeatureType.status_request_v2])),
+    ],
+)
+def test_another_value_of_an_extension_is_a_loss(old: x509.ExtensionType, new: x509.ExtensionType) -> None:
+    (found,) = lost(attributes(leaf(extensions=[new])), leaf(extensions=[old]), GateSettings())
+    assert "has another value" in str(found)
+    assert lost(attributes(leaf(extensions=[old])), leaf(extensions=[old]), GateSettings()) == []
+
+
+def test_what_moves_with_the_dates_is_no_loss() -> None:
+    periods = [x509.PrivateKeyUsagePeriod(NOW + start * DAY, NOW + 9 * DAY) for start in (1, 2)]
+    assert lost(attributes(leaf(extensions=periods[:1])), leaf(extensions=periods[1:]), GateSettings()) == []
+
+
+@pytest.mark.parametrize(
+    ("policies", "is_kept"),
+    [
+        (["1.2.3.4"], True),
+        (["1.2.3.9", "1.2.3.4"], True),
+        (['[{"oid": "1.2.3.4", "cps": "https://example.com"}]'], True),
+        (['{"oid": "1.2.3.4"}'], True),
+        (["1.2.3.5"], False),
+        ([], False),
+    ],
+)
+def test_the_policies_of_a_role_are_compared(policies: list[str], is_kept: bool) -> None:
+    problems = by_role(leaf(extensions=[POLICY]), {**OPEN_ROLE, "policy_identifiers": policies})
+    assert bool(problems) is not is_kept
+    assert all("certificatePolicies" in each for each in problems)
+
+
 LONG = f"{'a' * 60}.example.com"
 
 
