@@ -238,6 +238,11 @@ def test_the_plan_knows_what_a_certificate_of_cert_manager_would_lose(
         ({"literalSubject": f"CN={HOST},O=Example"}, ""),
         ({"literalSubject": "CN=else"}, "lost identity: its common name is else"),
         ({"usages": ["digital signature", "key agreement"]}, ""),
+        ({"usages": [*OPEN_SPEC["usages"], "microsoft sgc", "netscape sgc"]}, ""),
+        ({"isCA": True}, "wrong usage: it is an authority's certificate"),
+        ({"literalSubject": f"SERIALNUMBER=17,CN={HOST}"}, ""),
+        # What is not understood is no claim.
+        ({"literalSubject": f"unknown=x,CN={HOST}"}, ""),
     ],
 )
 def test_what_the_spec_of_a_certificate_would_make_is_compared(change: dict[str, Any], said: str) -> None:
@@ -261,10 +266,37 @@ def by_role(old: Certificate, role: dict[str, Any], *, ttl: str = "8760h", **mor
     return [*issuer._examine(target(old, **more), vault.Examination(), role, ()).problems]
 
 
-def by_certificate(old: Certificate, spec: dict[str, Any]) -> list[str]:
+def by_certificate(old: Certificate, spec: dict[str, Any], issuer: dict[str, Any] | None = None) -> list[str]:
     nothing: Any = Nothing()
     found = {"metadata": {"name": "web"}, "spec": spec}
-    return CertManager(nothing, "shop", GateSettings(), 60)._foreseen_losses(target(old, certificate=found), spec)
+    manager = CertManager(nothing, "shop", GateSettings(), 60)
+    return manager._foreseen_losses(target(old, certificate=found), spec, issuer)
+
+
+@pytest.mark.parametrize(
+    ("extension", "issuer", "is_kept"),
+    [
+        (POLICY, {"ca": {"secretName": "ca"}}, False),
+        (DISTRIBUTION, {"ca": {"secretName": "ca"}}, False),
+        (DISTRIBUTION, {"ca": {"secretName": "ca", "crlDistributionPoints": ["http://crl"]}}, True),
+        (DISTRIBUTION, {"selfSigned": {"crlDistributionPoints": ["http://crl"]}}, True),
+        (INFORMATION, {"ca": {"secretName": "ca", "crlDistributionPoints": ["http://crl"]}}, False),
+        (INFORMATION, {"ca": {"secretName": "ca", "ocspServers": ["http://ocsp"]}}, True),
+        (INFORMATION, {"ca": {"secretName": "ca", "issuingCertificateURLs": ["http://ca"]}}, True),
+        (INFORMATION, {"selfSigned": {}}, False),
+    ],
+)
+def test_what_an_issuer_adds_by_its_spec(extension: Any, issuer: dict[str, Any], is_kept: bool) -> None:
+    problems = by_certificate(leaf(extensions=[extension]), OPEN_SPEC, issuer)
+    assert bool(problems) is not is_kept, problems
+    assert all("lost extension" in each for each in problems)
+
+
+def test_an_issuer_of_cert_manager_itself_makes_no_name_of_the_common_name() -> None:
+    spec = {**OPEN_SPEC, "dnsNames": ["other.example.com"]}
+    assert by_certificate(leaf(), spec) == [], "some issuers do"
+    (problem,) = by_certificate(leaf(), spec, {"ca": {"secretName": "ca"}})
+    assert f"lost name: it lacks DNS:{HOST}" in problem
 
 
 UPN_NAME = x509.OtherName(UPN, utf8("web@corp.example"))
