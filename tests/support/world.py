@@ -87,7 +87,7 @@ def _signed(name: str, key: Any, start: datetime, *, ca: bool = False, days: int
     return pem
 
 
-_AUTHORITY = _signed("authority", _AUTHORITY_KEY.public_key(), START - 100 * DAY, ca=True)
+AUTHORITY = _signed("authority", _AUTHORITY_KEY.public_key(), START - 100 * DAY, ca=True)
 _USAGE = x509.KeyUsage(
     digital_signature=True,
     content_commitment=False,
@@ -195,7 +195,7 @@ class World:
             content = {
                 "tls.crt": _signed(f"{name}.example.com", _KEYS[0].public_key(), born),
                 "tls.key": _pem(_KEYS[0]),
-                "ca.crt": _AUTHORITY,
+                "ca.crt": AUTHORITY,
             }
             data = {key: base64.b64encode(text.encode()).decode() for key, text in content.items()}
             self._put(f"{_API}/secrets/{name}-tls", {"kind": "Secret", "type": "kubernetes.io/tls", "data": data})
@@ -361,7 +361,7 @@ class World:
             return
         self.issued += 1
         key = _KEYS[self.issued % len(_KEYS)]
-        data = dict(secret["data"]) if secret else {"ca.crt": base64.b64encode(_AUTHORITY.encode()).decode()}
+        data = dict(secret["data"]) if secret else {"ca.crt": base64.b64encode(AUTHORITY.encode()).decode()}
         leaf = _signed("shop.example.com", key.public_key(), self.clock.now(), days=self.days)
         data["tls.crt"] = base64.b64encode(leaf.encode()).decode()
         data["tls.key"] = base64.b64encode(_pem(key).encode()).decode()
@@ -429,7 +429,7 @@ class World:
             usages = ["DigitalSignature", "KeyEncipherment"]
             return {"data": {"allow_any_name": True, "key_type": "any", "key_usage": usages}}
         if place == "pki_int/cert/ca_chain":
-            return {"data": {"ca_chain": _AUTHORITY}}
+            return {"data": {"ca_chain": AUTHORITY}}
         if place == "kv/data/certs/web":
             version, data = self.kv
             if method == "POST":
@@ -444,7 +444,7 @@ class World:
             parsed = parse_chain(leaf.encode())[0]
             self.signed[parsed.serial] = leaf
             expiration = int(parsed.not_after.timestamp())
-            return {"data": {"certificate": leaf, "ca_chain": [_AUTHORITY], "expiration": expiration}}
+            return {"data": {"certificate": leaf, "ca_chain": [AUTHORITY], "expiration": expiration}}
         if place == "pki_int/certs":
             if not self.may_list:
                 raise Refusal(403)

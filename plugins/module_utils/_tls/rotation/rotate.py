@@ -25,8 +25,9 @@ from ..._time import rfc3339, utc_now
 from ..certificate import Certificate
 from ..threshold import Threshold
 from .backup import back_up, check_password, read_backup
-from .catalogue import AUTO, CERT_MANAGER, Entry, RotateRequest
-from .ownership import claimed_owners, find_owners
+from .catalogue import AUTO, CERT_MANAGER, VAULT, Entry, RotateRequest
+from .gate import GateSettings
+from .ownership import Ownership, claimed_owners, find_owners
 from .plan import Check, Context, RotationPlan, make_plan, method_of, refuse_missing_rights
 from .providers import Provider
 from .providers.cert_manager import CertManager
@@ -37,6 +38,9 @@ from .target import (
     ROTATED,
     CertRun,
     Target,
+    digest_of,
+    issued_spec,
+    issuer_of,
     read_secret,
     refuse_changed,
     refuse_if_alive,
@@ -474,18 +478,48 @@ def close_run(context: Context, outcome: str, keep: int) -> list[str]:
 
 
 def _refuse_replaced(context: Context, run: CertRun) -> None:
-    """Raise where a Secret does not hold any more what was rotated and proven."""
-    for name, record in run.certificates.items():
+    """Raise where a Secret does not hold any more what was rotated and proven, or will not for long."""
+    rotated = {name: record for name, record in run.certificates.items() if record.get("phase") == ROTATED}
+    manager = CertManager(context.login, context.namespace, GateSettings(), context.timeout)
+    certificates = manager.certificates() if rotated else []
+    for name, record in rotated.items():
         secret = context.login.find(
             f"get the secret {record['secret']}", secret_path(context.namespace, record["secret"])
         )
-        held = read_secret(secret).leaf if secret else None
-        if record.get("phase") == ROTATED and (held is None or held.fingerprint != record["new"]):
-            what = f"{held.fingerprint[:16]}, issued by {held.issuer}" if held else "nothing"
+        held = read_secret(secret) if secret else None
+        if secret is None or held is None or held.leaf.fingerprint != record["new"]:
+            what = f"{held.leaf.fingerprint[:16]}, issued by {held.leaf.issuer}" if held else "nothing"
             raise RunbookError(
                 f"The secret {record['secret']} of {name} holds {what}, and not what was rotated and proven "
                 f"({record['new'][:16]}); find out who has changed it since."
             )
+        if held.key_digest != held.leaf.key_digest:
+            raise RunbookError(
+                f"The secret {record['secret']} of {name} holds a private key that is not the one of what was rotated "
+                "and proven; find out who has changed it since."
+            )
+        change = _new_owner(find_owners(context.login, secret, certificates), record)
+        if change:
+            raise RunbookError(
+                f"Somebody else has changed {name} since it was rotated ({change}), so that what was proven may not "
+                "stay; find out who and why."
+            )
+
+
+def _new_owner(owner: Ownership, record: t.Mapping[str, t.Any]) -> str:
+    """Say who writes a Secret now, or what is issued there, if that is not what the backup has seen."""
+    seen = record.get("seen") or {}
+    own = CERT_MANAGER if owner.certificates else VAULT
+    if len(owner.certificates) > 1 or owner.foreign:
+        return f"{' and '.join(owner.names)} {'write' if len(owner.names) > 1 else 'writes'} it"
+    if own != record["method"]:
+        return f"{own} issues it, not {record['method']}"
+    spec = owner.certificates[0]["spec"] if owner.certificates else {}
+    if seen and issuer_of(spec) != seen["issuer"]:
+        return f"its issuer is {issuer_of(spec) or 'none'}, not {seen['issuer'] or 'none'}"
+    if "asked" in seen and digest_of(issued_spec(spec)) != seen["asked"]:
+        return "the spec of its Certificate is another one"
+    return ""
 
 
 def _take(context: Context) -> CertRun:

@@ -20,7 +20,7 @@ from ...._k8s.client import ApiError, ApiLogin, ApiUnavailable, Object, Right
 from ...._time import parse_time, read_time, rfc3339, utc_now
 from ...._wait import pause, wait_until
 from ..gate import GateSettings, Material, Violation, advice, anchored, lost, shorter_life, weaker_key
-from ..target import REFUSED, RESTORED, ROTATED, CertRun, Target, read_secret, secret_path
+from ..target import REFUSED, RESTORED, ROTATED, CertRun, Target, issued_spec, read_secret, secret_path
 from . import Check, Examination, Report, Saved
 from .certificate_spec import foreseen, key, lifetime, literal_subject
 from .writing import gate_of, pass_gate, put_back
@@ -389,7 +389,7 @@ class CertManager:
 
     def why_not_restore(self, target: Target, backup: t.Mapping[str, Object], record: Object) -> str:
         before, present = backup["certificate"], _certificate(target)
-        if before["spec"] != present["spec"]:
+        if issued_spec(before["spec"]) != issued_spec(present["spec"]):
             return "its Certificate has been changed since, so that cert-manager would issue again at once"
         return self._renewed_at_once(before)
 

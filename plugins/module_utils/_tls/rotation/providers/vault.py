@@ -433,6 +433,13 @@ class VaultIssuer:
                 f"Somebody else has put another certificate into the secret {name} meanwhile; find out who, then run "
                 "the same command again."
             )
+        if [each.fingerprint for each in current.current.authorities] != [
+            each.fingerprint for each in target.old.authorities
+        ]:
+            raise RunbookError(
+                f"Somebody else has put other authorities into {AUTHORITIES} of the secret {name} meanwhile; find out "
+                "who, then run the same command again."
+            )
         data = {CERTIFICATE: _base64(record["signed"].encode()), KEY: _base64(key)}
         if (present.get("data") or {}).get(AUTHORITIES):
             data[AUTHORITIES] = _base64(record["authorities"].encode())

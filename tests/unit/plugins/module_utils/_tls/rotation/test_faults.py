@@ -24,6 +24,7 @@ CALLS = [
     "POST v1/selfsubjectaccessreviews",
     "GET clusterissuers/ca",
     "vault GET pki_int/roles/market-intel",
+    "vault GET sys/internal/ui/mounts/pki_int",
     "vault GET pki_int/cert/ca_chain",
     "vault GET sys/health",
     "vault GET sys/internal/ui/mounts/kv",
