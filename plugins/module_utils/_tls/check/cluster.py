@@ -326,7 +326,7 @@ def _by_others(entry: Entry) -> Iterator[Finding]:
 def _unseen(certificate: Mapping[str, t.Any]) -> Iterator[Finding]:
     """Say that what cert-manager tells of a Certificate is about an earlier spec of it."""
     conditions = (certificate.get("status") or {}).get("conditions") or ()
-    ready = next((each for each in conditions if each["type"] == "Ready"), {})
+    ready: Mapping[str, t.Any] = next((each for each in conditions if each["type"] == "Ready"), {})
     generation, seen = certificate["metadata"].get("generation"), ready.get("observedGeneration")
     if generation and seen and seen < generation:
         text = "cert-manager has not looked at its Certificate since that was changed: is it running?"
