@@ -25,6 +25,17 @@ class Outline(t.NamedTuple):
     public_key: bytes
 
 
+class Algorithms(t.NamedTuple):
+    """``agree`` tells whether the one in a certificate is the one beside its signature, which is all a client sees.
+
+    ``key`` is the OID of its key's, without its head, and ``parameters`` the tag of what follows it, or 0.
+    """
+
+    agree: bool
+    key: bytes
+    parameters: int
+
+
 def outline(der: bytes) -> Outline | None:
     """Return the outline of a certificate, or None if it has no such form."""
     try:
@@ -38,24 +49,13 @@ def outline(der: bytes) -> Outline | None:
         return None
 
 
-def algorithms_agree(der: bytes) -> bool:
-    """Tell whether the algorithm in a certificate is the one beside its signature, which is all that a client sees."""
+def algorithms(der: bytes) -> Algorithms:
+    """Return what a certificate says of its algorithms; raise ValueError."""
     fields, beside = _fields(der)
-    return fields[1] == beside
-
-
-def key_algorithm(der: bytes) -> tuple[bytes, int]:
-    """Return the OID of the algorithm of a certificate's key, without its head, and the tag of its parameters, or 0.
-
-    Raises ValueError.
-    """
-    found = outline(der)
-    if found is None:
-        raise ValueError("not the form of a certificate")
-    ((_tag, key),) = _elements(found.public_key)
-    (_tag, algorithm), *_key = _elements(key)
+    # The serial number, the algorithm, the issuer, the dates, the subject, the key.
+    (_tag, algorithm), *_key = _elements(fields[5][1])
     (_tag, name), *parameters = _elements(algorithm)
-    return name, parameters[0][0] if parameters else 0
+    return Algorithms(fields[1] == beside, name, parameters[0][0] if parameters else 0)
 
 
 def bits(der: bytes) -> int:

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from ..._deps_tls import ec, serialization, x509
 from ..._severity import CRITICAL, UNKNOWN, WARNING
 from ..certificate import Certificate, oid_name
-from ..der import SEQUENCE, algorithms_agree, bits, key_algorithm
+from ..der import SEQUENCE, Algorithms, algorithms, bits
 from .severity import Finding
 
 _BROKEN_HASHES = ("md2", "md4", "md5", "sha1")
@@ -135,13 +135,14 @@ def _unread(certificate: Certificate) -> Iterator[Finding]:
 
 
 def _refused(certificate: Certificate) -> Iterator[Finding]:
-    loaded = certificate.loaded
+    found = algorithms(certificate.loaded.public_bytes(serialization.Encoding.DER))
     yield from serial_flaws(int(certificate.serial, 16))
     yield from _key(certificate)
+    yield from _key_form(certificate, found)
     # Nobody verifies the signature of a root: it is trusted by being there.
     if not (certificate.self_issued and certificate.is_ca):
         yield from _signature(certificate)
-    if not algorithms_agree(loaded.public_bytes(serialization.Encoding.DER)):
+    if not found.agree:
         text = "the algorithm that is written in it is not the one of its signature: clients refuse it"
         yield Finding(CRITICAL, "signature-algorithm", text)
     for extension in certificate.extensions.values():
@@ -264,17 +265,14 @@ def _key(certificate: Certificate) -> Iterator[Finding]:
         yield Finding(CRITICAL, "key-size", text)
     if kind == "Ed448":
         yield Finding(CRITICAL, "key-type", "its key is Ed448, which browsers and clients written in Go refuse")
-    with contextlib.suppress(ValueError, IndexError):
-        yield from _key_form(certificate)
 
 
-def _key_form(certificate: Certificate) -> Iterator[Finding]:
+def _key_form(certificate: Certificate, found: Algorithms) -> Iterator[Finding]:
     """Yield what the library does not tell of a key that it reads."""
-    name, parameters = key_algorithm(certificate.loaded.public_bytes(serialization.Encoding.DER))
-    if name == _PSS_KEY:
+    if found.key == _PSS_KEY:
         text = "its key is for RSASSA-PSS only, which browsers and clients written in Go refuse"
         yield Finding(CRITICAL, "key-type", text)
-    if certificate.key_type == "EC" and parameters == SEQUENCE:
+    if certificate.key_type == "EC" and found.parameters == SEQUENCE:
         text = "its key spells out the parameters of its curve instead of naming it: clients refuse it"
         yield Finding(CRITICAL, "key-type", text)
     if certificate.key_type == "RSA" and certificate.loaded.public_key().public_numbers().e > _MOST_EXPONENT:
