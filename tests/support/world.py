@@ -173,7 +173,8 @@ class World:
     """`calls` are the kinds of all that was asked, in their order; `before_call` is called with each of them.
 
     `stuck` are workloads whose pods serve what they did, whatever they are started for; `days` is how long what
-    cert-manager issues lives, and `may_list` whether the token sees what Vault has signed.
+    cert-manager issues lives, `may_list` whether the token sees what Vault has signed, and `keeps_signed` whether its
+    role keeps that at all.
     """
 
     def __init__(self) -> None:
@@ -184,6 +185,7 @@ class World:
         self.stuck: set[str] = set()
         self.days = 90
         self.may_list = True
+        self.keeps_signed = True
         self.objects: dict[str, Object] = {}
         self.serves: dict[str, str] = {}
         self.signed: dict[str, str] = {}
@@ -427,7 +429,8 @@ class World:
             return {"data": {path: ["root"] for path in body["paths"]}}
         if place == "pki_int/roles/market-intel":
             usages = ["DigitalSignature", "KeyEncipherment"]
-            return {"data": {"allow_any_name": True, "key_type": "any", "key_usage": usages}}
+            limits = {"no_store": not self.keeps_signed}
+            return {"data": {"allow_any_name": True, "key_type": "any", "key_usage": usages, **limits}}
         if place == "pki_int/cert/ca_chain":
             return {"data": {"ca_chain": AUTHORITY}}
         if place == "kv/data/certs/web":
@@ -448,7 +451,7 @@ class World:
         if place == "pki_int/certs":
             if not self.may_list:
                 raise Refusal(403)
-            return {"data": {"keys": list(self.signed)}}
+            return {"data": {"keys": list(self.signed) if self.keeps_signed else []}}
         if place.startswith("pki_int/cert/"):
             return {"data": {"certificate": self.signed.get(place.rpartition("/")[2].replace("-", ""), "")}}
         return {"data": {}}

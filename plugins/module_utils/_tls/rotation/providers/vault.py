@@ -63,6 +63,7 @@ _BACKDATED_SECONDS = 30.0
 _DEFAULT_ISSUER = "default"
 # What an issuer does about a certificate that would end after it.
 _AFTER_ISSUER = {"truncate": "cuts", "permit": "signs all the same"}
+_EARLIER = "whether Vault had signed a certificate before the process was stopped is not known: look into its audit log"
 # Each is read, to find one by its key.
 _MOST_LISTED = 500
 
@@ -337,14 +338,16 @@ class VaultIssuer:
             # A role takes the names of the request or these; they are the same.
             "alt_names": ",".join((*leaf.dns_names, *leaf.emails)),
             "ip_sans": ",".join(leaf.ip_addresses),
-            "uri_sans": ",".join(leaf.uris),
+            # A comma may be a part of one.
+            "uri_sans": list(leaf.uris),
             # Taken from both, they would be there twice.
             "other_sans": other_sans(leaf),
             "ttl": self._places.ttl,
             "remove_roots_from_chain": True,
         }
         # A process that was killed may have had it signed already.
-        signed = None if is_new else self._find_signed(key)[0]
+        signed, looked = (None, True) if is_new else self._find_signed(key)
+        earlier = [] if looked or signed else [_EARLIER]
         if signed is None:
             try:
                 signed = self._vault.sign(self._places.pki_mount, self._places.pki_role, request)
@@ -355,7 +358,7 @@ class VaultIssuer:
             phase=SIGNED,
             signed=_chain_text(signed),
             authorities=self._authorities(target, signed),
-            warnings=[*(each for each in signed.warnings if _EXPECTED not in each), *self._cut(signed)],
+            warnings=[*earlier, *(each for each in signed.warnings if _EXPECTED not in each), *self._cut(signed)],
             signed_at=rfc3339(self._login.now()),
         )
 
@@ -375,8 +378,8 @@ class VaultIssuer:
         mount, role = self._places.pki_mount, self._places.pki_role
         raise RunbookError(
             f"Whether Vault has signed a certificate for {target.name} is not known, as its answer to "
-            f"{mount}/sign/{role} at {asked} was lost and {mount}/certs cannot be searched; look for the serial number "
-            "in its audit log and revoke it, then run the same command again."
+            f"{mount}/sign/{role} at {asked} was lost and {mount}/certs cannot be searched or does not keep it; look "
+            "for the serial number in its audit log and revoke it, then run the same command again."
         ) from lost
 
     def _find_signed(self, key: t.Any) -> tuple[Signed | None, bool]:
@@ -384,6 +387,10 @@ class VaultIssuer:
         mount, digest = self._places.pki_mount, key_digest(_pem(key))
         serials = self._vault.serials(mount)
         if serials is None or len(serials) > _MOST_LISTED:
+            return None, False
+        role = self._vault.role(mount, self._places.pki_role)
+        if role is None or role.get("no_store"):
+            # What such a role signs is in no list.
             return None, False
         for serial in serials:
             for each in _certificates(self._vault.certificate(mount, serial)):

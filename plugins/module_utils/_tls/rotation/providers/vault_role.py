@@ -99,7 +99,8 @@ def other_sans(leaf: Certificate) -> list[str]:
 
 def refusals(role: Role, leaf: Certificate, common_name: str, key: tuple[str, int]) -> list[str]:
     """Return why the role would not sign, as parts of a sentence; ``key`` are kind and bits of the new one."""
-    return [*_key_refusals(role, key), *_name_refusals(role, leaf, common_name), *_part_refusals(role, leaf)]
+    fixed = ["its not_after is set, beside which no time to live can be asked for"] if role.get("not_after") else []
+    return [*fixed, *_key_refusals(role, key), *_name_refusals(role, leaf, common_name), *_part_refusals(role, leaf)]
 
 
 def _is_kept(part: t.Any, role: Role) -> bool:

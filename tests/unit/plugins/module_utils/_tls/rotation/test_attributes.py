@@ -325,6 +325,7 @@ UPN_NAME = x509.OtherName(UPN, utf8("web@corp.example"))
         (leaf(**with_subject((NameOID.USER_ID, "web"))), {"allowed_user_ids": ["db"]}, "allow web"),
         (leaf(subject=name()), {"require_cn": True}, "require_cn demands a common name"),
         (leaf(days=365), {"max_ttl": 86400}, "shorter life"),
+        (leaf(), {"not_after": "9999-12-31T23:59:59Z"}, "its not_after is set"),
     ],
 )  # fmt: skip
 def test_what_a_role_does_not_let_through_is_refused_in_the_plan(old: Certificate, role: Any, said: str) -> None:
