@@ -45,6 +45,7 @@ from .target import (
     refuse_changed,
     refuse_if_alive,
     secret_path,
+    seen_of,
 )
 
 _KIND = "certificates"
@@ -258,6 +259,10 @@ def _rotate_all(context: Context, request: RotateRequest, run: CertRun, check: C
     for target in targets:
         _refuse_not_ours(context, request, run, target)
     before = {name for name in run.certificates if run.phase(name) == ROTATED}
+    for target in targets:
+        if target.name not in before:
+            # What is issued now is for the Certificate of now, which may have been repaired since the backup.
+            run.certificates[target.name]["issued_by"] = seen_of(target)
     run.folder.save(state="rotating")
     failure: RunbookError | None = None
     for method, provider in context.providers(request).items():
@@ -508,7 +513,7 @@ def _refuse_replaced(context: Context, run: CertRun) -> None:
 
 def _new_owner(owner: Ownership, record: t.Mapping[str, t.Any]) -> str:
     """Say who writes a Secret now, or what is issued there, if that is not what the backup has seen."""
-    seen = record.get("seen") or {}
+    seen = record.get("issued_by") or record.get("seen") or {}
     own = CERT_MANAGER if owner.certificates else VAULT
     if len(owner.certificates) > 1 or owner.foreign:
         return f"{' and '.join(owner.names)} {'write' if len(owner.names) > 1 else 'writes'} it"

@@ -203,6 +203,17 @@ def test_an_owner_that_comes_before_the_end_is_never_called_done(
     assert said in case.said and "since it was rotated" in case.said
 
 
+def test_a_certificate_that_was_repaired_before_the_same_command_is_no_new_one(case: Case) -> None:
+    case.world.days = 20
+    case.operator.rolls_back = False
+    assert case.operator.command() == "failed" and "shorter life" in case.said
+    again(case)
+    case.world.days = 90
+    case.world.change("certificates", "shop", lambda found: found["spec"].update(duration="2160h"))
+    assert case.operator.command() == "done", case.said
+    assert case.held() == case.served()
+
+
 def test_what_says_only_what_becomes_of_a_certificate_may_change(case: Case) -> None:
     template = {"secretTemplate": {"labels": {"team": "shop"}}, "revisionHistoryLimit": 3}
     case.at(RESTARTS, lambda: case.world.change("certificates", "shop", lambda found: found["spec"].update(template)))
