@@ -190,15 +190,24 @@ def _paths(login: VaultLogin, mount: str, folder: str) -> Iterator[str]:
             yield path
 
 
+def _texts(value: t.Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the texts of an entry by their names; those inside of mappings and lists, too, as in ``tls.crt``."""
+    if isinstance(value, str):
+        yield name, value
+    elif isinstance(value, (Mapping, list)):
+        pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, each in pairs:
+            yield from _texts(each, f"{name}.{key}" if name else str(key))
+
+
 def _kv_entry(login: VaultLogin, mount: str, path: str) -> Iterator[Entry]:
     entry = Entry(VAULT, mount, path)
     try:
-        data = dict(login.read_kv(mount, path).data)
+        texts = dict(_texts(login.read_kv(mount, path).data))
     except RunbookError as exc:
         entry.findings.append(Finding(UNKNOWN, "denied", as_clause(exc)))
         yield entry
         return
-    texts = {name: value for name, value in data.items() if isinstance(value, str)}
     # One text with the leaf and its chain goes before the chain alone.
     names = [name for name, text in texts.items() if "-----BEGIN CERT" in text]
     names.sort(key=lambda name: ("ca" in name.lower().split("_") or "chain" in name.lower(), name))

@@ -24,8 +24,10 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.check.m
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.check.sources import (
     read_authorities,
     read_endpoints,
+    read_vault,
     verify_endpoints,
 )
+from ansible_collections.market_intel.runbooks.plugins.module_utils._vault.client import KvEntry
 from support.inventories import FakeLogin
 from support.issued import issue, secret
 from support.tls_server import TlsServer
@@ -209,3 +211,32 @@ def test_authorities_of_a_file(tmp_path: Path) -> None:
     ):
         with pytest.raises(InvalidInput, match=words):
             read_authorities(path, "O(x)")
+
+
+class Kv:
+    """A KV of Vault with one entry."""
+
+    url = "https://vault.example.com"
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        self._data = data
+
+    def list_kv(self, _mount: str, _path: str) -> list[str]:
+        return ["web"]
+
+    def read_kv(self, _mount: str, _path: str) -> KvEntry:
+        return KvEntry(1, self._data)
+
+
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        ({"certificate": issue(WEB, days=10, age=11).pem}, "certificate"),
+        ({"tls": {"crt": issue(WEB, days=10, age=11).pem}, "ttl": 5}, "tls.crt"),
+        ({"chain": [issue(WEB, days=10, age=11).pem]}, "chain.0"),
+    ],
+)
+def test_certificates_anywhere_in_an_entry_of_vault(data: dict[str, Any], key: str) -> None:
+    login: Any = Kv(data)
+    (entry,) = judge(Request(), read_vault(login, "kv", "certs"), datetime.now(timezone.utc)).entries
+    assert (entry.key, entry.severity) == (key, "critical")

@@ -117,6 +117,16 @@ def test_what_others_change_before_anything_is_done_is_refused(
     assert case.held().keys() == held.keys()
 
 
+def test_a_leaf_behind_its_authority_is_not_called_an_authority(case: Case) -> None:
+    """Such a Secret is out of order, and no authority's."""
+    leaf = base64.b64decode(case.data("web")["tls.crt"]).decode()
+    content = {"tls.crt": base64.b64encode((AUTHORITY + leaf).encode()).decode()}
+    case.world.change("secrets", "web-tls", lambda found: found["data"].update(content))
+    assert case.operator.command() == "refused"
+    assert "has another certificate (CN=authority) before the one of its key (CN=web.example.com)" in case.said
+    assert "holds an authority" not in case.said
+
+
 ROLLING: list[tuple[str, Callable[[Object], object]]] = [
     ("The rollout of deployment/web is paused", lambda found: found["spec"].update(paused=True)),
     (
