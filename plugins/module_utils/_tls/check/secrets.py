@@ -56,6 +56,10 @@ class SecretReader:
             pair.manager = (about.get("annotations") or {}).get(_OWNER, "")
             self._read_pair(pair, data)
             yield pair
+            if pair.chain is None:
+                # With a chain, they are judged with that.
+                for content in _contents({key: data[key] for key in ("ca.crt",) if data.get(key)}).values():
+                    yield from bundle_entries(SECRET, about, "ca.crt", content)
         if self._others:
             rest = {key: text for key, text in data.items() if not (pair and key in _PAIR)}
             for entry in self._rest(about, rest) if rest else ():

@@ -51,6 +51,12 @@ def test_pairs_of_other_types() -> None:
     assert found(inventory) == {"tls.crt": ("critical", ["key-mismatch"])}
 
 
+@pytest.mark.parametrize("leaf", ["", "hello", LEAF.pem[:200]])
+def test_authorities_beside_what_cannot_be_read(leaf: str) -> None:
+    inventory = look(secrets=[opaque("kubernetes.io/tls", tls__crt=leaf, tls__key=LEAF.key_pem, ca__crt=OLD_CA.pem)])
+    assert found(inventory) == {"tls.crt": ("unknown", ["unparsable"]), "ca.crt[0]": ("critical", ["expired"])}
+
+
 def test_certificates_under_any_name() -> None:
     inventory = look(
         secrets=[
