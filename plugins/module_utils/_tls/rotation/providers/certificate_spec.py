@@ -11,7 +11,15 @@ import typing as t
 
 from ...._deps_tls import x509
 from ...certificate import Certificate, oid_name
-from ..attributes import INFORMATION, OF_AUTHORITY, REVOCATION_LISTS, Attributes, attributes, subject_parts
+from ..attributes import (
+    AUTHORITY_KEY,
+    INFORMATION,
+    OF_AUTHORITY,
+    REVOCATION_LISTS,
+    Attributes,
+    attributes,
+    subject_parts,
+)
 
 Spec = t.Mapping[str, t.Any]
 
@@ -95,7 +103,8 @@ def _kept(issuer: Spec | None) -> t.Collection[str]:
     if issuer is None:
         return OF_AUTHORITY
     own = issuer.get("ca") or issuer.get("selfSigned") or {}
-    return [oid for oid, options in _ADDED.items() if any(own.get(option) for option in options)]
+    found = [oid for oid, options in _ADDED.items() if any(own.get(option) for option in options)]
+    return [*found, AUTHORITY_KEY] if "ca" in issuer else found
 
 
 def key(spec: Spec) -> tuple[str, int]:

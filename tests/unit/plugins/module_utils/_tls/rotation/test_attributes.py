@@ -142,6 +142,9 @@ INFORMATION = x509.AuthorityInformationAccess(
 )
 
 
+AUTHORITY_KEY = x509.AuthorityKeyIdentifier.from_issuer_public_key(EC.public_key())
+
+
 def extended(extension: x509.ExtensionType) -> dict[str, Any]:
     return {"extensions": [extension]}
 
@@ -180,6 +183,7 @@ TABLE: list[tuple[str, list[Any], dict[str, Any], str, bool, bool]] = [
     ("policy", [], extended(POLICY), "certificatePolicies", True, True),
     ("revocation list", [], extended(DISTRIBUTION), "cRLDistributionPoints", True, True),
     ("responder", [], extended(INFORMATION), "authorityInfoAccess", True, True),
+    ("key of the authority", [], extended(AUTHORITY_KEY), "authorityKeyIdentifier", True, True),
 ]  # fmt: skip
 EACH = [pytest.param(*row[1:], id=row[0]) for row in TABLE]
 
@@ -284,6 +288,8 @@ def by_certificate(old: Certificate, spec: dict[str, Any], issuer: dict[str, Any
         (INFORMATION, {"ca": {"secretName": "ca", "ocspServers": ["http://ocsp"]}}, True),
         (INFORMATION, {"ca": {"secretName": "ca", "issuingCertificateURLs": ["http://ca"]}}, True),
         (INFORMATION, {"selfSigned": {}}, False),
+        (AUTHORITY_KEY, {"ca": {"secretName": "ca"}}, True),
+        (AUTHORITY_KEY, {"selfSigned": {}}, False),
     ],
 )
 def test_what_an_issuer_adds_by_its_spec(extension: Any, issuer: dict[str, Any], is_kept: bool) -> None:
