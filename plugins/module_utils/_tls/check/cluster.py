@@ -19,7 +19,7 @@ from ..._k8s.references import SECRET as SECRET_KIND
 from ..._k8s.references import ingress_secrets, references
 from ..._severity import CRITICAL, OK, UNKNOWN, WARNING
 from ..._time import parse_time
-from .consumers import GATEWAY_GROUP, Consumed, is_granted, of_gateway, of_ingress, trusting
+from .consumers import GATEWAY_GROUP, Consumed, injected_from, is_granted, of_gateway, of_ingress, trusting
 from .flaws import covers, serves, uses_tls
 from .model import CERTIFICATE, GATEWAY, INGRESS, SCOPE, SECRET, Chain, Entry, Request
 from .secrets import TLS_TYPE, UNREAD_TYPES, SecretReader
@@ -64,6 +64,8 @@ class _Cluster:
         # The Secrets that there are, with the entry of their pair if they have one.
         self._pairs: dict[tuple[str, str], Entry | None] = {}
         self._missing: dict[tuple[str, str], bool] = {}
+        # The Secrets that Certificates have written, by those.
+        self._renewed: dict[tuple[str, str], tuple[str, str]] = {}
 
     def read(self) -> ClusterContent:
         request = self._request
@@ -75,6 +77,10 @@ class _Cluster:
         known = len(self._unread)
         certificates = list(self._list("certificates.cert-manager.io", _CERT_MANAGER)) if request.certificates else []
         complete = request.certificates and len(self._unread) == known
+        for each in certificates:
+            about = each["metadata"]
+            secret = (about["namespace"], each["spec"].get("secretName", ""))
+            self._renewed[about["namespace"], about["name"]] = secret
         entries += _with_certificates(entries, certificates, complete, self._state_of if listed else None)
         if request.configmaps:
             entries += self._bundles()
@@ -179,12 +185,29 @@ class _Cluster:
         if not self._request.namespaces:
             for plural in _WEBHOOKS:
                 for configuration in self._list(f"{plural}.admissionregistration.k8s.io", _ADMISSION, everywhere=True):
-                    yield from trusting(plural.removesuffix("s"), configuration)
+                    yield from self._trusting(plural.removesuffix("s"), configuration)
             for service in self._list("apiservices.apiregistration.k8s.io", _REGISTRATION, everywhere=True):
-                yield from trusting("apiservice", service)
+                yield from self._trusting("apiservice", service)
             kinds = self._list("customresourcedefinitions.apiextensions.k8s.io", _EXTENSIONS, everywhere=True)
             for definition in kinds:
-                yield from trusting("customresourcedefinition", definition)
+                yield from self._trusting("customresourcedefinition", definition)
+
+    def _trusting(self, kind: str, configuration: Object) -> Iterator[Entry]:
+        """Yield whom the API server trusts there; it has to be who has signed what cert-manager takes them from."""
+        entries = list(trusting(kind, configuration))
+        bundles: dict[str, list[Entry]] = {}
+        for entry in entries:
+            bundles.setdefault(entry.bundle, []).append(entry)
+        place = injected_from(configuration, self._renewed)
+        pair = self._pairs.get(place) if place else None
+        for bundle, members in bundles.items():
+            if bundle and place and pair and pair.chain and not _leads_to_one_of(pair.chain, members):
+                text = (
+                    f"it does not hold the authority of the Secret {'/'.join(place)}, from which cert-manager injects "
+                    "it: the API server refuses a server with that certificate"
+                )
+                members[0].findings.append(Finding(CRITICAL, "bundle-other", text))
+        yield from entries
 
     def _gateways(self, listed: bool) -> Iterator[Entry]:
         found = [
@@ -251,6 +274,16 @@ class _Cluster:
             elif certificate.is_ca and not uses_tls(certificate):
                 text = f"the {who} serves it, but its key usage ({', '.join(certificate.key_usage)}) allows no TLS"
                 pair.findings.append(Finding(CRITICAL, "key-usage", f"{text}: clients refuse it"))
+
+
+def _leads_to_one_of(chain: Chain, members: Sequence[Entry]) -> bool:
+    """Tell whether a chain leads to one of some authorities; what cannot be verified counts as yes."""
+    authorities = [each.chain.certificate for each in members if each.chain]
+    return len(authorities) < len(members) or any(
+        below.fingerprint == authority.fingerprint or below.verify_issuer(authority) is not False
+        for below in chain.path
+        for authority in authorities
+    )
 
 
 def _for(hosts: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from .secrets import bundle_entries
 from .severity import Finding
 
 GATEWAY_GROUP = "gateway.networking.k8s.io"
+_INJECT = "cert-manager.io/inject-ca-from"
 
 
 class Consumed(t.NamedTuple):
@@ -80,6 +81,19 @@ def is_granted(grants: Iterable[Object], gateway: str, secret: tuple[str, str]) 
         ):
             return True
     return False
+
+
+def injected_from(configuration: Object, renewed: Mapping[tuple[str, str], tuple[str, str]]) -> tuple[str, str] | None:
+    """Return namespace and name of the Secret from which cert-manager takes the authorities of a configuration.
+
+    ``renewed`` are the Secrets of Certificates, both by namespace and name.
+    """
+    annotations = configuration["metadata"].get("annotations") or {}
+    namespace, _slash, name = str(annotations.get(f"{_INJECT}-secret") or "").partition("/")
+    if name:
+        return namespace, name
+    namespace, _slash, name = str(annotations.get(_INJECT) or "").partition("/")
+    return renewed.get((namespace, name))
 
 
 def trusting(kind: str, configuration: Object) -> Iterator[Entry]:

@@ -240,30 +240,32 @@ def compare_served(
     endpoints: Sequence[Endpoint], served: Sequence[Entry], stored: Sequence[Entry]
 ) -> list[Entry | None]:
     """Compare what endpoints serve with the Secrets that they name, or with those for the same names; return these."""
-    by_place = {
-        entry.place: entry for entry in stored if entry.source == SECRET and entry.key == "tls.crt" and entry.chain
-    }
+    by_place: dict[str, list[Entry]] = {}
     by_names: dict[tuple[str, ...], list[Entry]] = {}
-    for entry in by_place.values():
-        if entry.chain and entry.chain.certificate.names:
-            by_names.setdefault(entry.chain.certificate.names, []).append(entry)
+    for entry in stored:
+        if entry.source == SECRET and entry.chain and not entry.bundle:
+            is_pair = entry.key == "tls.crt"
+            there = by_place.setdefault(entry.place, [])
+            there.insert(0 if is_pair else len(there), entry)
+            if is_pair and entry.chain.certificate.names:
+                by_names.setdefault(entry.chain.certificate.names, []).append(entry)
     return [_compare(endpoint, entry, by_place, by_names) for endpoint, entry in zip(endpoints, served)]
 
 
 def _compare(
     endpoint: Endpoint,
     entry: Entry,
-    by_place: Mapping[str, Entry],
+    by_place: Mapping[str, Sequence[Entry]],
     by_names: Mapping[tuple[str, ...], list[Entry]],
 ) -> Entry | None:
     place = endpoint.secret
     if place and place not in by_place:
-        text = f"the Secret {place} that it should serve was not read"
+        text = f"in the Secret {place} that it should serve, no certificate was read"
         entry.findings.append(Finding(UNKNOWN, "stored-unknown", text))
         return None
     if not entry.chain:
-        return by_place.get(place)
-    candidates = [by_place[place]] if place else by_names.get(entry.chain.certificate.names, [])
+        return by_place[place][0] if place else None
+    candidates = by_place[place] if place else by_names.get(entry.chain.certificate.names, [])
     same = [other for other in candidates if other.fingerprint == entry.fingerprint]
     found = next(iter([*same, *candidates]), None)
     if found is None:

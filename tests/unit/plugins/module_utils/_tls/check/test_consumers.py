@@ -16,6 +16,7 @@ from support.inventories import CA, NOW, certificate, codes, look, the
 from support.issued import issue, secret
 
 LEAF = issue("web.example.com", signer=CA, days=365, now=NOW)
+OTHER_CA = issue("other authority", ca=True, days=3650, now=NOW)
 OLD_CA = issue("old authority", ca=True, days=30, age=40, now=NOW)
 
 
@@ -262,6 +263,30 @@ def test_bundles_of_webhooks_and_api_services() -> None:
         ),
         "webhook:apiservice/v1.metrics:caBundle[0]": ("critical", ["it expired 10 d ago"]),
     }
+
+
+@pytest.mark.parametrize("annotation", ["inject-ca-from", "inject-ca-from-secret"])
+@pytest.mark.parametrize(
+    ("bundle", "expected"),
+    [(CA.pem, "ok"), (OTHER_CA.pem + CA.pem, "ok"), (OTHER_CA.pem, "critical"), (LEAF.pem, "ok")],
+)
+def test_a_bundle_has_to_be_that_of_what_it_is_injected_from(annotation: str, bundle: str, expected: str) -> None:
+    given = webhook(bundle)
+    place = "shop/web-tls" if annotation.endswith("secret") else "shop/web"
+    given["metadata"]["annotations"] = {f"cert-manager.io/{annotation}": place}
+    inventory = look(secrets=[web()], validating=[given], certificates=[certificate("shop", "web", "web-tls")])
+    severity, reasons = bundles(inventory)[
+        "webhook:validatingwebhookconfiguration/policy:hook-0.example.com caBundle[0]"
+    ]
+    text = "it does not hold the authority of the Secret shop/web-tls, from which cert-manager injects it"
+    assert severity == expected
+    assert any(text in reason for reason in reasons) is (expected == "critical")
+
+
+def test_a_bundle_that_is_injected_from_what_is_not_known_is_judged_by_itself() -> None:
+    given = webhook(OTHER_CA.pem)
+    given["metadata"]["annotations"] = {"cert-manager.io/inject-ca-from": "shop/gone"}
+    assert {severity for severity, _reasons in bundles(look(secrets=[web()], validating=[given])).values()} == {"ok"}
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,28 @@ def test_what_is_served_against_what_is_stored(tmp_path: Path) -> None:
     ]
 
 
+def test_what_is_served_against_a_secret_of_another_kind(tmp_path: Path) -> None:
+    leaf, other = issue(WEB, signer=ROOT, days=365), issue(WEB, signer=ROOT, days=300)
+    stored = secret("shop", "web", leaf)
+    stored["type"] = "Opaque"
+    data = stored.pop("data")
+
+    def against(**names: str) -> tuple[str, list[str]]:
+        given = {**stored, "data": {key.replace("_", "."): data[name] for key, name in names.items()}}
+        return seen(at(server, secret="shop/web"), given, authorities={"": ROOT.pem})
+
+    with TlsServer(tmp_path, leaf) as server:
+        assert against(server_pem="tls.crt", server_key="tls.key") == ("ok", [])
+        assert against(readme="tls.key") == (
+            "unknown",
+            ["in the Secret shop/web that it should serve, no certificate was read"],
+        )
+    with TlsServer(tmp_path, other) as server:
+        assert against(server_pem="tls.crt")[1] == [
+            "it does not serve what the Secret shop/web holds: restart or reload it"
+        ]
+
+
 def test_an_authority_that_is_trusted_but_has_expired(tmp_path: Path) -> None:
     gone = issue("gone", ca=True, days=30, age=40)
     with TlsServer(tmp_path, issue(WEB, signer=gone, days=365)) as server:
