@@ -25,7 +25,7 @@ from ..._time import rfc3339, utc_now
 from ..certificate import Certificate
 from ..threshold import Threshold
 from .backup import back_up, check_password, read_backup
-from .catalogue import AUTO, CERT_MANAGER, VAULT, Entry, RotateRequest
+from .catalogue import AUTO, CERT_MANAGER, Entry, RotateRequest
 from .gate import GateSettings
 from .ownership import Ownership, claimed_owners, find_owners
 from .plan import Check, Context, RotationPlan, make_plan, method_of, refuse_missing_rights
@@ -514,11 +514,11 @@ def _refuse_replaced(context: Context, run: CertRun) -> None:
 def _new_owner(owner: Ownership, record: t.Mapping[str, t.Any]) -> str:
     """Say who writes a Secret now, or what is issued there, if that is not what the backup has seen."""
     seen = record.get("issued_by") or record.get("seen") or {}
-    own = CERT_MANAGER if owner.certificates else VAULT
+    method = record["method"]
     if len(owner.certificates) > 1 or owner.foreign:
         return f"{' and '.join(owner.names)} {'write' if len(owner.names) > 1 else 'writes'} it"
-    if own != record["method"]:
-        return f"{own} issues it, not {record['method']}"
+    if bool(owner.certificates) is not (method == CERT_MANAGER):
+        return f"{CERT_MANAGER} issues it, not {method}" if owner.certificates else "its Certificate is gone"
     spec = owner.certificates[0]["spec"] if owner.certificates else {}
     if seen and issuer_of(spec) != seen["issuer"]:
         return f"its issuer is {issuer_of(spec) or 'none'}, not {seen['issuer'] or 'none'}"

@@ -195,6 +195,13 @@ def add_certificate(case: Case) -> None:
     case.world._put(path.replace("/shop", "/web"), {"spec": spec, "status": status})
 
 
+def take_certificate(case: Case) -> None:
+    """Have somebody else delete a Certificate; cert-manager leaves its Secret."""
+    (path,) = (path for path in case.world.objects if path.endswith("/certificates/shop"))
+    del case.world.objects[path]
+    case.monkeypatch.setattr(case.world, "_issue_what_is_due", lambda: None)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -202,6 +209,7 @@ def add_certificate(case: Case) -> None:
         (add_owner, "the ExternalSecret web writes it"),
         (switch_issuer, "its issuer is ClusterIssuer other, not ClusterIssuer ca"),
         (take_names, "the spec of its Certificate is another one"),
+        (take_certificate, "its Certificate is gone"),
     ],
 )
 @pytest.mark.parametrize("when", [RESTARTS, END])
