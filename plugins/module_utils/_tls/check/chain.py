@@ -351,6 +351,21 @@ def _order(members: Sequence[Certificate], path: Sequence[Certificate]) -> Itera
         return
 
 
+def _policies(issuer: Certificate, below: Sequence[Certificate], where: str) -> Iterator[Finding]:
+    """Say that an authority demands a policy of those below it, which no client of OpenSSL looks for by itself."""
+    demanded = issuer.extension(x509.PolicyConstraints)
+    within = demanded.value.require_explicit_policy if demanded else None
+    if within is None or within > len(below):
+        return
+    if all(each.extension(x509.CertificatePolicies) for each in below):
+        text = f"{where} demands a policy, and whether those below it have the same was not verified"
+        yield Finding(UNKNOWN, "unverified", text)
+    else:
+        yield Finding(
+            CRITICAL, "policy", f"{where} demands a policy, and there is none: clients written in Go refuse it"
+        )
+
+
 def _along(chain: Chain) -> Iterator[Finding]:
     """Yield what makes clients refuse the chain above the certificate."""
     path, below = chain.path, 0
@@ -400,6 +415,7 @@ def _along(chain: Chain) -> Iterator[Finding]:
             of_server = "" if leaf.extended_key_usage else " as a server's"
             text = f"{where} may not sign for servers ({', '.join(issuer.extended_key_usage)}): clients refuse it"
             yield Finding(WARNING if of_server else CRITICAL, "no-authority", f"{text}{of_server}")
+        yield from _policies(issuer, path[:depth], where)
         yield from broken_constraints(issuer, path[:depth], where)
         for finding in flaws(issuer, signs=True):
             if finding.severity != WARNING:

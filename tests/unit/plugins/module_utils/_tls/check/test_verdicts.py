@@ -820,6 +820,17 @@ ROWS = [
         WARNING,
         "may not sign for servers (clientAuth): clients refuse it as a server's",
     ),
+    Row(
+        "a policy that is demanded, and is not there",
+        lambda: _middle_with({"2.5.29.36": (True, x509.PolicyConstraints(0, None).public_bytes())}),
+        CRITICAL,
+        "demands a policy, and there is none: clients written in Go refuse it",
+    ),
+    Row(
+        "a policy that is demanded of others",
+        lambda: _middle_with({"2.5.29.36": (True, x509.PolicyConstraints(3, None).public_bytes())}),
+        OK,
+    ),
     Row("limits of one that signs for itself", _limited_below_itself, OK),
     Row(
         "a common name that is not permitted beside an address",
