@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from ._deps import guarded
 
-CRYPTOGRAPHY, (exceptions, pkcs12, x509, hashes, hmac, serialization, ec, rsa, dsa, ed25519, ed448, kdf, ciphers) = (
-    guarded(
-        "cryptography >= 42.0.0",
-        "cryptography.exceptions",
-        "cryptography.hazmat.primitives.serialization.pkcs12",
-        "cryptography.x509",
-        "cryptography.hazmat.primitives.hashes",
-        "cryptography.hazmat.primitives.hmac",
-        "cryptography.hazmat.primitives.serialization",
-        "cryptography.hazmat.primitives.asymmetric.ec",
-        "cryptography.hazmat.primitives.asymmetric.rsa",
-        "cryptography.hazmat.primitives.asymmetric.dsa",
-        "cryptography.hazmat.primitives.asymmetric.ed25519",
-        "cryptography.hazmat.primitives.asymmetric.ed448",
-        "cryptography.hazmat.primitives.kdf.pbkdf2",
-        "cryptography.hazmat.primitives.ciphers",
-    )
+(
+    CRYPTOGRAPHY,
+    (exceptions, pkcs7, pkcs12, x509, hashes, hmac, serialization, ec, rsa, dsa, ed25519, ed448, kdf, ciphers),
+) = guarded(
+    "cryptography >= 42.0.0",
+    "cryptography.exceptions",
+    "cryptography.hazmat.primitives.serialization.pkcs7",
+    "cryptography.hazmat.primitives.serialization.pkcs12",
+    "cryptography.x509",
+    "cryptography.hazmat.primitives.hashes",
+    "cryptography.hazmat.primitives.hmac",
+    "cryptography.hazmat.primitives.serialization",
+    "cryptography.hazmat.primitives.asymmetric.ec",
+    "cryptography.hazmat.primitives.asymmetric.rsa",
+    "cryptography.hazmat.primitives.asymmetric.dsa",
+    "cryptography.hazmat.primitives.asymmetric.ed25519",
+    "cryptography.hazmat.primitives.asymmetric.ed448",
+    "cryptography.hazmat.primitives.kdf.pbkdf2",
+    "cryptography.hazmat.primitives.ciphers",
 )

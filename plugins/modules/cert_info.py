@@ -57,8 +57,8 @@ options:
     default: true
   keystores:
     description:
-      - Whether JKS and PKCS#12 keystores and certificates in DER are read, too, which their bytes tell; without it,
-        they are counted.
+      - Whether JKS and PKCS#12 keystores and certificates in PKCS#7 and DER are read, too, which their bytes tell;
+        without it, they are counted.
       - For a PKCS#12, no password, the empty one, and one that is beside it are tried (the keys C(NAME.password),
         C(NAME-password), C(password) and C(keystore-password), NAME with its ending and without).
     type: bool
@@ -74,7 +74,8 @@ options:
   consumers:
     description:
       - Whether Ingresses and Gateways are read, whose hosts have to be names of the certificate that they serve.
-      - If no O(namespaces) are named, the C(caBundle) of webhooks and APIServices as well.
+      - If no O(namespaces) are named, the C(caBundle) of webhooks, also of custom resources, and of
+        APIServices as well.
       - Needs O(secrets).
     type: bool
     default: true

@@ -31,10 +31,18 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
-_HASHES = {"sha256": hashes.SHA256(), "sha1": hashes.SHA1(), "md5": hashes.MD5(), "sha384": hashes.SHA384()}
+_HASHES = {
+    "sha256": hashes.SHA256(),
+    "sha1": hashes.SHA1(),
+    "md5": hashes.MD5(),
+    "sha224": hashes.SHA224(),
+    "sha384": hashes.SHA384(),
+    "sha3-256": hashes.SHA3_256(),
+}
 _RSA = {"md5": "2a864886f70d010104", "sha1": "2a864886f70d010105", "sha256": "2a864886f70d01010b"}
-_RSA["sha384"] = "2a864886f70d01010c"
+_RSA.update({"sha384": "2a864886f70d01010c", "sha224": "2a864886f70d01010e", "sha3-256": "60864801650304030e"})
 _ECDSA = {"sha1": "2a8648ce3d0401", "sha256": "2a8648ce3d040302", "sha384": "2a8648ce3d040303"}
+_ECDSA.update({"sha224": "2a8648ce3d040301", "sha3-256": "60864801650304030a"})
 _NULL = b"\x05\x00"
 
 AKI, SKI, SAN, KU, EKU, BC, NC = (

@@ -55,6 +55,8 @@ def look(request: Request | None = None, **lists: Any) -> Inventory:
         "gateways": "/apis/gateway.networking.k8s.io/v1/gateways",
         "validating": "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
         "mutating": "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
+        "grants": "/apis/gateway.networking.k8s.io/v1beta1/referencegrants",
+        "definitions": "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
         "apiservices": "/apis/apiregistration.k8s.io/v1/apiservices",
     }
     login = FakeLogin({paths.get(name, name): found for name, found in lists.items()})

@@ -87,7 +87,7 @@ def _signed(name: str, key: Any, start: datetime, *, ca: bool = False, days: int
     return pem
 
 
-_AUTHORITY = _signed("authority", _AUTHORITY_KEY.public_key(), START - 100 * DAY, ca=True)
+AUTHORITY = _signed("authority", _AUTHORITY_KEY.public_key(), START - 100 * DAY, ca=True)
 _USAGE = x509.KeyUsage(
     digital_signature=True,
     content_commitment=False,
@@ -173,7 +173,8 @@ class World:
     """`calls` are the kinds of all that was asked, in their order; `before_call` is called with each of them.
 
     `stuck` are workloads whose pods serve what they did, whatever they are started for; `days` is how long what
-    cert-manager issues lives, and `may_list` whether the token sees what Vault has signed.
+    cert-manager issues lives, `may_list` whether the token sees what Vault has signed, and `keeps_signed` whether its
+    role keeps that at all.
     """
 
     def __init__(self) -> None:
@@ -184,6 +185,7 @@ class World:
         self.stuck: set[str] = set()
         self.days = 90
         self.may_list = True
+        self.keeps_signed = True
         self.objects: dict[str, Object] = {}
         self.serves: dict[str, str] = {}
         self.signed: dict[str, str] = {}
@@ -195,7 +197,7 @@ class World:
             content = {
                 "tls.crt": _signed(f"{name}.example.com", _KEYS[0].public_key(), born),
                 "tls.key": _pem(_KEYS[0]),
-                "ca.crt": _AUTHORITY,
+                "ca.crt": AUTHORITY,
             }
             data = {key: base64.b64encode(text.encode()).decode() for key, text in content.items()}
             self._put(f"{_API}/secrets/{name}-tls", {"kind": "Secret", "type": "kubernetes.io/tls", "data": data})
@@ -361,7 +363,7 @@ class World:
             return
         self.issued += 1
         key = _KEYS[self.issued % len(_KEYS)]
-        data = dict(secret["data"]) if secret else {"ca.crt": base64.b64encode(_AUTHORITY.encode()).decode()}
+        data = dict(secret["data"]) if secret else {"ca.crt": base64.b64encode(AUTHORITY.encode()).decode()}
         leaf = _signed("shop.example.com", key.public_key(), self.clock.now(), days=self.days)
         data["tls.crt"] = base64.b64encode(leaf.encode()).decode()
         data["tls.key"] = base64.b64encode(_pem(key).encode()).decode()
@@ -427,9 +429,10 @@ class World:
             return {"data": {path: ["root"] for path in body["paths"]}}
         if place == "pki_int/roles/market-intel":
             usages = ["DigitalSignature", "KeyEncipherment"]
-            return {"data": {"allow_any_name": True, "key_type": "any", "key_usage": usages}}
+            limits = {"no_store": not self.keeps_signed}
+            return {"data": {"allow_any_name": True, "key_type": "any", "key_usage": usages, **limits}}
         if place == "pki_int/cert/ca_chain":
-            return {"data": {"ca_chain": _AUTHORITY}}
+            return {"data": {"ca_chain": AUTHORITY}}
         if place == "kv/data/certs/web":
             version, data = self.kv
             if method == "POST":
@@ -444,11 +447,11 @@ class World:
             parsed = parse_chain(leaf.encode())[0]
             self.signed[parsed.serial] = leaf
             expiration = int(parsed.not_after.timestamp())
-            return {"data": {"certificate": leaf, "ca_chain": [_AUTHORITY], "expiration": expiration}}
+            return {"data": {"certificate": leaf, "ca_chain": [AUTHORITY], "expiration": expiration}}
         if place == "pki_int/certs":
             if not self.may_list:
                 raise Refusal(403)
-            return {"data": {"keys": list(self.signed)}}
+            return {"data": {"keys": list(self.signed) if self.keeps_signed else []}}
         if place.startswith("pki_int/cert/"):
             return {"data": {"certificate": self.signed.get(place.rpartition("/")[2].replace("-", ""), "")}}
         return {"data": {}}

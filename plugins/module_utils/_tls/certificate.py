@@ -25,6 +25,7 @@ from .der import Outline, first_element, outline, utf8_text
 _BEGIN = re.compile(rb"-{2,5} ?BEGIN ([^-\r\n]*)-{2,5}", re.IGNORECASE)
 _HEADERS = re.compile(rb"\s*(?:[!-9;-~]+:[^\n]*\n)+\s*\n")
 _EMPTY_LINE = re.compile(rb"[^\s][ \t\r]*\n[ \t\r]*\n\s*[^\s]")
+_EMPTY_LAST_LINE = re.compile(rb"\n[ \t\r]*\n\Z")
 _REST_OF_LINE = re.compile(rb"[ \t\r]*(?:\n|\Z)")
 _MARK = b"\xef\xbb\xbf"
 # OpenSSL alone reads the last two; behind a trusted one stand the uses that it is trusted for.
@@ -93,7 +94,7 @@ class Certificate:
 
     @property
     def self_issued(self) -> bool:
-        return _same_name(self.subject, self.issuer)
+        return same_name(self.subject, self.issuer)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -137,7 +138,7 @@ class Certificate:
 
     def verify_issuer(self, issuer: Certificate) -> bool | None:
         """Tell whether the key of ``issuer`` has signed it, None if the library cannot verify such a signature."""
-        if not _same_name(self.issuer, issuer.subject):
+        if not same_name(self.issuer, issuer.subject):
             return False
         return _verify(_Signed(self.fingerprint, issuer.fingerprint, self.loaded, issuer.loaded))
 
@@ -214,6 +215,8 @@ def _form(pem: bytes, start: int, body: bytes, end: int) -> str:
         return "does not end with a line of its own"
     if not _REST_OF_LINE.match(pem, end):
         return "has something else in the line that ends it"
+    if _EMPTY_LAST_LINE.search(body):
+        return "has an empty line before its end"
     # As many words as lines: the usual case, told without looking at each line.
     text = body.strip()
     if len(text.split()) == text.count(b"\n") + 1:
@@ -368,7 +371,7 @@ def _verify(signed: _Signed) -> bool | None:
     return True
 
 
-def _same_name(one: str, other: str) -> bool:
+def same_name(one: str, other: str) -> bool:
     """Compare names as RFC 5280 does: however they are encoded, in upper or lower case, with more blanks or fewer."""
     return one == other or " ".join(one.lower().split()) == " ".join(other.lower().split())
 

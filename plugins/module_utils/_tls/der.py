@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime, timezone
 
-_INTEGER, _UTF8, _SEQUENCE, _VERSION = 0x02, 0x0C, 0x30, 0xA0
+_INTEGER, _BITS, _UTF8, SEQUENCE, _VERSION = 0x02, 0x03, 0x0C, 0x30, 0xA0
 _TIMES = {0x17: "%y%m%d%H%M%SZ", 0x18: "%Y%m%d%H%M%SZ"}
 
 
@@ -25,11 +25,22 @@ class Outline(t.NamedTuple):
     public_key: bytes
 
 
+class Algorithms(t.NamedTuple):
+    """``agree`` tells whether the one in a certificate is the one beside its signature, which is all a client sees.
+
+    ``key`` is the OID of its key's, without its head, and ``parameters`` the tag of what follows it, or 0.
+    """
+
+    agree: bool
+    key: bytes
+    parameters: int
+
+
 def outline(der: bytes) -> Outline | None:
     """Return the outline of a certificate, or None if it has no such form."""
     try:
         serial, _algorithm, _issuer, validity, _subject, public_key = _fields(der)[0][:6]
-        if (serial[0], validity[0], public_key[0]) != (_INTEGER, _SEQUENCE, _SEQUENCE):
+        if (serial[0], validity[0], public_key[0]) != (_INTEGER, SEQUENCE, SEQUENCE):
             return None
         start, end = (_moment(*each) for each in _elements(validity[1]))
         number = int.from_bytes(serial[1], "big", signed=True)
@@ -38,10 +49,21 @@ def outline(der: bytes) -> Outline | None:
         return None
 
 
-def algorithms_agree(der: bytes) -> bool:
-    """Tell whether the algorithm in a certificate is the one beside its signature, which is all that a client sees."""
+def algorithms(der: bytes) -> Algorithms:
+    """Return what a certificate says of its algorithms; raise ValueError."""
     fields, beside = _fields(der)
-    return fields[1] == beside
+    # The serial number, the algorithm, the issuer, the dates, the subject, the key.
+    (_tag, algorithm), *_key = _elements(fields[5][1])
+    (_tag, name), *parameters = _elements(algorithm)
+    return Algorithms(fields[1] == beside, name, parameters[0][0] if parameters else 0)
+
+
+def bits(der: bytes) -> int:
+    """Return the first eight bits of a BIT STRING, the first one as the highest; raise ValueError."""
+    ((tag, content),) = _elements(der)
+    if tag != _BITS or not content:
+        raise ValueError("not a bit string")
+    return content[1] if len(content) > 1 else 0
 
 
 def first_element(data: bytes) -> bytes:
@@ -90,9 +112,9 @@ def _head(data: bytes, at: int) -> tuple[int, int, int]:
 def _sequence(content: bytes) -> bytes:
     length = len(content)
     if length < 0x80:
-        return bytes((_SEQUENCE, length)) + content
+        return bytes((SEQUENCE, length)) + content
     octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
-    return bytes((_SEQUENCE, 0x80 | len(octets))) + octets + content
+    return bytes((SEQUENCE, 0x80 | len(octets))) + octets + content
 
 
 def _moment(tag: int, content: bytes) -> datetime:

@@ -78,6 +78,13 @@ def verify(host: str, port: int, server_name: str, timeout: float, authorities: 
         _shown(secured)
 
 
+def system_authorities() -> list[str]:
+    """Return those that this system trusts, in PEM, as far as they can be listed."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_default_certs()
+    return [ssl.DER_cert_to_PEM_cert(each) for each in context.get_ca_certs(binary_form=True)]
+
+
 def _connect(host: str, port: int, timeout: float) -> socket.socket:
     try:
         return socket.create_connection((host, port), timeout)

@@ -170,6 +170,28 @@ class VaultLogin:
         data = content.get("data") or {}
         return str(data.get("ca_chain") or data.get("certificate") or "")
 
+    def issuer(self, mount: str, name: str) -> Object:
+        """Return what is set for an issuer of PKI, such as leaf_not_after_behavior; nothing where it is not told."""
+        return self._told("read the issuer", f"{mount}/issuer/{name}")
+
+    def issuer_chain(self, mount: str, name: str) -> str:
+        """Return the PEM texts of an issuer and those above it, empty where they are not told."""
+        data = self._told("read the chain of an issuer of", f"{mount}/issuer/{name}/json")
+        return "\n".join(data.get("ca_chain") or filter(None, [data.get("certificate")]))
+
+    def most_seconds(self, mount: str) -> int:
+        """Return the longest life that a mount gives without a role's own limit; 0 where that is not told."""
+        data = self._told("look at the mount of", f"sys/internal/ui/mounts/{mount}")
+        return int((data.get("config") or {}).get("max_lease_ttl") or 0)
+
+    def _told(self, what: str, path: str) -> Object:
+        try:
+            return self._data(what, "GET", path)
+        except VaultError as exc:
+            if exc.status in (400, 403, 404, 405):
+                return {}
+            raise
+
     def is_revoked(self, mount: str, serial: str) -> bool | None:
         """Tell whether a certificate is revoked; None where Vault does not know it. ``serial`` is plain hex."""
         padded = serial.rjust(len(serial) + len(serial) % 2, "0")

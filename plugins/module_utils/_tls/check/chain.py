@@ -14,9 +14,9 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 from ..._deps_tls import x509
 from ..._severity import CRITICAL, UNKNOWN, WARNING
-from ..certificate import LABELS, PLAIN_LABEL, Certificate, Part, Unparsable, key_digest, oid_name, read_pem
+from ..certificate import LABELS, PLAIN_LABEL, Certificate, Part, Unparsable, key_digest, oid_name, read_pem, same_name
 from .constraints import broken_constraints
-from .flaws import flaws, serves
+from .flaws import flaws, has_host_names, serves
 from .model import Chain
 from .severity import Finding
 
@@ -24,9 +24,9 @@ from .severity import Finding
 _EXPECTED = ("DH PARAMETERS", "EC PARAMETERS")
 _CONTAINERS = ("PKCS7", "CMS")
 KEY_LABEL = "PRIVATE KEY"
-_DEEPEST = 10
+_DEEPEST = 20
 _MOST_PATHS = 64
-_SERVER_OR_ANY = {"serverAuth", "anyExtendedKeyUsage"}
+_SERVER = "serverAuth"
 
 _T = t.TypeVar("_T")
 
@@ -192,7 +192,7 @@ def check_chain(
         *flaws(certificate),
         *(_order(members, path) if complete and members[0] is certificate else ()),
         *_along(chain),
-        *_anchored(chain, unverified),
+        *(_broken(chain) or _anchored(chain, unverified)),
     )
     return chain
 
@@ -201,6 +201,22 @@ def _ends(path: Sequence[Certificate], anchors: Sequence[Certificate]) -> bool:
     """Tell whether a path leads as far as it can: to an authority beside it or, where there is none, to a root."""
     known = {anchor.fingerprint for anchor in anchors}
     return any(each.fingerprint in known for each in path) if anchors else path[-1].is_root
+
+
+def _broken(chain: Chain) -> tuple[Finding, ...]:
+    """Say where a path ends because a signature is not by the key that the certificate names."""
+    last = chain.path[-1]
+    if last.is_root or any(last.fingerprint == anchor.fingerprint for anchor in chain.anchors):
+        return ()
+    for issuer in (*chain.members, *chain.anchors):
+        wanted, own = last.extension(x509.AuthorityKeyIdentifier), issuer.extension(x509.SubjectKeyIdentifier)
+        named = wanted and own and wanted.value.key_identifier == own.value.digest
+        named = named and issuer not in chain.path and same_name(last.issuer, issuer.subject)
+        if named and last.verify_issuer(issuer) is False:
+            whose = "its signature" if last is chain.certificate else f"the signature of {chain.place(last)}"
+            text = f"{whose} is not by the key of {issuer.title}, which it names: clients refuse it"
+            return (Finding(CRITICAL, "signature", text),)
+    return ()
 
 
 def _anchored(chain: Chain, unverified: str) -> Iterator[Finding]:
@@ -262,7 +278,9 @@ def _path(
         path, tried = waiting.pop(), tried + 1
         last = path[-1]
         further: list[tuple[Certificate, ...]] = []
-        if len(path) < _DEEPEST and not (len(path) > 1 and last.is_root):
+        if len(path) == _DEEPEST:
+            unverified = unverified or f"it is longer than {_DEEPEST} certificates"
+        elif not (len(path) > 1 and last.is_root):
             for issuer in pool.values():
                 if issuer in path:
                     continue
@@ -271,12 +289,14 @@ def _path(
                     unverified = unverified or _why_unverified(last, issuer)
                 elif signed:
                     further.append((*path, issuer))
-        waiting += [each for each in further if _identifiers_agree(last, each[-1])] or further
+        waiting += [each for each in further if _is_meant(last, each[-1])] or further
         if not further:
             trusted = any(each.fingerprint in known for each in path)
             score = (trusted, last.is_root, min(each.not_after for each in path))
             if best is None or score > best[0]:
                 best = (score, path)
+    if waiting:
+        unverified = unverified or "there are too many ways upwards"
     found = best[1] if best else (certificate,)
     return found, "" if _ends(found, anchors) else unverified
 
@@ -292,6 +312,22 @@ def _identifiers_agree(certificate: Certificate, issuer: Certificate) -> bool:
     if wanted is None or own is None or wanted.value.key_identifier is None:
         return True
     return bool(wanted.value.key_identifier == own.value.digest)
+
+
+def _is_meant(certificate: Certificate, issuer: Certificate) -> bool:
+    return _identifiers_agree(certificate, issuer) and _is_named_issuer(certificate, issuer)
+
+
+def _is_named_issuer(certificate: Certificate, issuer: Certificate) -> bool:
+    """Tell whether what a certificate says of its issuer's certificate, besides the key, is true of it."""
+    found = certificate.extension(x509.AuthorityKeyIdentifier)
+    if found is None:
+        return True
+    names = [each.value for each in found.value.authority_cert_issuer or () if isinstance(each, x509.DirectoryName)]
+    serial = found.value.authority_cert_serial_number
+    if serial is not None and serial != int(issuer.serial, 16):
+        return False
+    return not names or same_name(names[0].rfc4514_string(), issuer.issuer)
 
 
 def _order(members: Sequence[Certificate], path: Sequence[Certificate]) -> Iterator[Finding]:
@@ -315,6 +351,21 @@ def _order(members: Sequence[Certificate], path: Sequence[Certificate]) -> Itera
         return
 
 
+def _policies(issuer: Certificate, below: Sequence[Certificate], where: str) -> Iterator[Finding]:
+    """Say that an authority demands a policy of those below it, which no client of OpenSSL looks for by itself."""
+    demanded = issuer.extension(x509.PolicyConstraints)
+    within = demanded.value.require_explicit_policy if demanded else None
+    if within is None or within > len(below):
+        return
+    if all(each.extension(x509.CertificatePolicies) for each in below):
+        text = f"{where} demands a policy, and whether those below it have the same was not verified"
+        yield Finding(UNKNOWN, "unverified", text)
+    else:
+        yield Finding(
+            CRITICAL, "policy", f"{where} demands a policy, and there is none: clients written in Go refuse it"
+        )
+
+
 def _along(chain: Chain) -> Iterator[Finding]:
     """Yield what makes clients refuse the chain above the certificate."""
     path, below = chain.path, 0
@@ -327,23 +378,44 @@ def _along(chain: Chain) -> Iterator[Finding]:
             text = f"{where} has signed it, but is not an authority" + (" by itself (version 1)" if old else "")
             refused = "strict clients, such as Python since 3.13, refuse it" if old else "clients refuse it"
             yield Finding(WARNING if old else CRITICAL, "no-authority", f"{text}: {refused}")
-        elif issuer.key_usage and "key_cert_sign" not in issuer.key_usage:
+        elif issuer.extension(x509.KeyUsage) and "key_cert_sign" not in issuer.key_usage:
             yield Finding(CRITICAL, "no-authority", f"{where} may not sign by its key usage: clients refuse it")
         if path[depth - 1].loaded.issuer.public_bytes() != issuer.loaded.subject.public_bytes():
             text = f"{where} has signed it, but its name is written otherwise there: clients written in Go refuse it"
             yield Finding(CRITICAL, "issuer-name", text)
-        if not _identifiers_agree(path[depth - 1], issuer):
+        below_it = path[depth - 1]
+        if not _identifiers_agree(below_it, issuer):
             text = f"{where} has signed it, but with another key identifier than it names: clients of OpenSSL refuse it"
+            yield Finding(CRITICAL, "key-identifier", text)
+        elif not _is_named_issuer(below_it, issuer):
+            text = (
+                f"{where} has signed it, but another name or serial number of its authority's certificate stands in "
+                "it: clients of OpenSSL refuse it"
+            )
+            yield Finding(CRITICAL, "key-identifier", text)
+        if below_it.self_issued and _identifiers_agree(below_it, below_it):
+            text = (
+                f"{where} has signed it and has the same name, but nothing in it names that key: clients of OpenSSL "
+                "take it for a root"
+            )
             yield Finding(CRITICAL, "key-identifier", text)
         constraints = issuer.extension(x509.BasicConstraints)
         length = constraints.value.path_length if constraints else None
         if length is not None and below > length:
             text = f"{where} allows {length} authorities below it, and there are {below}: clients refuse it"
             yield Finding(CRITICAL, "path-length", text)
+        elif length is not None and depth - 1 > length:
+            text = (
+                f"{where} allows {length} authorities below it, and there are {depth - 1} with those that have signed "
+                "for themselves, which clients written in Go count: they refuse it"
+            )
+            yield Finding(CRITICAL, "path-length", text)
         uses = set(issuer.extended_key_usage)
-        if uses and not uses & _SERVER_OR_ANY and serves(leaf) and leaf.extended_key_usage:
+        if uses and _SERVER not in uses and serves(leaf) and (leaf.extended_key_usage or has_host_names(leaf)):
+            of_server = "" if leaf.extended_key_usage else " as a server's"
             text = f"{where} may not sign for servers ({', '.join(issuer.extended_key_usage)}): clients refuse it"
-            yield Finding(CRITICAL, "no-authority", text)
+            yield Finding(WARNING if of_server else CRITICAL, "no-authority", f"{text}{of_server}")
+        yield from _policies(issuer, path[:depth], where)
         yield from broken_constraints(issuer, path[:depth], where)
         for finding in flaws(issuer, signs=True):
             if finding.severity != WARNING:

@@ -19,22 +19,26 @@ from ..._k8s.references import SECRET as SECRET_KIND
 from ..._k8s.references import ingress_secrets, references
 from ..._severity import CRITICAL, OK, UNKNOWN, WARNING
 from ..._time import parse_time
-from .consumers import Consumed, of_gateway, of_ingress, trusting
-from .flaws import covers, serves
-from .model import CERTIFICATE, CONFIGMAP, GATEWAY, INGRESS, SCOPE, SECRET, Entry, Request
-from .secrets import TLS_TYPE, UNREAD_TYPES, SecretReader, bundle_entries
+from .consumers import GATEWAY_GROUP, Consumed, injected_from, is_granted, of_gateway, of_ingress, trusting
+from .flaws import covers, serves, uses_tls
+from .model import CERTIFICATE, GATEWAY, INGRESS, SCOPE, SECRET, Chain, Entry, Request
+from .secrets import TLS_TYPE, UNREAD_TYPES, SecretReader
 from .severity import Finding, Life, Renewal
 
 _CORE = "/api/v1"
 _CERT_MANAGER = "/apis/cert-manager.io/v1"
 _NETWORKING = "/apis/networking.k8s.io/v1"
-_GATEWAYS = "/apis/gateway.networking.k8s.io/v1"
+_GATEWAYS = f"/apis/{GATEWAY_GROUP}/v1"
+_GRANTS = f"/apis/{GATEWAY_GROUP}/v1beta1"
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 _REGISTRATION = "/apis/apiregistration.k8s.io/v1"
+_EXTENSIONS = "/apis/apiextensions.k8s.io/v1"
 # What a cluster need not have: there, the kind itself is not known.
-_OPTIONAL = (_CERT_MANAGER, _GATEWAYS)
+_OPTIONAL = (_CERT_MANAGER, _GATEWAYS, _GRANTS)
 # The controllers of cert-manager, by their former name too, and a rollback of ours.
 _WRITERS = ("cert-manager", "controller", "market_intel.runbooks")
+# What of a Secret cert-manager writes, as sentences call it.
+_PARTS = {"tls.crt": "certificate", "tls.key": "private key", "ca.crt": "ca.crt"}
 _WEBHOOKS = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations")
 
 
@@ -60,6 +64,8 @@ class _Cluster:
         # The Secrets that there are, with the entry of their pair if they have one.
         self._pairs: dict[tuple[str, str], Entry | None] = {}
         self._missing: dict[tuple[str, str], bool] = {}
+        # The Secrets that Certificates have written, by those.
+        self._renewed: dict[tuple[str, str], tuple[str, str]] = {}
 
     def read(self) -> ClusterContent:
         request = self._request
@@ -71,6 +77,10 @@ class _Cluster:
         known = len(self._unread)
         certificates = list(self._list("certificates.cert-manager.io", _CERT_MANAGER)) if request.certificates else []
         complete = request.certificates and len(self._unread) == known
+        for each in certificates:
+            about = each["metadata"]
+            secret = (about["namespace"], each["spec"].get("secretName", ""))
+            self._renewed[about["namespace"], about["name"]] = secret
         entries += _with_certificates(entries, certificates, complete, self._state_of if listed else None)
         if request.configmaps:
             entries += self._bundles()
@@ -150,9 +160,7 @@ class _Cluster:
 
     def _bundles(self) -> Iterator[Entry]:
         for configmap in self._list("configmaps", _CORE):
-            for key, text in (configmap.get("data") or {}).items():
-                if "CERTIFICATE-----" in text:
-                    yield from bundle_entries(CONFIGMAP, configmap["metadata"], key, text.encode())
+            yield from self._secrets_of.of_configmap(configmap)
 
     def _mark_used(self, entries: Sequence[Entry], ingresses: Sequence[Object], complete: bool) -> None:
         before = len(self._unread)
@@ -172,33 +180,83 @@ class _Cluster:
         for ingress in ingresses:
             for consumed in of_ingress(ingress):
                 yield from self._consumed(INGRESS, ingress["metadata"], consumed, listed)
-        for gateway in self._list("gateways.gateway.networking.k8s.io", _GATEWAYS):
-            for consumed in of_gateway(gateway):
-                yield from self._consumed(GATEWAY, gateway["metadata"], consumed, listed)
+        yield from self._gateways(listed)
         # They are the cluster's own, and nothing of a namespace.
         if not self._request.namespaces:
             for plural in _WEBHOOKS:
                 for configuration in self._list(f"{plural}.admissionregistration.k8s.io", _ADMISSION, everywhere=True):
-                    yield from trusting(plural.removesuffix("s"), configuration)
+                    yield from self._trusting(plural.removesuffix("s"), configuration)
             for service in self._list("apiservices.apiregistration.k8s.io", _REGISTRATION, everywhere=True):
-                yield from trusting("apiservice", service)
+                yield from self._trusting("apiservice", service)
+            kinds = self._list("customresourcedefinitions.apiextensions.k8s.io", _EXTENSIONS, everywhere=True)
+            for definition in kinds:
+                yield from self._trusting("customresourcedefinition", definition)
+
+    def _trusting(self, kind: str, configuration: Object) -> Iterator[Entry]:
+        """Yield whom the API server trusts there; it has to be who has signed what cert-manager takes them from."""
+        entries = list(trusting(kind, configuration))
+        bundles: dict[str, list[Entry]] = {}
+        for entry in entries:
+            bundles.setdefault(entry.bundle, []).append(entry)
+        place = injected_from(configuration, self._renewed)
+        pair = self._pairs.get(place) if place else None
+        for bundle, members in bundles.items():
+            if bundle and place and pair and pair.chain and not _leads_to_one_of(pair.chain, members):
+                text = (
+                    f"it does not hold the authority of the Secret {'/'.join(place)}, from which cert-manager injects "
+                    "it: the API server refuses a server with that certificate"
+                )
+                members[0].findings.append(Finding(CRITICAL, "bundle-other", text))
+        yield from entries
+
+    def _gateways(self, listed: bool) -> Iterator[Entry]:
+        found = [
+            (gateway["metadata"], consumed)
+            for gateway in self._list(f"gateways.{GATEWAY_GROUP}", _GATEWAYS)
+            for consumed in of_gateway(gateway)
+        ]
+        for about, consumed in found:
+            yield from self._consumed(GATEWAY, about, consumed, listed)
+        foreign = {
+            (about["namespace"], about["name"], secret): consumed.hosts
+            for about, consumed in found
+            for secret in consumed.secrets
+            if secret[0] != about["namespace"] and self._is_in_scope(secret[0])
+            # Of one that is missing, that is all there is to say.
+            if not listed or self._pairs.get(secret)
+        }
+        if not foreign:
+            return
+        known = len(self._unread)
+        grants = list(self._list(f"referencegrants.{GATEWAY_GROUP}", _GRANTS))
+        if len(self._unread) > known:
+            return
+        for (namespace, name, secret), hosts in foreign.items():
+            if not is_granted(grants, namespace, secret):
+                text = f"no ReferenceGrant in {secret[0]} lets it use the Secret {'/'.join(secret)}{_for(hosts)}"
+                entry = Entry(GATEWAY, namespace, name, f"grant for {'/'.join(secret)}")
+                entry.findings.append(Finding(CRITICAL, "not-granted", f"{text}: it is not served"))
+                yield entry
+
+    def _is_in_scope(self, namespace: str) -> bool:
+        return not self._request.namespaces or namespace in self._request.namespaces
 
     def _consumed(self, source: str, about: Mapping[str, t.Any], consumed: Consumed, listed: bool) -> Iterator[Entry]:
         """Judge the Secrets of one listener; its hosts have to be covered by one of them."""
-        if self._request.namespaces and consumed.namespace not in self._request.namespaces:
-            return
         who = f"{source.capitalize()} {about['namespace']}/{about['name']}"
         found = []
-        for name in consumed.secrets:
-            pair = self._pairs.get((consumed.namespace, name))
+        for place in consumed.secrets:
+            # One of another namespace than those that are looked at may be the one for the hosts.
+            if not self._is_in_scope(place[0]):
+                continue
+            pair = self._pairs.get(place)
             if pair is not None:
                 found.append(pair)
                 continue
-            state = self._state_of(consumed.namespace, name) if listed else ""
+            state = self._state_of(*place) if listed else ""
             if state:
-                hosts = f" for {', '.join(consumed.hosts)}" if consumed.hosts else ""
-                text = f"the Secret {consumed.namespace}/{name}, which it names{hosts}, {state}"
-                entry = Entry(source, about["namespace"], about["name"], f"{consumed.namespace}/{name}")
+                text = f"the Secret {'/'.join(place)}, which it names{_for(consumed.hosts)}, {state}"
+                entry = Entry(source, about["namespace"], about["name"], "/".join(place))
                 entry.findings.append(Finding(CRITICAL, "secret-missing", text))
                 yield entry
         readable = [pair for pair in found if pair.chain and not pair.chain.certificate.extensions_unread]
@@ -209,17 +267,36 @@ class _Cluster:
                 text = f"the {who} serves it for {host}, which is not one of its names: clients refuse it"
                 readable[0].findings.append(Finding(CRITICAL, "host-not-covered", text))
         for pair in readable:
-            if pair.chain and not serves(pair.chain.certificate):
+            certificate = t.cast(Chain, pair.chain).certificate
+            if not serves(certificate):
                 text = f"the {who} serves it, but its extended key usage is not for servers: clients refuse it"
                 pair.findings.append(Finding(CRITICAL, "host-not-covered", text))
+            elif certificate.is_ca and not uses_tls(certificate):
+                text = f"the {who} serves it, but its key usage ({', '.join(certificate.key_usage)}) allows no TLS"
+                pair.findings.append(Finding(CRITICAL, "key-usage", f"{text}: clients refuse it"))
 
 
-def _writers(about: Mapping[str, t.Any]) -> tuple[str, ...]:
-    """Return who has last written the certificate of a Secret, as the API server keeps it."""
+def _leads_to_one_of(chain: Chain, members: Sequence[Entry]) -> bool:
+    """Tell whether a chain leads to one of some authorities; what cannot be verified counts as yes."""
+    authorities = [each.chain.certificate for each in members if each.chain]
+    return len(authorities) < len(members) or any(
+        below.fingerprint == authority.fingerprint or below.verify_issuer(authority) is not False
+        for below in chain.path
+        for authority in authorities
+    )
+
+
+def _for(hosts: Sequence[str]) -> str:
+    return f" for {', '.join(hosts)}" if hosts else ""
+
+
+def _writers(about: Mapping[str, t.Any]) -> tuple[tuple[str, str], ...]:
+    """Return who has last written which part of a pair, as the API server keeps it."""
     return tuple(
-        str(each.get("manager", ""))
+        (key, str(each.get("manager", "")))
         for each in about.get("managedFields") or ()
-        if "f:tls.crt" in ((each.get("fieldsV1") or {}).get("f:data") or {})
+        for key in _PARTS
+        if f"f:{key}" in ((each.get("fieldsV1") or {}).get("f:data") or {})
     )
 
 
@@ -237,6 +314,7 @@ def _with_certificates(
     rest, renewed = [], set()
     for certificate in certificates:
         about, status = certificate["metadata"], certificate.get("status") or {}
+        unseen = list(_unseen(certificate))
         place = (about["namespace"], certificate["spec"].get("secretName", ""))
         renewal = _renewal(status)
         entry = stored.get(place)
@@ -254,6 +332,7 @@ def _with_certificates(
             entry.findings.append(Finding(CRITICAL, "two-owners", text))
         else:
             entry.findings += _by_others(entry)
+        entry.findings += unseen
         renewed.add(place)
         entry.manager, entry.renewal, entry.revision = about["name"], renewal, status.get("revision")
     for entry in stored.values():
@@ -268,10 +347,23 @@ def _with_certificates(
 
 
 def _by_others(entry: Entry) -> Iterator[Finding]:
-    others = [name for name in entry.writers if not name.startswith(_WRITERS)]
-    if others and len(others) == len(entry.writers):
-        text = f"its certificate was written by {', '.join(others)}, not by cert-manager, which renews it"
-        yield Finding(WARNING, "changed-by-hand", text)
+    for key, what in _PARTS.items():
+        writers = [name for part, name in entry.writers if part == key]
+        others = [name for name in writers if not name.startswith(_WRITERS)]
+        if others and len(others) == len(writers):
+            text = f"its {what} was written by {', '.join(others)}, not by cert-manager, which renews it"
+            yield Finding(WARNING, "changed-by-hand", text)
+            return
+
+
+def _unseen(certificate: Mapping[str, t.Any]) -> Iterator[Finding]:
+    """Say that what cert-manager tells of a Certificate is about an earlier spec of it."""
+    conditions = (certificate.get("status") or {}).get("conditions") or ()
+    ready: Mapping[str, t.Any] = next((each for each in conditions if each["type"] == "Ready"), {})
+    generation, seen = certificate["metadata"].get("generation"), ready.get("observedGeneration")
+    if generation and seen and seen < generation:
+        text = "cert-manager has not looked at its Certificate since that was changed: is it running?"
+        yield Finding(WARNING, "not-observed", text)
 
 
 def _renewal(status: Mapping[str, t.Any]) -> Renewal:

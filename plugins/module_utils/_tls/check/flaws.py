@@ -10,26 +10,37 @@ is unknown. A strict client verifies as ``openssl verify -x509_strict`` does; Py
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import ipaddress
 import re
+import typing as t
 from collections.abc import Iterator
 
 from ..._deps_tls import ec, serialization, x509
 from ..._severity import CRITICAL, UNKNOWN, WARNING
 from ..certificate import Certificate, oid_name
-from ..der import algorithms_agree
+from ..der import SEQUENCE, Algorithms, algorithms, bits
 from .severity import Finding
 
 _BROKEN_HASHES = ("md2", "md4", "md5", "sha1")
+# Those for which there is a signature scheme in TLS.
+_USUAL_HASHES = ("sha256", "sha384", "sha512")
 _FEWEST_BITS = {"RSA": 2048, "EC": 224}
-# Clients written in Go take no more in a handshake.
+# Clients written in Go take no more in a handshake, and no larger exponent.
 _MOST_RSA_BITS = 8192
-_USUAL_CURVES = ("secp224r1", "secp256r1", "secp384r1", "secp521r1")
+_MOST_EXPONENT = (1 << 31) - 1
+# A handshake is not possible with the last one, but it may sign.
+_CURVES_OF_SERVERS = ("secp256r1", "secp384r1", "secp521r1")
+_USUAL_CURVES = (*_CURVES_OF_SERVERS, "secp224r1")
+_PSS_KEY = bytes.fromhex("2a864886f70d01010a")
 _MOST_SERIAL_BITS = 159
-_SERVER, _CLIENT, _ANY = "serverAuth", "clientAuth", "anyExtendedKeyUsage"
+_SERVER, _CLIENT, _ANY = "serverAuth", "clientAuth", "2.5.29.37.0"
+_NETSCAPE_TYPE, _NETSCAPE_SERVER = "2.16.840.1.113730.1.1", 0x40
+# Such names are compared by those who know them (SPIFFE).
+_WORKLOAD = "spiffe://"
 _TLS_USAGES = {"digital_signature", "key_encipherment", "key_agreement"}
-# Those that OpenSSL handles; it refuses any other one that is marked critical.
+# Those that all clients handle; they refuse any other one that is marked critical.
 _HANDLED = frozenset(
     (
         "2.5.29.15",
@@ -42,14 +53,13 @@ _HANDLED = frozenset(
         "2.5.29.36",
         "2.5.29.37",
         "2.5.29.54",
-        "1.3.6.1.5.5.7.1.7",
-        "1.3.6.1.5.5.7.1.8",
-        "1.3.6.1.5.5.7.48.1.5",
-        "2.16.840.1.113730.1.1",
     )
 )
-_LABEL = r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?"
+_UNKNOWN_TO_GO = frozenset(("1.3.6.1.5.5.7.1.7", "1.3.6.1.5.5.7.1.8", "1.3.6.1.5.5.7.48.1.5", _NETSCAPE_TYPE))
+# Clients accept a hyphen at its ends, too.
+_LABEL = r"[a-z0-9_-]+"
 _HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", re.IGNORECASE)
+_WILDCARD = re.compile(r"\*(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+", re.IGNORECASE)
 
 
 class _Role:
@@ -81,14 +91,22 @@ def flaws(certificate: Certificate, *, signs: bool = False) -> tuple[Finding, ..
 def _of(role: _Role) -> tuple[Finding, ...]:
     certificate = role.certificate
     found = [*_unread(certificate), *_refused(certificate), *_names(certificate)]
-    if not role.signs and not certificate.is_ca and serves(certificate):
-        found += _server(certificate)
+    if not role.signs and not certificate.is_ca:
+        found += [*_purpose(certificate), *_curve(certificate, _CURVES_OF_SERVERS)]
+        if serves(certificate):
+            found += _server(certificate)
+    else:
+        found += _curve(certificate, _USUAL_CURVES)
     return (*found, *_strict(certificate))
 
 
 def serves(certificate: Certificate) -> bool:
     """Tell whether it may be a server's: no extended key usage forbids that."""
-    return not certificate.extended_key_usage or bool({_SERVER, _ANY} & set(certificate.extended_key_usage))
+    return not certificate.extended_key_usage or _SERVER in certificate.extended_key_usage
+
+
+def has_host_names(certificate: Certificate) -> bool:
+    return bool(certificate.dns_names or certificate.ip_addresses)
 
 
 def covers(certificate: Certificate, host: str) -> bool:
@@ -96,10 +114,19 @@ def covers(certificate: Certificate, host: str) -> bool:
     address = _address(host.strip("[]"))
     if address:
         return address in certificate.ip_addresses
-    wanted = host.lower()
+    wanted = _ascii(host).lower()
     parent = wanted.partition(".")[2]
     own = {name.lower() for name in certificate.dns_names}
-    return wanted in own or ("." in parent and f"*.{parent}" in own)
+    # For OpenSSL, a wildcard stands for letters, digits and hyphens only, and beside such ones.
+    return wanted in own or ("." in parent and "_" not in wanted and f"*.{parent}" in own)
+
+
+def _ascii(host: str) -> str:
+    """Return a host name as it is in certificates."""
+    if not host.isascii():
+        with contextlib.suppress(UnicodeError):
+            return host.encode("idna").decode()
+    return host
 
 
 def _unread(certificate: Certificate) -> Iterator[Finding]:
@@ -108,31 +135,95 @@ def _unread(certificate: Certificate) -> Iterator[Finding]:
 
 
 def _refused(certificate: Certificate) -> Iterator[Finding]:
-    loaded = certificate.loaded
+    found = algorithms(certificate.loaded.public_bytes(serialization.Encoding.DER))
     yield from serial_flaws(int(certificate.serial, 16))
     yield from _key(certificate)
+    yield from _key_form(certificate, found)
     # Nobody verifies the signature of a root: it is trusted by being there.
-    if certificate.signature_hash in _BROKEN_HASHES and not (certificate.self_issued and certificate.is_ca):
-        text = f"it is signed with the broken hash {certificate.signature_hash.upper()}: clients refuse it"
-        yield Finding(CRITICAL, "weak-crypto", text)
-    if not algorithms_agree(loaded.public_bytes(serialization.Encoding.DER)):
+    if not (certificate.self_issued and certificate.is_ca):
+        yield from _signature(certificate)
+    if not found.agree:
         text = "the algorithm that is written in it is not the one of its signature: clients refuse it"
         yield Finding(CRITICAL, "signature-algorithm", text)
     for extension in certificate.extensions.values():
         if extension.critical and extension.oid.dotted_string not in _HANDLED:
-            text = f"it has a critical extension that clients do not know ({oid_name(extension.oid)}): they refuse it"
+            who = "clients written in Go" if extension.oid.dotted_string in _UNKNOWN_TO_GO else "clients"
+            text = f"it has a critical extension that {who} do not know ({oid_name(extension.oid)}): they refuse it"
             yield Finding(CRITICAL, "critical-extension", text)
+
+
+def _signature(certificate: Certificate) -> Iterator[Finding]:
+    used = certificate.signature_hash
+    if used in _BROKEN_HASHES:
+        yield Finding(CRITICAL, "weak-crypto", f"it is signed with the broken hash {used.upper()}: clients refuse it")
+    elif used and used not in _USUAL_HASHES:
+        text = f"it is signed with {used.upper()}, which browsers and clients written in Go refuse"
+        yield Finding(CRITICAL, "signature-algorithm", text)
+    elif used and not _has_usual_padding(certificate):
+        text = "it is signed with unusual parameters of RSASSA-PSS, which browsers and clients written in Go refuse"
+        yield Finding(CRITICAL, "signature-algorithm", text)
+
+
+def _has_usual_padding(certificate: Certificate) -> bool:
+    """Tell whether a signature of RSASSA-PSS has one hash for all, and a salt of its length; others are usual."""
+    try:
+        parameters = certificate.loaded.signature_algorithm_parameters
+        salt = getattr(parameters, "_salt_length", None)
+        if salt is None:
+            return True
+        used = certificate.loaded.signature_hash_algorithm
+        return bool(salt == used.digest_size and parameters.mgf._algorithm.name == used.name)
+    # What cannot be read of it is said where it is verified.
+    except Exception:
+        return True
 
 
 def uses_tls(certificate: Certificate) -> bool:
     """Tell whether its key usage allows it to be used in a handshake; without one, everything is allowed."""
-    return not certificate.key_usage or bool(set(certificate.key_usage) & _TLS_USAGES)
+    return certificate.extension(x509.KeyUsage) is None or bool(set(certificate.key_usage) & _TLS_USAGES)
+
+
+def _purpose(certificate: Certificate) -> Iterator[Finding]:
+    uses = set(certificate.extended_key_usage)
+    if not uses or uses & {_SERVER, _CLIENT}:
+        return
+    if _ANY in uses:
+        text = "its extended key usage is anyExtendedKeyUsage without that of a server: clients of OpenSSL refuse it"
+        yield Finding(CRITICAL, "extended-key-usage", text)
+    elif has_host_names(certificate):
+        text = f"its extended key usage ({', '.join(certificate.extended_key_usage)}) is not one for TLS"
+        yield Finding(WARNING, "extended-key-usage", text)
+
+
+def _key_usage(certificate: Certificate) -> Iterator[Finding]:
+    used = f"its key usage ({', '.join(certificate.key_usage) or 'empty'})"
+    if not uses_tls(certificate):
+        yield Finding(CRITICAL, "key-usage", f"{used} allows no TLS: clients refuse it")
+    elif certificate.extension(x509.KeyUsage) is None or "digital_signature" in certificate.key_usage:
+        return
+    elif certificate.key_type == "RSA":
+        yield Finding(WARNING, "key-usage", f"{used} lacks digital_signature: browsers refuse it in TLS 1.3")
+    else:
+        text = (
+            f"{used} lacks digital_signature, which is all that a key of the type {certificate.key_type} does in TLS: "
+            "browsers refuse it, and clients of OpenSSL do so in TLS 1.2"
+        )
+        yield Finding(CRITICAL, "key-usage", text)
+
+
+def _netscape_type(certificate: Certificate) -> int:
+    """Return the bits of the extension that came before extended key usages; all of them without one."""
+    found = certificate.extensions.get(x509.ObjectIdentifier(_NETSCAPE_TYPE))
+    with contextlib.suppress(ValueError, IndexError):
+        return bits(found.value.value) if found else 0xFF
+    return 0
 
 
 def _server(certificate: Certificate) -> Iterator[Finding]:
-    if not uses_tls(certificate):
-        text = f"its key usage ({', '.join(certificate.key_usage)}) allows no TLS: clients refuse it"
-        yield Finding(CRITICAL, "key-usage", text)
+    yield from _key_usage(certificate)
+    if has_host_names(certificate) and _netscape_type(certificate) & _NETSCAPE_SERVER == 0:
+        text = "its Netscape certificate type is not that of a server: clients of OpenSSL refuse it"
+        yield Finding(CRITICAL, "extended-key-usage", text)
     names = certificate.extension(x509.SubjectAlternativeName)
     if certificate.extensions_unread:
         return
@@ -141,6 +232,14 @@ def _server(certificate: Certificate) -> Iterator[Finding]:
         yield Finding(CRITICAL, "no-names", text)
     elif not list(names.value):
         yield Finding(CRITICAL, "no-names", "its subject alternative name is empty: clients refuse it for every name")
+    elif not has_host_names(certificate) and not any(uri.startswith(_WORKLOAD) for uri in certificate.uris):
+        # Without a usage, or with both, it may be that of a client, of which nobody expects one.
+        severity = CRITICAL if set(certificate.extended_key_usage) & {_SERVER, _CLIENT} == {_SERVER} else WARNING
+        text = (
+            "none of its names is a DNS name or an address: browsers and clients written in Go refuse it as a server's "
+            "for every name"
+        )
+        yield Finding(severity, "no-names", text)
 
 
 def serial_flaws(serial: int) -> Iterator[Finding]:
@@ -166,16 +265,36 @@ def _key(certificate: Certificate) -> Iterator[Finding]:
         yield Finding(CRITICAL, "key-size", text)
     if kind == "Ed448":
         yield Finding(CRITICAL, "key-type", "its key is Ed448, which browsers and clients written in Go refuse")
-    if kind == "EC" and not certificate.unread:
-        curve = certificate.loaded.public_key().curve
-        if isinstance(curve, ec.EllipticCurve) and curve.name not in _USUAL_CURVES:
-            text = f"the curve of its key is {curve.name}, which browsers and clients written in Go refuse"
-            yield Finding(CRITICAL, "key-type", text)
+
+
+def _key_form(certificate: Certificate, found: Algorithms) -> Iterator[Finding]:
+    """Yield what the library does not tell of a key that it reads."""
+    if found.key == _PSS_KEY:
+        text = "its key is for RSASSA-PSS only, which browsers and clients written in Go refuse"
+        yield Finding(CRITICAL, "key-type", text)
+    if certificate.key_type == "EC" and found.parameters == SEQUENCE:
+        text = "its key spells out the parameters of its curve instead of naming it: clients refuse it"
+        yield Finding(CRITICAL, "key-type", text)
+    if certificate.key_type == "RSA" and certificate.loaded.public_key().public_numbers().e > _MOST_EXPONENT:
+        text = "the exponent of its key has more than 31 bits: clients written in Go refuse it"
+        yield Finding(CRITICAL, "key-size", text)
+
+
+def _curve(certificate: Certificate, usual: t.Collection[str]) -> Iterator[Finding]:
+    if certificate.key_type != "EC" or certificate.unread:
+        return
+    curve = certificate.loaded.public_key().curve
+    if isinstance(curve, ec.EllipticCurve) and curve.name not in usual:
+        who = "clients" if curve.name in _USUAL_CURVES else "browsers and clients written in Go"
+        yield Finding(CRITICAL, "key-type", f"the curve of its key is {curve.name}, which {who} refuse")
 
 
 def _names(certificate: Certificate) -> Iterator[Finding]:
     for name in certificate.dns_names:
         problem = _name_problem(name, certificate)
+        if not problem and name.startswith("*.") and not _WILDCARD.fullmatch(name):
+            text = f"its name {_visible(name)} has a wildcard beside what is not a host name: OpenSSL never accepts it"
+            yield Finding(CRITICAL, "name", text)
         if problem:
             text = f"its name {_visible(name)} {problem}: clients never accept it for that name"
             yield Finding(CRITICAL, "name", text)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from ..._report.text import plural
@@ -28,7 +28,7 @@ def judge(
 ) -> Inventory:
     """Judge what was read by its dates, and all of it against each other."""
     found = list(entries)
-    met = _met(found)
+    met = _met(found, now)
     found += [authority.entry for authority in met.values()]
     for entry in found:
         if entry.chain:
@@ -52,6 +52,7 @@ def judge(
             entry.findings += judge_renewal(entry.renewal)
     for authority in met.values():
         authority.conclude()
+    _say_incomplete(found)
     if not found:
         finding = Finding(UNKNOWN, "empty", "nothing was found in the whole scope, so that nothing is known")
         found.append(Entry(SCOPE, "", "everything", findings=[finding]))
@@ -102,7 +103,21 @@ class _Met:
         self.entry.findings = found if self.needed else [_milder(each) for each in found]
 
 
-def _met(entries: Sequence[Entry]) -> dict[str, _Met]:
+def _needed(entry: Entry, now: datetime) -> set[str]:
+    """Return the fingerprints of those above a certificate without which clients would refuse it."""
+    path = entry.chain.path[1:] if entry.chain else ()
+    if not entry.accepted:
+        return {each.fingerprint for each in path}
+    found: set[str] = set()
+    for member in path if entry.trusted is not None else ():
+        # A client that accepts it all the same has another way from here on.
+        if member.key_digest in (entry.trusted or ()) or not member.not_before <= now < member.not_after:
+            break
+        found.add(member.fingerprint)
+    return found
+
+
+def _met(entries: Sequence[Entry], now: datetime) -> dict[str, _Met]:
     """Return by fingerprint the authorities of all chains that are no entries by themselves.
 
     That of a bundle says nothing of who uses it.
@@ -113,8 +128,7 @@ def _met(entries: Sequence[Entry]) -> dict[str, _Met]:
         chain = entry.chain
         if chain is None or entry.bundle:
             continue
-        # What a client accepts may have another way up than the one that is sent.
-        above = set() if entry.accepted else {each.fingerprint for each in chain.path[1:]}
+        above = _needed(entry, now)
         for member in (*chain.path[1:], *chain.members, *chain.anchors):
             mark = member.fingerprint
             if mark not in own and (mark in above or member.is_ca):
@@ -133,17 +147,17 @@ def _judge_dates(entry: Entry, now: datetime, limits: Limits, signed: Sequence[t
         found = judge_managed(life, entry.renewal, now, limits)
     else:
         found = judge_unmanaged(life, now, limits)
-    return [*found, *(_judge_chain(entry.chain, now, limits, entry.accepted) if entry.chain else ())]
+    return [*found, *(_judge_chain(entry.chain, now, limits, _needed(entry, now)) if entry.chain else ())]
 
 
-def _judge_chain(chain: Chain, now: datetime, limits: Limits, accepted: bool) -> Iterator[Finding]:
-    """Yield what the dates of the others in a chain mean for its leaf; one that clients accept has another way up."""
+def _judge_chain(chain: Chain, now: datetime, limits: Limits, needed: Collection[str]) -> Iterator[Finding]:
+    """Yield what the dates of the others in a chain mean for its leaf; those that are not needed do less harm."""
     above = {each.fingerprint for each in chain.path}
     for member in chain.path[1:]:
         for one in judge_unmanaged(Life(member.not_before, member.not_after), now, limits):
             # The early warning about a root is given once, at the root itself.
             if one.severity == CRITICAL or not member.self_issued:
-                found = _milder(one) if accepted else one
+                found = one if member.fingerprint in needed else _milder(one)
                 yield found._replace(text=f"{chain.place(member)}: {one.text}")
     for member in (*chain.members, *chain.anchors):
         if member.fingerprint not in above and member.not_after <= now:
@@ -153,6 +167,25 @@ def _judge_chain(chain: Chain, now: datetime, limits: Limits, accepted: bool) ->
     for where, outline in chain.unread:
         for one in judge_unmanaged(Life(outline.not_before, outline.not_after), now, limits) if outline else ():
             yield one._replace(text=f"{where}, which cannot be read otherwise: {one.text}")
+
+
+def _say_incomplete(entries: Sequence[Entry]) -> None:
+    """Say of chains that a server would send that they lack an intermediate, which was met somewhere else."""
+    known: dict[str, dict[str, Certificate]] = {}
+    for entry in entries:
+        for each in (*entry.chain.members, *entry.chain.anchors) if entry.chain else ():
+            if each.is_ca and not each.self_issued:
+                known.setdefault(each.subject, {})[each.fingerprint] = each
+    for entry in entries:
+        chain = entry.chain
+        if entry.source != SECRET or entry.kind != LEAF or chain is None or chain.anchors:
+            continue
+        last = chain.path[-1]
+        missing = next((each for each in known.get(last.issuer, {}).values() if last.is_issued_by(each)), None)
+        if missing and not last.self_issued:
+            whose = "it" if last is chain.certificate else chain.place(last)
+            text = f"its chain lacks {missing.title}, which has signed {whose} and is not a root"
+            entry.findings.append(Finding(WARNING, "chain-incomplete", text))
 
 
 def _limits(request: Request, entry: Entry) -> Limits:
@@ -207,30 +240,32 @@ def compare_served(
     endpoints: Sequence[Endpoint], served: Sequence[Entry], stored: Sequence[Entry]
 ) -> list[Entry | None]:
     """Compare what endpoints serve with the Secrets that they name, or with those for the same names; return these."""
-    by_place = {
-        entry.place: entry for entry in stored if entry.source == SECRET and entry.key == "tls.crt" and entry.chain
-    }
+    by_place: dict[str, list[Entry]] = {}
     by_names: dict[tuple[str, ...], list[Entry]] = {}
-    for entry in by_place.values():
-        if entry.chain and entry.chain.certificate.names:
-            by_names.setdefault(entry.chain.certificate.names, []).append(entry)
+    for entry in stored:
+        if entry.source == SECRET and entry.chain and not entry.bundle:
+            is_pair = entry.key == "tls.crt"
+            there = by_place.setdefault(entry.place, [])
+            there.insert(0 if is_pair else len(there), entry)
+            if is_pair and entry.chain.certificate.names:
+                by_names.setdefault(entry.chain.certificate.names, []).append(entry)
     return [_compare(endpoint, entry, by_place, by_names) for endpoint, entry in zip(endpoints, served)]
 
 
 def _compare(
     endpoint: Endpoint,
     entry: Entry,
-    by_place: Mapping[str, Entry],
+    by_place: Mapping[str, Sequence[Entry]],
     by_names: Mapping[tuple[str, ...], list[Entry]],
 ) -> Entry | None:
     place = endpoint.secret
     if place and place not in by_place:
-        text = f"the Secret {place} that it should serve was not read"
+        text = f"in the Secret {place} that it should serve, no certificate was read"
         entry.findings.append(Finding(UNKNOWN, "stored-unknown", text))
         return None
     if not entry.chain:
-        return by_place.get(place)
-    candidates = [by_place[place]] if place else by_names.get(entry.chain.certificate.names, [])
+        return by_place[place][0] if place else None
+    candidates = by_place[place] if place else by_names.get(entry.chain.certificate.names, [])
     same = [other for other in candidates if other.fingerprint == entry.fingerprint]
     found = next(iter([*same, *candidates]), None)
     if found is None:

@@ -6,17 +6,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from collections.abc import Iterator, Sequence
 
-from ..._deps_tls import pkcs12, serialization
+from ..._deps_tls import pkcs7, pkcs12, serialization
 from ..certificate import Certificate, Unparsable, parse_der
-from ..der import outline
+from ..der import first_element, outline
 
 JKS, PKCS12, DER, KUBECONFIG = "JKS keystore", "PKCS#12 keystore", "DER certificate", "kubeconfig"
+PKCS7 = "PKCS#7 bundle"
 _JKS_MAGIC = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")
 # The content type "data" of PKCS#7 is what a PKCS#12 begins with.
 _PKCS7_DATA = bytes.fromhex("06092a864886f70d010701")
+_PKCS7_SIGNED = bytes.fromhex("06092a864886f70d010702")
+_PKCS7_BLOCKS = (b"-----BEGIN PKCS7-----", b"-----BEGIN CMS-----")
 _KEY_ENTRY, _TRUSTED_ENTRY = 1, 2
 
 
@@ -33,9 +37,15 @@ def recognise(content: bytes) -> str:
     if content[:4] in _JKS_MAGIC:
         return JKS
     if content[:1] == b"\x30":
+        if _PKCS7_SIGNED in content[:24]:
+            return PKCS7
         if _PKCS7_DATA in content[:48]:
             return PKCS12
-        return DER if outline(content) else ""
+        with contextlib.suppress(ValueError, IndexError):
+            return DER if outline(first_element(content)) else ""
+        return ""
+    if any(block in content for block in _PKCS7_BLOCKS):
+        return PKCS7
     return KUBECONFIG if b"certificate-authority-data:" in content or b"client-certificate-data:" in content else ""
 
 
@@ -48,6 +58,8 @@ def read_keystore(kind: str, content: bytes, passwords: Sequence[bytes]) -> list
         return [Stored("", (parse_der(content),), False)]
     if kind == PKCS12:
         return _read_pkcs12(content, passwords)
+    if kind == PKCS7:
+        return _read_pkcs7(content)
     try:
         return list(_read_jks(content))
     except (IndexError, ValueError, UnicodeDecodeError):
@@ -96,6 +108,18 @@ class _Reading:
 
     def text(self) -> str:
         return self.take(self.number(2)).decode("utf-8", "replace")
+
+
+def _read_pkcs7(content: bytes) -> list[Stored]:
+    """Return its certificates one by one, as it keeps no order."""
+    read = pkcs7.load_der_pkcs7_certificates if content[:1] == b"\x30" else pkcs7.load_pem_pkcs7_certificates
+    try:
+        found = read(content)
+    # Whatever the library raises at it.
+    except Exception:
+        raise Unparsable(f"the {PKCS7} cannot be read") from None
+    members = [parse_der(each.public_bytes(serialization.Encoding.DER)) for each in found]
+    return [Stored(str(number), (member,), False) for number, member in enumerate(members)]
 
 
 def _read_pkcs12(content: bytes, passwords: Sequence[bytes]) -> list[Stored]:

@@ -171,9 +171,9 @@ class Entry:
 
     ``key_matches`` and ``used`` are None where that was not looked at; ``copies`` counts the places with the same
     certificate; ``stored`` is the fingerprint that an endpoint should serve, and ``accepted`` tells that a
-    client accepts what it does; ``bundle`` is the key of the text in which
-    it is one authority beside others; ``writers`` are who wrote it last, as the API server says; ``severity`` is that
-    of the worst finding, once it was judged.
+    client accepts what it does, which trusts the keys with the digests ``trusted``, None where these are not known;
+    ``bundle`` is the key of the text in which it is one authority beside others; ``writers`` are who wrote which part
+    of it last, as the API server says; ``severity`` is that of the worst finding, once it was judged.
     """
 
     source: str
@@ -191,8 +191,9 @@ class Entry:
     copies: int = 1
     stored: str = ""
     accepted: bool = False
+    trusted: frozenset[str] | None = None
     bundle: str = ""
-    writers: tuple[str, ...] = ()
+    writers: tuple[tuple[str, str], ...] = ()
     findings: list[Finding] = field(default_factory=list)
     severity: str = OK
     muted: Mute | None = None

@@ -49,14 +49,14 @@ def check_report(
     if inventory is None:
         return report
     difference = difference or Difference()
-    counts, unread = inventory.counts, inventory.unread
+    counts, unread, request = inventory.counts, inventory.unread, inventory.request
     degraded = []
     if abs(inventory.skew) > _MOST_SKEW:
         degraded += [f"the clock of the API server is {inventory.skew:+.0f} s off the one of this machine"]
     if inventory.left_out:
         named = " and ".join(plural(count, kind) for kind, count in inventory.left_out.items())
-        degraded += [f"in Secrets, {named} were not read"]
-    request = inventory.request
+        where = "Secrets and ConfigMaps" if request.configmaps else "Secrets"
+        degraded += [f"in {where}, {named} were not read"]
     if request.secrets and not request.other_secrets:
         degraded += ["Secrets of other types than kubernetes.io/tls were not read"]
     return replace(

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which certificates a Secret or a bundle holds, and whether its keys fit. PRIVATE to the collection."""
+"""Which certificates a Secret, a ConfigMap or a bundle holds, and whether its keys fit. PRIVATE to the collection."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from ..certificate import Unparsable
 from .chain import KEY_LABEL, Reader, check_chain, decoded, read_bundle
 from .flaws import serial_flaws
 from .keystores import KUBECONFIG, Stored, read_keystore, recognise
-from .model import SECRET, Chain, Entry
+from .model import CONFIGMAP, SECRET, Chain, Entry
 from .severity import Finding, Life
 
 TLS_TYPE = "kubernetes.io/tls"
@@ -25,6 +26,15 @@ UNREAD_TYPES = ("helm.sh/release.v1", "kubernetes.io/service-account-token")
 _OWNER = "cert-manager.io/certificate-name"
 _PAIR = ("tls.crt", "tls.key", "ca.crt")
 _PUBLIC = re.compile(r"\.(?:crt|cer|cert)$")
+# Texts of other kinds, in which certificates stand in whatever form that kind asks for.
+_DOCUMENT = re.compile(
+    r"(?:\.(?:cfg|conf|config|env|hcl|html?|ini|js|json|md|ovpn|properties|py|rb|sh|sql|tf|tfvars|toml|xml|ya?ml))$"
+)
+_OF_DOCUMENT = (b"{", b"[", b"<")
+_EMBEDDED = re.compile(rb"-----BEGIN ([A-Z0-9 ]*CERTIFICATE)-----(.*?)-----END \1-----", re.DOTALL)
+_AROUND_LINES = re.compile(rb"(?:\\r)?\\n|[\s\"',\\]")
+_NAMED_LIKE_ONE = re.compile(r"\.(?:crt|cer|cert|pem)$")
+UNREADABLE = "unreadable certificate file"
 _KEY_MARK, _CERTIFICATE_MARK = f"{KEY_LABEL}-----".encode(), b"CERTIFICATE-----"
 
 
@@ -46,6 +56,10 @@ class SecretReader:
             pair.manager = (about.get("annotations") or {}).get(_OWNER, "")
             self._read_pair(pair, data)
             yield pair
+            if pair.chain is None:
+                # With a chain, they are judged with that.
+                for content in _contents({key: data[key] for key in ("ca.crt",) if data.get(key)}).values():
+                    yield from bundle_entries(SECRET, about, "ca.crt", content)
         if self._others:
             rest = {key: text for key, text in data.items() if not (pair and key in _PAIR)}
             for entry in self._rest(about, rest) if rest else ():
@@ -109,21 +123,39 @@ class SecretReader:
         return text if any(part.certificate for part in parts) else ""
 
     def _rest(self, about: Object, data: Mapping[str, str]) -> Iterator[Entry]:
-        contents = {}
-        for key, text in data.items():
-            try:
-                contents[key] = decoded(text)
-            except Unparsable:
-                continue
+        contents = _contents(data)
         keys = {key: self._digest(data[key]) for key, content in contents.items() if _KEY_MARK in content}
         for key, content in contents.items():
-            kind = recognise(content)
-            if b"-----BEGIN" in content and _CERTIFICATE_MARK in content:
+            if not _has_certificates(content):
+                yield from self._other(SECRET, about, key, content, contents)
+            elif _is_document(key, content):
+                yield from _document_entries(SECRET, about, key, content)
+            else:
                 yield from self._pem(about, key, data[key], content, keys)
-            elif kind and (kind == KUBECONFIG or not self._keystores):
-                self.left_out[kind] += 1
-            elif kind:
-                yield from _keystore(about, key, kind, content, contents)
+
+    def _other(
+        self, source: str, about: Object, key: str, content: bytes, contents: Mapping[str, bytes]
+    ) -> Iterator[Entry]:
+        kind = recognise(content)
+        if not kind and content.strip() and _NAMED_LIKE_ONE.search(key.lower()) and b"-----BEGIN" not in content:
+            kind = UNREADABLE
+        if kind and (kind in (KUBECONFIG, UNREADABLE) or not self._keystores):
+            self.left_out[kind] += 1
+        elif kind:
+            yield from _keystore(source, about, key, kind, content, contents)
+
+    def of_configmap(self, configmap: Object) -> Iterator[Entry]:
+        """Yield the entries of a ConfigMap; its data are dropped."""
+        about = configmap["metadata"]
+        contents = {key: text.encode() for key, text in (configmap.pop("data", None) or {}).items()}
+        contents |= _contents(configmap.pop("binaryData", None) or {})
+        for key, content in contents.items():
+            if not _has_certificates(content):
+                yield from self._other(CONFIGMAP, about, key, content, contents)
+            elif _is_document(key, content):
+                yield from _document_entries(CONFIGMAP, about, key, content)
+            else:
+                yield from bundle_entries(CONFIGMAP, about, key, content)
 
     def _digest(self, text: str) -> str | Unparsable:
         try:
@@ -159,6 +191,39 @@ class SecretReader:
         yield entry
 
 
+def _contents(data: Mapping[str, str]) -> dict[str, bytes]:
+    found = {}
+    for key, text in data.items():
+        with contextlib.suppress(Unparsable):
+            found[key] = decoded(text)
+    return found
+
+
+def _has_certificates(content: bytes) -> bool:
+    return b"-----BEGIN" in content and _CERTIFICATE_MARK in content
+
+
+def _is_document(key: str, content: bytes) -> bool:
+    return bool(_DOCUMENT.search(key.lower())) or content.lstrip()[:1] in _OF_DOCUMENT
+
+
+def _document_entries(source: str, about: Object, key: str, content: bytes) -> Iterator[Entry]:
+    """Yield an entry for each certificate in a text of another kind, which says how it is written there."""
+    blocks = [
+        b"-----BEGIN %b-----\n%b\n-----END %b-----\n" % (label, _AROUND_LINES.sub(b"", body), label)
+        for label, body in _EMBEDDED.findall(content)
+    ]
+    entries = list(bundle_entries(source, about, key, b"".join(blocks)))
+    for entry in entries:
+        # Only authorities stand there beside each other for the same purpose.
+        if entry.chain and not entry.chain.certificate.is_ca:
+            entry.bundle = ""
+    if not entries:
+        finding = Finding(UNKNOWN, "unparsable", "there is no whole certificate in it")
+        entries = [Entry(source, about["namespace"], about["name"], key, findings=[finding])]
+    yield from entries
+
+
 def _without_root(chain: Chain) -> Iterator[Finding]:
     known = {anchor.fingerprint for anchor in chain.anchors}
     last = chain.path[-1]
@@ -181,19 +246,21 @@ def _siblings(key: str) -> tuple[str, ...]:
     return (f"{stem}.key", f"{stem}-key.pem", f"{stem}.key.pem", *(("key.pem",) if key == "cert.pem" else ()))
 
 
-def _keystore(about: Object, key: str, kind: str, content: bytes, contents: Mapping[str, bytes]) -> Iterator[Entry]:
+def _keystore(
+    source: str, about: Object, key: str, kind: str, content: bytes, contents: Mapping[str, bytes]
+) -> Iterator[Entry]:
     stem = key.rpartition(".")[0]
     names = (f"{stem}.password", f"{stem}-password", f"{key}.password", "password", "keystore-password")
     passwords = [contents[name].strip() for name in names if name in contents]
     try:
         for stored in read_keystore(kind, content, passwords):
-            yield _stored_entry(about, key, stored)
+            yield _stored_entry(source, about, key, stored)
     except Unparsable as exc:
-        yield Entry(SECRET, about["namespace"], about["name"], key, findings=[Finding(UNKNOWN, "unparsable", str(exc))])
+        yield Entry(source, about["namespace"], about["name"], key, findings=[Finding(UNKNOWN, "unparsable", str(exc))])
 
 
-def _stored_entry(about: Object, key: str, stored: Stored) -> Entry:
-    entry = Entry(SECRET, about["namespace"], about["name"], f"{key}[{stored.alias}]" if stored.alias else key)
+def _stored_entry(source: str, about: Object, key: str, stored: Stored) -> Entry:
+    entry = Entry(source, about["namespace"], about["name"], f"{key}[{stored.alias}]" if stored.alias else key)
     entry.bundle = key if stored.trusted else ""
     entry.chain = check_chain(stored.members)
     entry.findings += entry.chain.findings

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from ..._errors import InvalidInput, RunbookError, as_clause
 from ..._severity import CRITICAL, UNKNOWN
 from ..._time import utc_now
 from ..certificate import Unparsable, key_digest, read_pem
-from ..handshake import HandshakeFailed, NotTrusted, dial, verify
+from ..handshake import HandshakeFailed, NotTrusted, dial, system_authorities, verify
 from .chain import check_chain, read_chain
 from .flaws import covers
 from .model import ENDPOINT, SCOPE, VAULT, Chain, Endpoint, Entry
@@ -69,7 +70,7 @@ def verify_endpoints(
         entry.findings += _name(endpoint, entry.chain)
         try:
             verify(endpoint.address, endpoint.port, _sni(endpoint), timeout, trust)
-            entry.accepted = True
+            entry.accepted, entry.trusted = True, _keys(trust)
         except NotTrusted as exc:
             entry.findings += _not_trusted(exc, entry.chain, whom)
         except HandshakeFailed as exc:
@@ -77,6 +78,14 @@ def verify_endpoints(
             entry.findings.append(Finding(UNKNOWN, "not-verified", text))
 
     _at_once(one, list(zip(endpoints, served, stored)))
+
+
+@functools.lru_cache(maxsize=64)
+def _keys(authorities: str) -> frozenset[str] | None:
+    """Return the digests of the keys that a client trusts, None where these are not known."""
+    texts = [authorities] if authorities else system_authorities()
+    found = {part.certificate.key_digest for text in texts for part in read_pem(text.encode()) if part.certificate}
+    return frozenset(found) or None
 
 
 def _at_once(work: Callable[[_T], _R], arguments: Sequence[_T]) -> list[_R]:
@@ -120,8 +129,9 @@ def _endpoint(endpoint: Endpoint, timeout: float) -> Entry:
 
 def _name(endpoint: Endpoint, chain: Chain) -> Iterator[Finding]:
     shown, name = chain.certificate, endpoint.client_name
-    if not shown.extensions_unread and shown.names and not covers(shown, name):
-        text = f"it shows a certificate for {_some(shown.names)}, not for {name}: clients refuse it"
+    if not shown.extensions_unread and not covers(shown, name):
+        names = f"for {_some(shown.names)}" if shown.names else "without names"
+        text = f"it shows a certificate {names}, not for {name}: clients refuse it"
         yield Finding(CRITICAL, "host-not-covered", text)
 
 
@@ -180,15 +190,24 @@ def _paths(login: VaultLogin, mount: str, folder: str) -> Iterator[str]:
             yield path
 
 
+def _texts(value: t.Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the texts of an entry by their names; those inside of mappings and lists, too, as in ``tls.crt``."""
+    if isinstance(value, str):
+        yield name, value
+    elif isinstance(value, (Mapping, list)):
+        pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, each in pairs:
+            yield from _texts(each, f"{name}.{key}" if name else str(key))
+
+
 def _kv_entry(login: VaultLogin, mount: str, path: str) -> Iterator[Entry]:
     entry = Entry(VAULT, mount, path)
     try:
-        data = dict(login.read_kv(mount, path).data)
+        texts = dict(_texts(login.read_kv(mount, path).data))
     except RunbookError as exc:
         entry.findings.append(Finding(UNKNOWN, "denied", as_clause(exc)))
         yield entry
         return
-    texts = {name: value for name, value in data.items() if isinstance(value, str)}
     # One text with the leaf and its chain goes before the chain alone.
     names = [name for name, text in texts.items() if "-----BEGIN CERT" in text]
     names.sort(key=lambda name: ("ca" in name.lower().split("_") or "chain" in name.lower(), name))

@@ -17,10 +17,14 @@ from ..certificate import Certificate, oid_name
 
 LOST_NAME, LOST_IDENTITY, WRONG_USAGE, LOST_EXTENSION = "lost name", "lost identity", "wrong usage", "lost extension"
 # Each certificate has them of its own, or its log gives them; the second ones are compared part by part.
-_OWN = ("2.5.29.14", "2.5.29.35", "1.3.6.1.4.1.11129.2.4.2", "1.3.6.1.4.1.11129.2.4.3")
+_OWN = ("2.5.29.14", "1.3.6.1.4.1.11129.2.4.2", "1.3.6.1.4.1.11129.2.4.3")
 _IN_PARTS = ("2.5.29.15", "2.5.29.17", "2.5.29.19", "2.5.29.37")
-# What the authority adds by its own settings, whatever it was asked for.
-OF_AUTHORITY = ("1.3.6.1.5.5.7.1.1", "2.5.29.31", "2.5.29.46", "2.5.29.18", "2.5.29.32")
+POLICIES, INFORMATION, REVOCATION_LISTS = "2.5.29.32", "1.3.6.1.5.5.7.1.1", "2.5.29.31"
+AUTHORITY_KEY = "2.5.29.35"
+# What the authority adds by its own settings, whatever it was asked for; strict clients refuse what lacks the first.
+OF_AUTHORITY = (AUTHORITY_KEY, INFORMATION, REVOCATION_LISTS, "2.5.29.46", "2.5.29.18", POLICIES)
+# How long the key may be used, which moves with the dates.
+_PERIOD = "2.5.29.16"
 
 
 @dataclass(frozen=True)
@@ -132,9 +136,13 @@ def _extensions(new: Attributes, old: Attributes, allowed: Allowed) -> t.Iterato
 
 
 def _values(extension: t.Any) -> frozenset[t.Any]:
-    """Return what of an extension has to stay; nothing of those whose value the authority chooses."""
+    """Return what of an extension has to stay; nothing of those whose value the authority chooses, or the time."""
     if isinstance(extension, x509.TLSFeature):
         return frozenset(feature.value for feature in extension)
+    if isinstance(extension, x509.CertificatePolicies):
+        return frozenset(each.policy_identifier.dotted_string for each in extension)
     if isinstance(extension, x509.UnrecognizedExtension):
         return frozenset((extension.value,))
-    return frozenset()
+    if extension.oid.dotted_string in (*OF_AUTHORITY, _PERIOD):
+        return frozenset()
+    return frozenset((extension.public_bytes(),))

@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ..._deps_tls import x509
 from ..._errors import RunbookError
 from ..._time import rfc3339
 from ..certificate import Certificate, Unparsable, key_digest, parse_chain
@@ -97,6 +98,7 @@ def violations(new: Material, old: Material, now: datetime, settings: GateSettin
         *_key(new),
         *_chain(new, now),
         *trust(new.chain, new.leaf.issuer, old, settings),
+        *anchored(new.chain, new.leaf.not_after, new.authorities or old.authorities, old, now),
         *lost(attributes(new.leaf), old.leaf, settings),
         *_authority(new.leaf),
         *_strength(new.leaf, old.leaf),
@@ -163,6 +165,52 @@ def trust(chain: t.Sequence[Certificate], issuer: str, old: Material, settings: 
     elif issuer != old.leaf.issuer:
         sentence = f"it is issued by {issuer}, the present one by {old.leaf.issuer}"
         yield Violation("untrusted issuer", sentence, allow)
+    elif _is_other_key(chain[0], issuer, old.leaf):
+        sentence = f"it is issued by another key of {issuer} than the present one"
+        yield Violation("untrusted issuer", sentence, allow)
+
+
+def _is_other_key(first: Certificate, issuer: str, old: Certificate) -> bool:
+    """Tell whether the first of a chain, a leaf or its issuer, shows another key of the issuer than the present one."""
+    wanted = _issuer_key(old)
+    found = _own_key(first) if first.subject == issuer and first.is_ca else _issuer_key(first)
+    return bool(wanted and found and wanted != found)
+
+
+def _issuer_key(certificate: Certificate) -> bytes | None:
+    found = certificate.extension(x509.AuthorityKeyIdentifier)
+    return found.value.key_identifier if found else None
+
+
+def _own_key(certificate: Certificate) -> bytes | None:
+    found = certificate.extension(x509.SubjectKeyIdentifier)
+    return found.value.digest if found else None
+
+
+def anchored(
+    chain: t.Sequence[Certificate], end: datetime, anchors: t.Sequence[Certificate], old: Material, now: datetime
+) -> t.Iterator[Violation]:
+    """Say that the authorities to which a chain leads are of no use for as long as its leaf is, which ends then."""
+    found = _leads_to(chain, anchors)
+    if not found:
+        return
+    longest = max(found, key=lambda anchor: anchor.not_after)
+    expires = f"{longest.title}, to which it leads, {{}} on {rfc3339(longest.not_after)}"
+    if longest.not_after <= now:
+        yield Violation("expired chain", expires.format("has expired"))
+    elif longest.not_after < end:
+        before = [anchor.not_after for anchor in _leads_to(old.chain, old.authorities)]
+        # Where the present one ends after its authority, too, that is known.
+        if not before or max(before) >= old.leaf.not_after:
+            yield Violation("expired chain", expires.format("expires") + ", before the certificate")
+
+
+def _leads_to(chain: t.Sequence[Certificate], anchors: t.Sequence[Certificate]) -> list[Certificate]:
+    return [
+        anchor
+        for anchor in anchors
+        if any(member.fingerprint == anchor.fingerprint or member.is_issued_by(anchor) for member in chain)
+    ]
 
 
 def _authority(new: Certificate) -> t.Iterator[Violation]:

@@ -25,7 +25,20 @@ _ARGO_CD, _FLUX, _FLUX_HELM, _HELM = (
 # Other tools that mark what is theirs, and what to do instead of writing there.
 _MARKS = {
     "reflector.v1.k8s.emberstack.com/reflects": ("the reflected Secret", "rotate that one"),
+    "replicator.v1.mittwald.de/replicate-from": ("the replicated Secret", "rotate that one"),
     "service.beta.openshift.io/originating-service-name": ("the service CA for", "delete the Secret, it is made anew"),
+}
+# Those whose marks name nothing.
+_TOOLS = {
+    "reconcile.external-secrets.io/managed": (
+        "the External Secrets Operator",
+        "rotate it in its store, then annotate the ExternalSecret with force-sync=$(date +%s)",
+    ),
+    "secrets-store.csi.k8s.io/managed": ("the Secrets Store CSI driver", "rotate it in its store"),
+    "kubed.appscode.com/origin": ("the Config Syncer", "rotate the Secret that it copies"),
+    "kapp.k14s.io/app": ("kapp", _IN_GIT),
+    "configmanagement.gke.io/managed": ("Config Sync", _IN_GIT),
+    "objectset.rio.cattle.io/id": ("Fleet", _IN_GIT),
 }
 _KINDS = {
     "ExternalSecret": "rotate it in its store, then annotate the ExternalSecret with force-sync=$(date +%s)",
@@ -41,6 +54,7 @@ _MANAGERS = {
     "helm-controller": ("Flux", _IN_GIT),
     "helm": ("Helm", _HELM_RELEASE),
 }
+_OF_EXTERNAL_SECRETS = "externalsecrets.external-secrets.io/"
 _APPLIED_BY_HAND = {("kubectl-client-side-apply", "Update"), ("kubectl", "Apply")}
 _ARGO_PLACE = ("argoproj.io", "applications")
 _FLUX_PLACE = ("kustomize.toolkit.fluxcd.io", "kustomizations")
@@ -94,12 +108,25 @@ def claimed_owners(secret: Object, certificates: t.Iterable[Object]) -> Ownershi
     metadata = secret["metadata"]
     # Not by the annotation cert-manager.io/certificate-name, which a copy of a Secret has as well.
     own = [each for each in certificates if each["spec"].get("secretName") == metadata["name"]]
+    metadata = _without_templates(metadata, own)
     return Ownership(
         certificates=tuple(own),
         foreign=tuple(_foreign(metadata)),
         claims=tuple(dict.fromkeys(_claims(metadata))),
         notices=() if own else tuple(_applied(metadata)),
     )
+
+
+def _without_templates(metadata: Object, certificates: t.Sequence[Object]) -> Object:
+    """Return metadata without what Certificates have cert-manager put there, which says nothing of the Secret."""
+    found = dict(metadata)
+    for certificate in certificates:
+        template = certificate["spec"].get("secretTemplate") or {}
+        for what in ("labels", "annotations"):
+            given = template.get(what) or {}
+            present = found.get(what) or {}
+            found[what] = {key: value for key, value in present.items() if given.get(key) != value}
+    return found
 
 
 def _foreign(metadata: Object) -> t.Iterator[tuple[str, str]]:
@@ -116,6 +143,9 @@ def _foreign(metadata: Object) -> t.Iterator[tuple[str, str]]:
         value = annotations.get(mark, labels.get(mark, ""))
         if value:
             yield f"{who} {value}", advice
+    for mark, (who, advice) in _TOOLS.items():
+        if not references and annotations.get(mark, labels.get(mark, "")) not in ("", "false", "disabled"):
+            yield who, advice
 
 
 def _claims(metadata: Object) -> t.Iterator[Claim]:
@@ -144,6 +174,10 @@ def _claims(metadata: Object) -> t.Iterator[Claim]:
     for manager, (who, advice) in _MANAGERS.items():
         if manager in managers:
             yield Claim(who, "", advice)
+    for manager in managers:
+        if manager.startswith(_OF_EXTERNAL_SECRETS):
+            name = manager.removeprefix(_OF_EXTERNAL_SECRETS)
+            yield Claim(f"the ExternalSecret {name}".rstrip(), "", _KINDS["ExternalSecret"])
 
 
 def _applied(metadata: Object) -> t.Iterator[str]:

@@ -35,6 +35,7 @@ from .providers import Examination, Provider
 from .providers.cert_manager import GROUP, CertManager
 from .providers.vault import VaultIssuer, VaultPlaces
 from .target import (
+    CERTIFICATE,
     CHANGED,
     ISSUED_AT,
     ISSUED_FOR,
@@ -365,6 +366,12 @@ def _refuse_unfit(entry: Entry, secret: Object, current: Material) -> None:
         raise Refused(
             f"The secret {entry.secret_name} is immutable, and pods keep what they have even of a new one of that "
             "name; make a secret with another name and have its users refer to it."
+        )
+    behind = next((each for each in current.chain[1:] if each.key_digest == current.key_digest), None)
+    if behind and current.key_digest != current.leaf.key_digest:
+        raise Refused(
+            f"The secret {entry.secret_name} has another certificate ({current.leaf.title}) before the one of its key "
+            f"({behind.title}), so that servers refuse to load it; put that one first in {CERTIFICATE}."
         )
     if current.leaf.is_ca:
         raise Refused(

@@ -135,11 +135,12 @@ class Seen:
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What all pods and addresses serve; ``selected`` tells that only some workloads were named."""
+    """What all pods and addresses serve of ``certificates``; ``selected`` tells that only some workloads were named."""
 
     seen: tuple[Seen, ...]
     notices: tuple[str, ...]
     selected: bool = False
+    certificates: tuple[str, ...] = ()
 
     @property
     def stale(self) -> list[Seen]:
@@ -164,8 +165,12 @@ class ProbeResult:
         return StepReport(headline=self._headline(), proofs=self.proofs, degraded=self.notices)
 
     def _headline(self) -> str:
-        if self.selected or any(each.found.state == PROVEN for each in self.seen):
+        proven = {each.target.expected.name for each in self.seen if each.found.state == PROVEN}
+        unproven = [name for name in self.certificates if name not in proven]
+        if self.selected or (proven and not unproven):
             return ""
+        if proven:
+            return f"nothing was proven by a handshake for {', '.join(unproven)}"
         asked = (
             f"none of {len(self.seen)} pods and endpoints showed it"
             if self.seen
@@ -366,7 +371,8 @@ class _Rounds:
     def result(self) -> ProbeResult:
         rows = [Seen(*row) for row in self._seen.values()]
         rows.sort(key=lambda row: (row.target.expected.name, row.target.where, row.target.pod_name))
-        return ProbeResult(tuple(rows), tuple(self._notices()), bool(self._request.only))
+        names = tuple(dict.fromkeys(each.name for each in self._request.certificates))
+        return ProbeResult(tuple(rows), tuple(self._notices()), bool(self._request.only), names)
 
     def _notices(self) -> t.Iterator[str]:
         for each in self._request.certificates:

@@ -26,7 +26,8 @@ from ..certificate import Certificate
 from ..threshold import Threshold
 from .backup import back_up, check_password, read_backup
 from .catalogue import AUTO, CERT_MANAGER, Entry, RotateRequest
-from .ownership import claimed_owners, find_owners
+from .gate import GateSettings
+from .ownership import Ownership, claimed_owners, find_owners
 from .plan import Check, Context, RotationPlan, make_plan, method_of, refuse_missing_rights
 from .providers import Provider
 from .providers.cert_manager import CertManager
@@ -37,10 +38,14 @@ from .target import (
     ROTATED,
     CertRun,
     Target,
+    digest_of,
+    issued_spec,
+    issuer_of,
     read_secret,
     refuse_changed,
     refuse_if_alive,
     secret_path,
+    seen_of,
 )
 
 _KIND = "certificates"
@@ -254,6 +259,10 @@ def _rotate_all(context: Context, request: RotateRequest, run: CertRun, check: C
     for target in targets:
         _refuse_not_ours(context, request, run, target)
     before = {name for name in run.certificates if run.phase(name) == ROTATED}
+    for target in targets:
+        if target.name not in before:
+            # What is issued now is for the Certificate of now, which may have been repaired since the backup.
+            run.certificates[target.name]["issued_by"] = seen_of(target)
     run.folder.save(state="rotating")
     failure: RunbookError | None = None
     for method, provider in context.providers(request).items():
@@ -474,18 +483,48 @@ def close_run(context: Context, outcome: str, keep: int) -> list[str]:
 
 
 def _refuse_replaced(context: Context, run: CertRun) -> None:
-    """Raise where a Secret does not hold any more what was rotated and proven."""
-    for name, record in run.certificates.items():
+    """Raise where a Secret does not hold any more what was rotated and proven, or will not for long."""
+    rotated = {name: record for name, record in run.certificates.items() if record.get("phase") == ROTATED}
+    manager = CertManager(context.login, context.namespace, GateSettings(), context.timeout)
+    certificates = manager.certificates() if rotated else []
+    for name, record in rotated.items():
         secret = context.login.find(
             f"get the secret {record['secret']}", secret_path(context.namespace, record["secret"])
         )
-        held = read_secret(secret).leaf if secret else None
-        if record.get("phase") == ROTATED and (held is None or held.fingerprint != record["new"]):
-            what = f"{held.fingerprint[:16]}, issued by {held.issuer}" if held else "nothing"
+        held = read_secret(secret) if secret else None
+        if secret is None or held is None or held.leaf.fingerprint != record["new"]:
+            what = f"{held.leaf.fingerprint[:16]}, issued by {held.leaf.issuer}" if held else "nothing"
             raise RunbookError(
                 f"The secret {record['secret']} of {name} holds {what}, and not what was rotated and proven "
                 f"({record['new'][:16]}); find out who has changed it since."
             )
+        if held.key_digest != held.leaf.key_digest:
+            raise RunbookError(
+                f"The secret {record['secret']} of {name} holds a private key that is not the one of what was rotated "
+                "and proven; find out who has changed it since."
+            )
+        change = _new_owner(find_owners(context.login, secret, certificates), record)
+        if change:
+            raise RunbookError(
+                f"Somebody else has changed {name} since it was rotated ({change}), so that what was proven may not "
+                "stay; find out who and why."
+            )
+
+
+def _new_owner(owner: Ownership, record: t.Mapping[str, t.Any]) -> str:
+    """Say who writes a Secret now, or what is issued there, if that is not what the backup has seen."""
+    seen = record.get("issued_by") or record.get("seen") or {}
+    method = record["method"]
+    if len(owner.certificates) > 1 or owner.foreign:
+        return f"{' and '.join(owner.names)} {'write' if len(owner.names) > 1 else 'writes'} it"
+    if bool(owner.certificates) is not (method == CERT_MANAGER):
+        return f"{CERT_MANAGER} issues it, not {method}" if owner.certificates else "its Certificate is gone"
+    spec = owner.certificates[0]["spec"] if owner.certificates else {}
+    if seen and issuer_of(spec) != seen["issuer"]:
+        return f"its issuer is {issuer_of(spec) or 'none'}, not {seen['issuer'] or 'none'}"
+    if "asked" in seen and digest_of(issued_spec(spec)) != seen["asked"]:
+        return "the spec of its Certificate is another one"
+    return ""
 
 
 def _take(context: Context) -> CertRun:

@@ -28,6 +28,9 @@ ISSUED_AT = "market-intel.runbooks/issued-at"
 ISSUED_FOR = "market-intel.runbooks/issued-for"
 RUN_ID = "market-intel.runbooks/run-id"
 
+# Fields of a Certificate that say what becomes of what is issued, and when; the others say what that is.
+_NOT_ISSUED = ("secretTemplate", "revisionHistoryLimit", "keystores", "additionalOutputFormats", "renewal")
+
 # How far a run has come with one certificate, in this order; what was refused is in use already.
 BACKED_UP, REQUESTED, SIGNED, STORED, REFUSED, ROTATED, RESTORED = (
     "backed_up",
@@ -154,19 +157,38 @@ def stored_material(stored: Object) -> Material:
 def seen_of(target: Target) -> dict[str, str]:
     """Return what a step has seen of a certificate, by which the next one knows that it is still so."""
     spec = (target.certificate or {}).get("spec") or {}
-    issuer = spec.get("issuerRef") or {}
     return {
         "method": target.method,
         "fingerprint": target.current.leaf.fingerprint,
+        "key": target.current.key_digest,
+        "authorities": " ".join(each.fingerprint for each in target.current.authorities),
         "issued_by": target.current.leaf.issuer,
-        "issuer": f"{issuer.get('kind', 'Issuer')} {issuer['name']}" if issuer else "",
-        "spec": hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest() if spec else "",
+        "issuer": issuer_of(spec),
+        "spec": digest_of(spec),
+        "asked": digest_of(issued_spec(spec)),
     }
+
+
+def issuer_of(spec: t.Mapping[str, t.Any]) -> str:
+    issuer = spec.get("issuerRef") or {}
+    return f"{issuer.get('kind', 'Issuer')} {issuer['name']}" if issuer else ""
+
+
+def issued_spec(spec: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return what of the spec of a Certificate has a new one issued if it is changed."""
+    return {key: value for key, value in spec.items() if key not in _NOT_ISSUED}
+
+
+def digest_of(spec: t.Mapping[str, t.Any]) -> str:
+    """Return what tells a spec from another one, empty for none."""
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest() if spec else ""
 
 
 def refuse_changed(target: Target, seen: t.Mapping[str, str]) -> None:
     """Raise Refused where somebody else has changed what an earlier step has seen; nothing of it has been judged."""
-    now, changes = seen_of(target), []
+    # A run of an earlier release has seen less.
+    now = {key: value for key, value in seen_of(target).items() if key in seen}
+    changes = []
     if now["method"] != seen["method"]:
         changes.append(f"{now['method']} issues it, not {seen['method']}")
     if now["issuer"] != seen["issuer"]:
@@ -176,6 +198,10 @@ def refuse_changed(target: Target, seen: t.Mapping[str, str]) -> None:
     if now["fingerprint"] != seen["fingerprint"]:
         by = f", issued by {now['issued_by']} instead of {seen['issued_by']}" if _is_other_issuer(now, seen) else ""
         changes.append(f"the secret {target.entry.secret_name} holds another certificate{by}")
+    else:
+        for key, what in (("key", "another private key"), ("authorities", f"other authorities in {AUTHORITIES}")):
+            if now.get(key, "") != seen.get(key, ""):
+                changes.append(f"the secret {target.entry.secret_name} holds {what}")
     if changes:
         raise Refused(
             f"Somebody else has changed {target.name} since the plan was made ({'; '.join(changes)}), so that nothing "

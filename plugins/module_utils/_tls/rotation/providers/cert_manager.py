@@ -19,10 +19,10 @@ from ...._errors import RunbookError, as_clause
 from ...._k8s.client import ApiError, ApiLogin, ApiUnavailable, Object, Right
 from ...._time import parse_time, read_time, rfc3339, utc_now
 from ...._wait import pause, wait_until
-from ..gate import GateSettings, Material, advice, lost, shorter_life, weaker_key
-from ..target import REFUSED, RESTORED, ROTATED, CertRun, Target, read_secret, secret_path
+from ..gate import GateSettings, Material, Violation, advice, anchored, lost, shorter_life, weaker_key
+from ..target import REFUSED, RESTORED, ROTATED, CertRun, Target, issued_spec, read_secret, secret_path
 from . import Check, Examination, Report, Saved
-from .certificate_spec import foreseen, key, lifetime
+from .certificate_spec import foreseen, key, lifetime, literal_subject
 from .writing import gate_of, pass_gate, put_back
 
 GROUP = "cert-manager.io"
@@ -96,17 +96,32 @@ class CertManager:
             reason = _why_not_ready(found)
             if reason:
                 problems.append(f"The issuer {issuer['name']} of the Certificate {name} cannot issue: {reason}.")
-            worse = self._foreseen_losses(target, spec)
             if _adds_nothing(found):
-                problems += worse
+                problems += self._foreseen_losses(target, spec, (found or {})["spec"])
             else:
+                worse = self._foreseen_losses(target, spec)
                 unknown += [f"what the issuer {issuer['name']} adds: {each}" for each in worse]
+        problems += _key_problems(target, spec)
+        by = _other_issuer(target)
+        if by:
+            unknown.append(
+                f"whether the issuer {issuer['name']} leads to the present authorities, as {by} has issued the present "
+                "certificate"
+            )
+        else:
+            problems += self._authority_problems(target, spec)
+        if spec.get("literalSubject") and literal_subject(spec) is None:
+            unknown.append(f"whether the literal subject of the Certificate {name} is the present one")
         if self._renewed_at_once(certificate):
             notices.append(
                 f"{target.name}: it cannot be rolled back, as the renewal time of the present one has passed"
             )
         if (spec.get("privateKey") or {}).get("rotationPolicy", "Always") == "Always":
             notices.append(f"{target.name}: the private key will change; whoever pins it has to be told")
+            if key(spec)[0] != target.current.leaf.key_type:
+                notices.append(
+                    f"{target.name}: its key will be {_named(key(spec))}, and is {target.current.leaf.key} now"
+                )
         if (spec.get("renewal") or {}).get("windows"):
             notices.append(
                 f"{target.name}: the Certificate {name} has renewal windows, which this run does not wait for"
@@ -118,11 +133,25 @@ class CertManager:
             notices.append(f"{target.name}: the last issuance of the Certificate {name} has failed on {failed}")
         return Examination(tuple(problems), tuple(notices), tuple(unknown))
 
-    def _foreseen_losses(self, target: Target, spec: Object) -> list[str]:
-        """Say what the gate would refuse of a certificate that has all that its Certificate asks for, and no more."""
+    def _authority_problems(self, target: Target, spec: Object) -> list[str]:
+        """Say that the authority of the present certificate would end before a new one does."""
+        now, old = self._login.now(), target.old
+        end = now + timedelta(seconds=lifetime(spec))
+        return [
+            f"A new certificate of {target.name} would not be trusted for as long as it lives ({each}); renew that "
+            "authority first, or ask for a shorter duration in the Certificate."
+            for each in anchored(old.chain, end, old.authorities, old, now)
+        ]
+
+    def _foreseen_losses(self, target: Target, spec: Object, issuer: Object | None = None) -> list[str]:
+        """Say what the gate would refuse of a certificate that has all that its Certificate asks for, and no more.
+
+        ``issuer`` is the spec of one that adds only what that says.
+        """
         leaf, settings = target.old.leaf, gate_of(target, self._gate)
         found = [
-            *lost(foreseen(spec, leaf), leaf, settings),
+            *lost(foreseen(spec, leaf, issuer), leaf, settings),
+            *([Violation("wrong usage", "it is an authority's certificate")] if spec.get("isCA") else ()),
             *shorter_life(lifetime(spec), leaf, settings),
             *weaker_key(*key(spec), leaf),
         ]
@@ -360,7 +389,7 @@ class CertManager:
 
     def why_not_restore(self, target: Target, backup: t.Mapping[str, Object], record: Object) -> str:
         before, present = backup["certificate"], _certificate(target)
-        if before["spec"] != present["spec"]:
+        if issued_spec(before["spec"]) != issued_spec(present["spec"]):
             return "its Certificate has been changed since, so that cert-manager would issue again at once"
         return self._renewed_at_once(before)
 
@@ -503,6 +532,31 @@ def _why_not_ready(issuer: Object | None) -> str:
     if ready and ready["status"] == "True":
         return ""
     return as_clause((ready or {}).get("message") or "it is not Ready")
+
+
+def _named(kind: tuple[str, int]) -> str:
+    return f"{kind[0]} {kind[1] or ''}".rstrip()
+
+
+def _key_problems(target: Target, spec: Object) -> list[str]:
+    """Say that cert-manager would wait for ever for another key, which it is not to make."""
+    leaf, name = target.current.leaf, _certificate(target)["metadata"]["name"]
+    policy = (spec.get("privateKey") or {}).get("rotationPolicy")
+    if policy != "Never" or key(spec) == (leaf.key_type, leaf.key_bits):
+        return []
+    return [
+        f"The Certificate {name} keeps its private key (rotationPolicy Never), which is {leaf.key}, and asks for "
+        f"{_named(key(spec))}, so that cert-manager would issue nothing; set the policy to Always, or algorithm and "
+        "size to those of the key."
+    ]
+
+
+def _other_issuer(target: Target) -> str:
+    """Return who has issued the present certificate, as its Secret tells; empty if it is the issuer of today."""
+    annotations = (target.secret.get("metadata") or {}).get("annotations") or {}
+    issuer = _certificate(target)["spec"]["issuerRef"]
+    told = [annotations.get(f"{GROUP}/issuer-{part}", "") for part in ("kind", "name")]
+    return "" if not told[1] or told == [issuer.get("kind", "Issuer"), issuer["name"]] else " ".join(filter(None, told))
 
 
 def _adds_nothing(issuer: Object | None) -> bool:

@@ -11,7 +11,15 @@ import typing as t
 
 from ...._deps_tls import x509
 from ...certificate import Certificate, oid_name
-from ..attributes import OF_AUTHORITY, Attributes, attributes, subject_parts
+from ..attributes import (
+    AUTHORITY_KEY,
+    INFORMATION,
+    OF_AUTHORITY,
+    REVOCATION_LISTS,
+    Attributes,
+    attributes,
+    subject_parts,
+)
 
 Spec = t.Mapping[str, t.Any]
 
@@ -51,29 +59,52 @@ _PURPOSES = {
     "ipsec user": "1.3.6.1.5.5.7.3.7",
     "timestamping": "1.3.6.1.5.5.7.3.8",
     "ocsp signing": "1.3.6.1.5.5.7.3.9",
+    "microsoft sgc": "1.3.6.1.4.1.311.10.3.3",
+    "netscape sgc": "2.16.840.1.113730.4.1",
 }
+# What an issuer that signs by itself adds, by the fields of its spec.
+_ADDED = {INFORMATION: ("ocspServers", "issuingCertificateURLs"), REVOCATION_LISTS: ("crlDistributionPoints",)}
 # By default, as cert-manager's own: 90 days.
 _DEFAULT_SECONDS = 7776000.0
 _DEFAULT_BITS = {"RSA": 2048, "EC": 256}
 _SPANS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 
 
-def foreseen(spec: Spec, leaf: Certificate) -> Attributes:
-    """Return what an issuer that adds nothing of its own would make for a Certificate in the place of a present one."""
+def foreseen(spec: Spec, leaf: Certificate, issuer: Spec | None = None) -> Attributes:
+    """Return what an issuer makes for a Certificate in the place of a present one.
+
+    ``issuer`` is the spec of one that adds nothing but what that says; any other one may add names and extensions.
+    """
     old = attributes(leaf)
     usages = spec.get("usages") or _DEFAULT_USAGES
-    subject = _literal(spec)
+    subject = literal_subject(spec)
+    if subject is None and spec.get("literalSubject"):
+        # Nothing is said of what is not understood here.
+        parts, common_name = old.subject, old.common_name
+    elif subject is None:
+        parts, common_name = _subject(spec, leaf), str(spec.get("commonName") or "")
+    else:
+        parts, common_name = subject_parts(subject), _common_name(subject)
     return Attributes(
-        names=_names(spec, leaf),
-        subject=_subject(spec, leaf) if subject is None else subject_parts(subject),
-        common_name=str(spec.get("commonName") or "") if subject is None else _common_name(subject),
+        names=_names(spec, leaf, by_name=issuer is None),
+        subject=parts,
+        common_name=common_name,
         key_type=key(spec)[0],
         key_usage=tuple(_USAGES[each] for each in usages if each in _USAGES),
         extended_key_usage=tuple(
             sorted({oid_name(x509.ObjectIdentifier(_PURPOSES[each])) for each in usages if each in _PURPOSES})
         ),
-        extensions={oid: values for oid, values in old.extensions.items() if oid in OF_AUTHORITY},
+        extensions={oid: values for oid, values in old.extensions.items() if oid in _kept(issuer)},
     )
+
+
+def _kept(issuer: Spec | None) -> t.Collection[str]:
+    """Return the extensions that an authority adds, as far as they are known."""
+    if issuer is None:
+        return OF_AUTHORITY
+    own = issuer.get("ca") or issuer.get("selfSigned") or {}
+    found = [oid for oid, options in _ADDED.items() if any(own.get(option) for option in options)]
+    return [*found, AUTHORITY_KEY] if "ca" in issuer else found
 
 
 def key(spec: Spec) -> tuple[str, int]:
@@ -94,12 +125,12 @@ def lifetime(spec: Spec) -> float:
     return found or _DEFAULT_SECONDS
 
 
-def _names(spec: Spec, leaf: Certificate) -> tuple[str, ...]:
+def _names(spec: Spec, leaf: Certificate, *, by_name: bool) -> tuple[str, ...]:
     found = [f"{kind}:{name}" for field, kind in _NAMES.items() for name in spec.get(field) or ()]
     found += [f"IP:{ipaddress.ip_address(each)}" for each in spec.get("ipAddresses") or ()]
     found += [f"otherName:{each['oid']};UTF8:{each['utf8Value']}" for each in spec.get("otherNames") or ()]
     # Some issuers make a name of the common name.
-    if leaf.common_name and leaf.common_name == spec.get("commonName"):
+    if by_name and leaf.common_name and leaf.common_name == spec.get("commonName"):
         found.append(f"DNS:{leaf.common_name}")
     return tuple(found)
 
@@ -116,14 +147,19 @@ def _subject(spec: Spec, leaf: Certificate) -> tuple[str, ...]:
     )
 
 
-def _literal(spec: Spec) -> t.Any:
+def literal_subject(spec: Spec) -> t.Any:
     """Return the literal subject, None without one, or where it is in a form that is not known here."""
     if not spec.get("literalSubject"):
         return None
     try:
-        return x509.Name.from_rfc4514_string(spec["literalSubject"])
+        return x509.Name.from_rfc4514_string(spec["literalSubject"], _literal_parts())
     except ValueError:
         return None
+
+
+def _literal_parts() -> dict[str, t.Any]:
+    """Return what may stand in a literal subject beside what the library knows."""
+    return dict.fromkeys(("SERIALNUMBER", "serialNumber"), x509.NameOID.SERIAL_NUMBER)
 
 
 def _common_name(subject: t.Any) -> str:

@@ -26,7 +26,7 @@ from ...._vault.client import KvConflict, KvEntry, Signed, VaultLogin, VaultUnav
 from ...certificate import Certificate, Unparsable, key_digest, parse_chain
 from ...threshold import Threshold
 from ..encryption import decrypt, encrypt
-from ..gate import GateRefused, GateSettings, Material, advice, lost, read_material, shorter_life, trust
+from ..gate import GateRefused, GateSettings, Material, advice, anchored, lost, read_material, shorter_life, trust
 from ..target import (
     AUTHORITIES,
     BACKED_UP,
@@ -61,6 +61,9 @@ _MOST_SKEW_SECONDS = 300.0
 # A certificate begins so much before it was signed.
 _BACKDATED_SECONDS = 30.0
 _DEFAULT_ISSUER = "default"
+# What an issuer does about a certificate that would end after it.
+_AFTER_ISSUER = {"truncate": "cuts", "permit": "signs all the same"}
+_EARLIER = "whether Vault had signed a certificate before the process was stopped is not known: look into its audit log"
 # Each is read, to find one by its key.
 _MOST_LISTED = 500
 
@@ -103,8 +106,11 @@ class VaultIssuer:
         return [Right(verb, "secrets", where, name) for verb in ("get", "patch", "update")]
 
     def examine(self, targets: t.Sequence[Target], seconds: float) -> dict[str, Examination]:
-        role = self._vault.role(self._places.pki_mount, self._places.pki_role)
-        chain = self._issuing_chain()
+        mount = self._places.pki_mount
+        role = self._vault.role(mount, self._places.pki_role)
+        if role is not None and not role.get("max_ttl"):
+            role = {**role, "max_ttl": self._vault.most_seconds(mount)}
+        chain = self._issuing_chain((role or {}).get("issuer_ref") or _DEFAULT_ISSUER)
         general = self._examine_vault(targets, seconds, role, chain)
         return {target.name: self._examine(target, general, role, chain) for target in targets}
 
@@ -149,14 +155,24 @@ class VaultIssuer:
             most = role.get("max_ttl") or 0
             if 0 < most < self._asked_seconds:
                 notices.append(
-                    f"Vault cuts the life of {places.ttl} to {timedelta(seconds=most)}, the max_ttl of its role"
+                    f"Vault cuts the life of {places.ttl} to {timedelta(seconds=most)}, the most by its role or mount"
                 )
-        problems += self._chain_problems(chain)
-        if chain and 0 < chain[0].remaining(utc_now()) < self._asked_seconds:
-            notices.append(
+        issuer = (role or {}).get("issuer_ref") or _DEFAULT_ISSUER
+        if chain or issuer == _DEFAULT_ISSUER:
+            problems += self._chain_problems(chain)
+        else:
+            unknown.append(f"the chain of the issuer {issuer} in {places.pki_mount}, which the role names")
+        asked = min(each for each in (self._asked_seconds, (role or {}).get("max_ttl") or 0) if each)
+        if chain and 0 < chain[0].remaining(utc_now()) < asked:
+            does = self._vault.issuer(places.pki_mount, issuer).get("leaf_not_after_behavior", "")
+            text = (
                 f"{chain[0].title}, which issues at {places.pki_mount}, expires on {rfc3339(chain[0].not_after)}, "
-                f"before a certificate of {places.ttl}, which Vault refuses or cuts (leaf_not_after_behavior)"
+                f"before a certificate of {places.ttl}, which Vault"
             )
+            if does == "err":
+                problems.append(f"{text} refuses (leaf_not_after_behavior); ask for less in O(vault.ttl).")
+            else:
+                notices.append(f"{text} {_AFTER_ISSUER.get(does, 'refuses or cuts')} (leaf_not_after_behavior)")
         return Examination(tuple(problems), tuple(notices), tuple(unknown))
 
     def _token_problems(self, seconds: float) -> list[str]:
@@ -177,11 +193,14 @@ class VaultIssuer:
     def _asked_seconds(self) -> float:
         return Threshold.parse(self._places.ttl, "vault.ttl").seconds(0)
 
-    def _issuing_chain(self) -> tuple[Certificate, ...]:
-        try:
-            return parse_chain(self._vault.issuing_chain(self._places.pki_mount).encode())
-        except Unparsable:
-            return ()
+    def _issuing_chain(self, issuer: str) -> tuple[Certificate, ...]:
+        return _certificates(self._chain_of(issuer))
+
+    def _chain_of(self, issuer: str) -> str:
+        mount = self._places.pki_mount
+        if issuer == _DEFAULT_ISSUER:
+            return self._vault.issuing_chain(mount)
+        return self._vault.issuer_chain(mount, issuer)
 
     def _chain_problems(self, chain: t.Sequence[Certificate]) -> list[str]:
         if not chain:
@@ -222,14 +241,14 @@ class VaultIssuer:
             )
             return
         settings = gate_of(target, self._gate)
-        seconds = min(each for each in (self._asked_seconds, role.get("max_ttl") or 0) if each)
-        own = role.get("issuer_ref") or _DEFAULT_ISSUER
-        if own == _DEFAULT_ISSUER and chain:
-            seconds = min(seconds, chain[0].remaining(utc_now()))
+        seconds, now = min(each for each in (self._asked_seconds, role.get("max_ttl") or 0) if each), utc_now()
+        if chain:
+            seconds = min(seconds, chain[0].remaining(now))
         found = [
             *lost(foreseen(role, leaf, common_name), leaf, settings),
             *shorter_life(seconds + _BACKDATED_SECONDS, leaf, settings),
-            *(trust(chain, chain[0].subject, target.old, settings) if own == _DEFAULT_ISSUER and chain else ()),
+            *(trust(chain, chain[0].subject, target.old, settings) if chain else ()),
+            *anchored(chain, now + timedelta(seconds=seconds), target.old.authorities, target.old, now),
         ]
         if found:
             yield (
@@ -319,14 +338,16 @@ class VaultIssuer:
             # A role takes the names of the request or these; they are the same.
             "alt_names": ",".join((*leaf.dns_names, *leaf.emails)),
             "ip_sans": ",".join(leaf.ip_addresses),
-            "uri_sans": ",".join(leaf.uris),
+            # A comma may be a part of one.
+            "uri_sans": list(leaf.uris),
             # Taken from both, they would be there twice.
             "other_sans": other_sans(leaf),
             "ttl": self._places.ttl,
             "remove_roots_from_chain": True,
         }
         # A process that was killed may have had it signed already.
-        signed = None if is_new else self._find_signed(key)[0]
+        signed, looked = (None, True) if is_new else self._find_signed(key)
+        earlier = [] if looked or signed else [_EARLIER]
         if signed is None:
             try:
                 signed = self._vault.sign(self._places.pki_mount, self._places.pki_role, request)
@@ -336,8 +357,8 @@ class VaultIssuer:
             target.name,
             phase=SIGNED,
             signed=_chain_text(signed),
-            authorities=self._authorities(target),
-            warnings=[*(each for each in signed.warnings if _EXPECTED not in each), *self._cut(signed)],
+            authorities=self._authorities(target, signed),
+            warnings=[*earlier, *(each for each in signed.warnings if _EXPECTED not in each), *self._cut(signed)],
             signed_at=rfc3339(self._login.now()),
         )
 
@@ -357,8 +378,8 @@ class VaultIssuer:
         mount, role = self._places.pki_mount, self._places.pki_role
         raise RunbookError(
             f"Whether Vault has signed a certificate for {target.name} is not known, as its answer to "
-            f"{mount}/sign/{role} at {asked} was lost and {mount}/certs cannot be searched; look for the serial number "
-            "in its audit log and revoke it, then run the same command again."
+            f"{mount}/sign/{role} at {asked} was lost and {mount}/certs cannot be searched or does not keep it; look "
+            "for the serial number in its audit log and revoke it, then run the same command again."
         ) from lost
 
     def _find_signed(self, key: t.Any) -> tuple[Signed | None, bool]:
@@ -366,6 +387,10 @@ class VaultIssuer:
         mount, digest = self._places.pki_mount, key_digest(_pem(key))
         serials = self._vault.serials(mount)
         if serials is None or len(serials) > _MOST_LISTED:
+            return None, False
+        role = self._vault.role(mount, self._places.pki_role)
+        if role is None or role.get("no_store"):
+            # What such a role signs is in no list.
             return None, False
         for serial in serials:
             for each in _certificates(self._vault.certificate(mount, serial)):
@@ -375,11 +400,17 @@ class VaultIssuer:
                     return Signed(each.pem, chain, each.not_after, (warning,)), True
         return None, True
 
-    def _authorities(self, target: Target) -> str:
+    def _authorities(self, target: Target, signed: Signed) -> str:
         """Return what the Secret's ca.crt is to hold: the same as before, unless another issuer is allowed."""
         if target.old.authorities and not self._gate.allow_issuer_change:
             return "".join(each.pem for each in target.old.authorities)
-        return self._vault.issuing_chain(self._places.pki_mount)
+        found = self._vault.issuing_chain(self._places.pki_mount)
+        if _has_issued(found, signed):
+            return found
+        # A role may name another issuer than the default one.
+        role = self._vault.role(self._places.pki_mount, self._places.pki_role) or {}
+        own = self._chain_of(role.get("issuer_ref") or _DEFAULT_ISSUER)
+        return own if _has_issued(own, signed) else "\n".join(signed.chain)
 
     def _cut(self, signed: Signed) -> list[str]:
         wanted = Threshold.parse(self._places.ttl, "vault.ttl").seconds(0)
@@ -408,6 +439,13 @@ class VaultIssuer:
             raise RunbookError(
                 f"Somebody else has put another certificate into the secret {name} meanwhile; find out who, then run "
                 "the same command again."
+            )
+        if [each.fingerprint for each in current.current.authorities] != [
+            each.fingerprint for each in target.old.authorities
+        ]:
+            raise RunbookError(
+                f"Somebody else has put other authorities into {AUTHORITIES} of the secret {name} meanwhile; find out "
+                "who, then run the same command again."
             )
         data = {CERTIFICATE: _base64(record["signed"].encode()), KEY: _base64(key)}
         if (present.get("data") or {}).get(AUTHORITIES):
@@ -499,6 +537,11 @@ def _signing_request(key: t.Any, leaf: Certificate, common_name: str) -> str:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     own_hash = None if leaf.key_type in ("Ed25519", "Ed448") else hashes.SHA256()
     return str(builder.sign(key, own_hash).public_bytes(serialization.Encoding.PEM).decode())
+
+
+def _has_issued(authorities: str, signed: Signed) -> bool:
+    leaf = _certificates(signed.certificate)
+    return bool(leaf) and any(leaf[0].is_issued_by(each) for each in _certificates(authorities))
 
 
 def _chain_text(signed: Signed) -> str:

@@ -10,17 +10,17 @@ The rules are those of ``sign``: a role gives the usages and most of the subject
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 import typing as t
 from dataclasses import replace
 
 from ...._deps_tls import x509
 from ...certificate import Certificate, oid_name
-from ..attributes import OF_AUTHORITY, Attributes, attributes
+from ..attributes import OF_AUTHORITY, POLICIES, Attributes, attributes
 
 Role = t.Mapping[str, t.Any]
 
-_POLICIES = "2.5.29.32"
 _SUBJECT = {
     "2.5.4.6": "country",
     "2.5.4.10": "organization",
@@ -70,7 +70,7 @@ _HOSTNAME = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}\.?")
 def foreseen(role: Role, leaf: Certificate, common_name: str) -> Attributes:
     """Return what a new certificate would have, if all that is asked for is allowed."""
     old = attributes(leaf)
-    policies = bool(role.get("policy_identifiers"))
+    policies = _policies(role)
     return replace(
         old,
         # Of other kinds of names, only texts can be asked for.
@@ -84,9 +84,9 @@ def foreseen(role: Role, leaf: Certificate, common_name: str) -> Attributes:
         key_usage=tuple(_USAGES[each] for each in _words(role, "key_usage") if each in _USAGES),
         extended_key_usage=_purposes(role),
         extensions={
-            oid: values
+            oid: policies if oid == POLICIES else values
             for oid, values in old.extensions.items()
-            if oid in OF_AUTHORITY and (oid != _POLICIES or policies)
+            if oid in OF_AUTHORITY and (oid != POLICIES or policies)
         },
     )
 
@@ -99,12 +99,27 @@ def other_sans(leaf: Certificate) -> list[str]:
 
 def refusals(role: Role, leaf: Certificate, common_name: str, key: tuple[str, int]) -> list[str]:
     """Return why the role would not sign, as parts of a sentence; ``key`` are kind and bits of the new one."""
-    return [*_key_refusals(role, key), *_name_refusals(role, leaf, common_name), *_part_refusals(role, leaf)]
+    fixed = ["its not_after is set, beside which no time to live can be asked for"] if role.get("not_after") else []
+    return [*fixed, *_key_refusals(role, key), *_name_refusals(role, leaf, common_name), *_part_refusals(role, leaf)]
 
 
 def _is_kept(part: t.Any, role: Role) -> bool:
     oid = part.oid.dotted_string
     return oid in _ALLOWED_PARTS or part.value in (role.get(_SUBJECT.get(oid, "")) or ())
+
+
+def _policies(role: Role) -> frozenset[str]:
+    """Return the policies of a role, which has them as OIDs, or as texts of JSON with more about each."""
+    found: list[str] = []
+    for each in role.get("policy_identifiers") or ():
+        text = each if isinstance(each, str) else json.dumps(each)
+        try:
+            parsed = json.loads(text) if text.lstrip()[:1] in ("{", "[") else text
+        except ValueError:
+            continue
+        for policy in parsed if isinstance(parsed, list) else [parsed]:
+            found.append(str(policy.get("oid", "")) if isinstance(policy, dict) else str(policy))
+    return frozenset(found)
 
 
 def _words(role: Role, name: str) -> list[str]:

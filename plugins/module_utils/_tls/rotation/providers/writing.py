@@ -14,11 +14,17 @@ from ...._errors import Problems, RunbookError
 from ...._k8s.client import MERGE_PATCH, ApiError, ApiLogin, Object
 from ...._time import utc_now
 from ..gate import GateRefused, GateSettings, Material, advice, violations
-from ..target import CERTIFICATE, Target, secret_path
+from ..target import AUTHORITIES, CERTIFICATE, KEY, Target, secret_path
 
 _CONFLICT = 409
 _MOST_CONFLICTS = 5
 _LONGEST_WAIT_SECONDS = 60.0
+# What of a Secret is a certificate in one form or another; cert-manager writes the last ones.
+_OF_CERTIFICATE = (
+    *(CERTIFICATE, KEY, AUTHORITIES, "tls-combined.pem", "key.der"),
+    *("keystore.jks", "truststore.jks", "keystore.p12", "truststore.p12"),
+)
+_MARKS = ("cert-manager.io/", "controller.cert-manager.io/", "market-intel.runbooks/")
 # The API server tells its time in whole seconds.
 _CLOCK_ERROR = timedelta(seconds=2)
 
@@ -80,8 +86,36 @@ def _leaf_of(secret: Object) -> str:
     return str((secret.get("data") or {}).get(CERTIFICATE, ""))
 
 
+def _put_into(present: Object, saved: Object) -> Object:
+    """Return a Secret with its certificate, and what goes with that, as it was saved; the rest is somebody else's."""
+    parts = {
+        what: {
+            **{key: value for key, value in (now or {}).items() if not is_ours(key)},
+            **{key: value for key, value in (before or {}).items() if is_ours(key)},
+        }
+        for what, is_ours, now, before in (
+            ("data", _is_of_certificate, present.get("data"), saved.get("data")),
+            *(
+                (what, _is_mark, present["metadata"].get(what), saved["metadata"].get(what))
+                for what in ("annotations", "labels")
+            ),
+        )
+    }
+    metadata = {key: value for key, value in present["metadata"].items() if key != "managedFields"}
+    metadata |= {what: parts[what] for what in ("annotations", "labels")}
+    return {**present, "metadata": metadata, "data": parts["data"]}
+
+
+def _is_of_certificate(key: str) -> bool:
+    return key in _OF_CERTIFICATE
+
+
+def _is_mark(key: str) -> bool:
+    return key.startswith(_MARKS)
+
+
 def put_back(login: ApiLogin, namespace: str, target: Target, saved: Object) -> None:
-    """Replace a Secret by a saved one; nothing of the new one is left in it, and one that is gone is made again.
+    """Put a saved certificate back; nothing of the new one is left in its Secret, and one that is gone is made again.
 
     Raises RunbookError where somebody else has put another certificate there since it was read.
     """
@@ -92,19 +126,16 @@ def put_back(login: ApiLogin, namespace: str, target: Target, saved: Object) -> 
         if present is None:
             login.request(f"create the secret {name}", "POST", path.rpartition("/")[0], body=saved)
             return
+        if all((present.get("data") or {}).get(key) == saved["data"].get(key) for key in (CERTIFICATE, KEY)):
+            # It was never replaced, or is back already: what else is in it is somebody else's.
+            return
         if _leaf_of(present) not in (_leaf_of(target.secret), _leaf_of(saved)):
             raise RunbookError(
                 f"Somebody else has put another certificate into the secret {name} in {namespace} meanwhile; find out "
                 "who, then run the same command again."
             )
-        metadata = {
-            **{key: value for key, value in present["metadata"].items() if key != "managedFields"},
-            "annotations": saved["metadata"].get("annotations", {}),
-            "labels": saved["metadata"].get("labels", {}),
-        }
-        body = {**present, "metadata": metadata, "data": saved["data"]}
         try:
-            login.request(f"write the secret {name}", "PUT", path, body=body)
+            login.request(f"write the secret {name}", "PUT", path, body=_put_into(present, saved))
         except ApiError as exc:
             if exc.status != _CONFLICT:
                 raise

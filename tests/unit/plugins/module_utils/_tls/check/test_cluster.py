@@ -41,6 +41,7 @@ def test_one_list_for_each_kind_in_the_whole_cluster() -> None:
         ("/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations", {}),
         ("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations", {}),
         ("/apis/apiregistration.k8s.io/v1/apiservices", {}),
+        ("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {}),
     ]
 
 

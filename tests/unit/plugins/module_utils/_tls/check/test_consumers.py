@@ -16,6 +16,7 @@ from support.inventories import CA, NOW, certificate, codes, look, the
 from support.issued import issue, secret
 
 LEAF = issue("web.example.com", signer=CA, days=365, now=NOW)
+OTHER_CA = issue("other authority", ca=True, days=3650, now=NOW)
 OLD_CA = issue("old authority", ca=True, days=30, age=40, now=NOW)
 
 
@@ -36,13 +37,97 @@ def listener(hostname: str, *names: str, namespace: str = "shop", **tls: Any) ->
     return {"name": "https", "hostname": hostname, "tls": {"certificateRefs": references, **tls}}
 
 
+def grant(*names: str, namespace: str = "shop", kind: str = "Gateway", whose: str = "edge") -> dict[str, Any]:
+    """Lets Gateways of another namespace use some Secrets, or all."""
+    return {
+        "metadata": {"namespace": namespace, "name": "certificates"},
+        "spec": {
+            "from": [{"group": "gateway.networking.k8s.io", "kind": kind, "namespace": whose}],
+            "to": [{"group": "", "kind": "Secret", "name": name} for name in names]
+            or [{"group": "", "kind": "Secret"}],
+        },
+    }
+
+
 def test_hosts_that_are_covered() -> None:
     inventory = look(
         secrets=[web()],
         ingresses=[ingress({"hosts": ["web.example.com"], "secretName": "web-tls"}, {"hosts": ["other.example.com"]})],
         gateways=[gateway(listener("web.example.com", "web-tls"), {"name": "http"})],
+        grants=[grant()],
     )
     assert inventory.severity == "ok"
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        (("web.example.com",), set()),
+        (("web.example.com", "", "api.example.com"), set()),
+        (("web.example.com", "shop.example.com"), {"shop.example.com"}),
+        (("*.example.com",), {"*.example.com"}),
+    ],
+)
+def test_a_secret_without_hosts_is_for_those_of_the_rules(rules: tuple[str, ...], expected: set[str]) -> None:
+    given = ingress({"secretName": "web-tls"}, {"hosts": ["api.example.com"]}, {"hosts": [""], "secretName": "web-tls"})
+    given["spec"]["rules"] = [{"host": host} if host else {} for host in rules]
+    reasons = the(look(secrets=[web()], ingresses=[given]), "web-tls").reasons
+    assert {reason.partition(" for ")[2].partition(",")[0] for reason in reasons} == expected
+
+
+def test_one_of_the_secrets_without_hosts_is_enough() -> None:
+    api = secret("shop", "api-tls", issue("api.example.com", signer=CA, days=365, now=NOW), CA)
+    given = ingress({"secretName": "web-tls"}, {"secretName": "api-tls"})
+    given["spec"]["rules"] = [{"host": "web.example.com"}, {"host": "api.example.com"}]
+    assert look(secrets=[web(), api], ingresses=[given]).severity == "ok"
+
+
+def test_a_host_in_other_letters() -> None:
+    leaf = issue("xn--bcher-kva.example.com", signer=CA, days=365, now=NOW)
+    given = ingress({"hosts": ["bücher.example.com"], "secretName": "web-tls"})
+    assert look(secrets=[secret("shop", "web-tls", leaf, CA)], ingresses=[given]).severity == "ok"
+
+
+def test_an_authority_that_is_served() -> None:
+    own = issue("web.example.com", signer=CA, ca=True, days=365, now=NOW)
+    given = ingress({"hosts": ["web.example.com"], "secretName": "web-tls"})
+    inventory = look(secrets=[secret("shop", "web-tls", own, CA)], ingresses=[given])
+    assert the(inventory, "web-tls").severity == "critical"
+
+
+@pytest.mark.parametrize(
+    ("grants", "is_granted"),
+    [
+        ([grant()], True),
+        ([grant("other", "web-tls")], True),
+        ([grant("other")], False),
+        ([grant(namespace="edge")], False),
+        ([grant(whose="shop")], False),
+        ([grant(kind="HTTPRoute")], False),
+        ([], False),
+        (404, False),
+    ],
+)
+def test_secrets_of_other_namespaces_have_to_be_granted(grants: Any, is_granted: bool) -> None:
+    inventory = look(secrets=[web()], gateways=[gateway(listener("web.example.com", "web-tls"))], grants=grants)
+    reasons = [reason for entry in inventory.entries if entry.source == "gateway" for reason in entry.reasons]
+    text = "no ReferenceGrant in shop lets it use the Secret shop/web-tls for web.example.com: it is not served"
+    assert reasons == ([] if is_granted else [text])
+
+
+def test_grants_that_could_not_be_read() -> None:
+    inventory = look(secrets=[web()], gateways=[gateway(listener("web.example.com", "web-tls"))], grants=403)
+    assert [entry.name for entry in inventory.entries if entry.severity != "ok"] == [
+        "referencegrants.gateway.networking.k8s.io"
+    ]
+
+
+def test_secrets_of_several_namespaces_for_one_host() -> None:
+    own = secret("edge", "edge-tls", issue("edge.example.com", signer=CA, days=365, now=NOW), CA)
+    one = listener("api.example.com", "web-tls")
+    one["tls"]["certificateRefs"].append({"name": "edge-tls"})
+    inventory = look(secrets=[web(), own], gateways=[gateway(one)], grants=[grant()])
+    assert codes(inventory, "web-tls") == {"host-not-covered"}
 
 
 def test_hosts_that_are_none_of_its_names() -> None:
@@ -50,6 +135,7 @@ def test_hosts_that_are_none_of_its_names() -> None:
         secrets=[web()],
         ingresses=[ingress({"hosts": ["web.example.com", "api.example.com"], "secretName": "web-tls"})],
         gateways=[gateway(listener("*.example.com", "web-tls"))],
+        grants=[grant()],
     )
     assert the(inventory, "web-tls").severity == "critical"
     assert the(inventory, "web-tls").reasons == [
@@ -60,7 +146,8 @@ def test_hosts_that_are_none_of_its_names() -> None:
 
 def test_one_of_several_certificates_is_enough() -> None:
     api = secret("shop", "api-tls", issue("api.example.com", signer=CA, days=365, now=NOW), CA)
-    inventory = look(secrets=[web(), api], gateways=[gateway(listener("api.example.com", "web-tls", "api-tls"))])
+    listeners = gateway(listener("api.example.com", "web-tls", "api-tls"))
+    inventory = look(secrets=[web(), api], gateways=[listeners], grants=[grant()])
     assert inventory.severity == "ok"
 
 
@@ -93,8 +180,9 @@ def test_nothing_is_concluded_from_what_could_not_be_read() -> None:
     given = ingress({"hosts": ["a.example.com"], "secretName": "gone"})
     inventory = look(secrets=403, ingresses=[given])
     assert {entry.source for entry in inventory.entries} == {"scope"}
-    inventory = look(secrets=[web()], ingresses=403, gateways=403, validating=403, mutating=403, apiservices=403)
-    assert (inventory.severity, len(inventory.unread)) == ("unknown", 5)
+    kinds = ("ingresses", "gateways", "validating", "mutating", "apiservices", "definitions")
+    inventory = look(secrets=[web()], **dict.fromkeys(kinds, 403))
+    assert (inventory.severity, len(inventory.unread)) == ("unknown", 6)
     assert the(inventory, "web-tls").severity == "ok"
     inventory = look(secrets=[web()], gateways=404)
     assert inventory.severity == "ok", "a cluster need not have Gateways"
@@ -129,6 +217,28 @@ def bundles(inventory: Inventory) -> dict[str, tuple[str, list[str]]]:
     return {entry.identity: (entry.severity, entry.reasons) for entry in inventory.entries if entry.source == "webhook"}
 
 
+def test_bundles_of_webhooks_that_convert_versions() -> None:
+    client = {"service": {"name": "hook"}, "caBundle": base64.b64encode(OLD_CA.pem.encode()).decode()}
+
+    def definition(name: str, strategy: str) -> dict[str, Any]:
+        return {
+            "metadata": {"name": name},
+            "spec": {"conversion": {"strategy": strategy, "webhook": {"clientConfig": client}}},
+        }
+
+    found = [
+        definition("shops.example.com", "Webhook"),
+        definition("old.example.com", "None"),
+        {"metadata": {"name": "a"}},
+    ]
+    assert bundles(look(secrets=[web()], definitions=found)) == {
+        "webhook:customresourcedefinition/shops.example.com:conversion caBundle[0]": (
+            "critical",
+            ["it expired 10 d ago"],
+        )
+    }
+
+
 def test_bundles_of_webhooks_and_api_services() -> None:
     text = base64.b64encode(OLD_CA.pem.encode()).decode()
     service = {"metadata": {"name": "v1.metrics"}, "spec": {"service": {"name": "metrics"}, "caBundle": text}}
@@ -153,6 +263,30 @@ def test_bundles_of_webhooks_and_api_services() -> None:
         ),
         "webhook:apiservice/v1.metrics:caBundle[0]": ("critical", ["it expired 10 d ago"]),
     }
+
+
+@pytest.mark.parametrize("annotation", ["inject-ca-from", "inject-ca-from-secret"])
+@pytest.mark.parametrize(
+    ("bundle", "expected"),
+    [(CA.pem, "ok"), (OTHER_CA.pem + CA.pem, "ok"), (OTHER_CA.pem, "critical"), (LEAF.pem, "ok")],
+)
+def test_a_bundle_has_to_be_that_of_what_it_is_injected_from(annotation: str, bundle: str, expected: str) -> None:
+    given = webhook(bundle)
+    place = "shop/web-tls" if annotation.endswith("secret") else "shop/web"
+    given["metadata"]["annotations"] = {f"cert-manager.io/{annotation}": place}
+    inventory = look(secrets=[web()], validating=[given], certificates=[certificate("shop", "web", "web-tls")])
+    severity, reasons = bundles(inventory)[
+        "webhook:validatingwebhookconfiguration/policy:hook-0.example.com caBundle[0]"
+    ]
+    text = "it does not hold the authority of the Secret shop/web-tls, from which cert-manager injects it"
+    assert severity == expected
+    assert any(text in reason for reason in reasons) is (expected == "critical")
+
+
+def test_a_bundle_that_is_injected_from_what_is_not_known_is_judged_by_itself() -> None:
+    given = webhook(OTHER_CA.pem)
+    given["metadata"]["annotations"] = {"cert-manager.io/inject-ca-from": "shop/gone"}
+    assert {severity for severity, _reasons in bundles(look(secrets=[web()], validating=[given])).values()} == {"ok"}
 
 
 @pytest.mark.parametrize(
@@ -196,6 +330,30 @@ def test_who_wrote_what_cert_manager_renews(managers: tuple[str, ...], expected:
     inventory = look(secrets=[written(*managers)], certificates=[certificate("shop", "web", "web-tls")])
     assert codes(inventory, "web-tls") == expected
     assert codes(look(secrets=[written(*managers)]), "web-tls") == set(), "nobody renews it"
+
+
+@pytest.mark.parametrize(("key", "what"), [("tls.key", "private key"), ("ca.crt", "ca.crt")])
+def test_who_wrote_a_part_of_it(key: str, what: str) -> None:
+    given = written("cert-manager-certificates-issuing")
+    by_cert_manager = given["metadata"]["managedFields"][-1]["fieldsV1"]["f:data"]
+    by_cert_manager.pop(f"f:{key}", None)
+    by_hand = {"manager": "kubectl-patch", "fieldsV1": {"f:data": {f"f:{key}": {}}}}
+    given["metadata"]["managedFields"].append(by_hand)
+    inventory = look(secrets=[given], certificates=[certificate("shop", "web", "web-tls")])
+    text = f"its {what} was written by kubectl-patch, not by cert-manager, which renews it"
+    assert the(inventory, "web-tls").reasons == [text]
+
+
+@pytest.mark.parametrize(
+    ("generation", "seen", "expected"), [(3, 3, set()), (3, 2, {"not-observed"}), (3, None, set())]
+)
+def test_a_certificate_that_nobody_has_looked_at_since_it_was_changed(
+    generation: int, seen: int | None, expected: set[str]
+) -> None:
+    ready = {"type": "Ready", "status": "True", **({"observedGeneration": seen} if seen else {})}
+    given = certificate("shop", "web", "web-tls", conditions=[ready])
+    given["metadata"]["generation"] = generation
+    assert codes(look(secrets=[web()], certificates=[given]), "web-tls") == expected
 
 
 def test_it_names_who_wrote_it() -> None:

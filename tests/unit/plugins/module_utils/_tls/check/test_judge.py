@@ -17,7 +17,7 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.check.m
 )
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.check.severity import Mute, Override
 from support.inventories import CA, NOW, FakeLogin, certificate, codes, look, stamp, the
-from support.issued import issue, secret
+from support.issued import Issued, issue, secret
 
 
 def test_what_is_in_order() -> None:
@@ -27,6 +27,24 @@ def test_what_is_in_order() -> None:
     authority = the(inventory, "CN=authority")
     assert (authority.source, authority.kind, authority.severity) == ("authority", "authority", "ok")
     assert inventory.counts == {"ok": 2, "warning": 0, "unknown": 0, "critical": 0, "muted": 0, "total": 2}
+
+
+def test_an_intermediate_that_is_somewhere_else() -> None:
+    middle = issue("middle", signer=CA, ca=True, days=2000, now=NOW)
+    leaf = issue("web", signer=middle, days=365, now=NOW)
+    text = "its chain lacks CN=middle, which has signed it and is not a root"
+
+    def reasons(*others: Issued, name: str = "web") -> list[str]:
+        """Judge the leaf alone, beside others with their chain, or one of them."""
+        secrets = [secret("shop", "web", leaf), *([secret("shop", "other", *others)] if others else [])]
+        return the(look(secrets=secrets), name).reasons
+
+    assert reasons(leaf, middle) == [text]
+    assert reasons(leaf, middle, name="other") == []
+    assert reasons(middle) == [text], "the Secret of an Issuer"
+    assert reasons() == [], "it may be signed by a root"
+    assert reasons(CA) == []
+    assert reasons(issue("api", signer=CA, days=365, now=NOW), name="other") == []
 
 
 def test_dates_of_one_that_nobody_renews() -> None:

@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, pkcs12
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, pkcs7, pkcs12
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.check.files import Difference
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.check.model import Inventory, Request
@@ -48,6 +49,12 @@ def test_pairs_of_other_types() -> None:
     assert found(inventory) == {"tls.crt": ("ok", [])}
     inventory = look(secrets=[opaque(tls__crt=LEAF.pem, tls__key=OTHER.key_pem)])
     assert found(inventory) == {"tls.crt": ("critical", ["key-mismatch"])}
+
+
+@pytest.mark.parametrize("leaf", ["", "hello", LEAF.pem[:200]])
+def test_authorities_beside_what_cannot_be_read(leaf: str) -> None:
+    inventory = look(secrets=[opaque("kubernetes.io/tls", tls__crt=leaf, tls__key=LEAF.key_pem, ca__crt=OLD_CA.pem)])
+    assert found(inventory) == {"tls.crt": ("unknown", ["unparsable"]), "ca.crt[0]": ("critical", ["expired"])}
 
 
 def test_certificates_under_any_name() -> None:
@@ -142,6 +149,64 @@ KEYSTORES = {
     "web__der": GONE.certificate.public_bytes(Encoding.DER),
     "kubeconfig": "users:\n- user:\n    client-certificate-data: AAAA\n",
 }
+
+
+def _indented(text: str) -> str:
+    return "".join(f"    {line}\n" for line in text.splitlines())
+
+
+DOCUMENTS = {
+    "application.yml": lambda pem: f"tls:\n  cert: |\n{_indented(pem)}  mode: strict\n",
+    "service-account": lambda pem: json.dumps({"cert": pem}),
+    "app.properties": lambda pem: f"cert={pem}".replace("\n", "\\n\\\n"),
+    ".env": lambda pem: f'CERT="{pem}"\n',
+    "client.ovpn": lambda pem: f"client\n<cert>\n{pem}</cert>\n",
+    "web.xml": lambda pem: f"<cert>{pem}</cert>",
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_certificates_in_texts_of_other_kinds(name: str) -> None:
+    given = DOCUMENTS[name](CA.pem + LEAF.pem + LEAF.key_pem)
+    assert found(look(secrets=[opaque(**{name: given})])) == {f"{name}[0]": ("ok", []), f"{name}[1]": ("ok", [])}
+    given = DOCUMENTS[name](CA.pem + GONE.pem)
+    configmap = {"metadata": {"namespace": "shop", "name": "app"}, "data": {name: given}}
+    inventory = look(Request(configmaps=True), configmaps=[configmap])
+    assert {entry.key: entry.severity for entry in inventory.entries} == {f"{name}[0]": "ok", f"{name}[1]": "critical"}
+
+
+def test_a_text_of_another_kind_that_breaks_off() -> None:
+    given = DOCUMENTS["application.yml"](LEAF.pem[:200])
+    assert found(look(secrets=[opaque(app__yml=given)])) == {"app.yml": ("unknown", ["unparsable"])}
+
+
+def test_binary_data_of_configmaps() -> None:
+    data = {"ca.pem": OLD_CA.pem.encode(), "trust.jks": jks(("root", True, [CA])), "x": bytes(range(256))}
+    encoded = {name: base64.b64encode(content).decode() for name, content in data.items()}
+    configmap = {"metadata": {"namespace": "shop", "name": "trust"}, "data": {}, "binaryData": encoded}
+    inventory = look(Request(configmaps=True), configmaps=[configmap])
+    assert {entry.key: entry.severity for entry in inventory.entries} == {"ca.pem[0]": "critical"}
+    assert dict(inventory.left_out) == {"JKS keystore": 1}
+    report = check_report(RUN, NOW, inventory, Difference(), {})
+    assert report.degraded == ("in Secrets and ConfigMaps, 1 JKS keystore were not read",)
+
+
+@pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
+def test_bundles_of_pkcs7(encoding: Encoding) -> None:
+    bag = pkcs7.serialize_certificates([CA.certificate, GONE.certificate], encoding)
+    assert dict(look(secrets=[opaque(chain__p7b=bag)]).left_out) == {"PKCS#7 bundle": 1}
+    inventory = look(Request(keystores=True), secrets=[opaque(chain__p7b=bag)])
+    assert sorted(found(inventory).values()) == [("critical", ["expired"]), ("ok", [])]
+    broken = look(Request(keystores=True), secrets=[opaque(chain__p7b=bag[:-60])])
+    assert found(broken) == {"chain.p7b": ("unknown", ["unparsable"])}
+
+
+def test_what_is_named_like_a_certificate_is_counted_if_it_is_none() -> None:
+    twice = base64.b64encode(GONE.pem.encode())
+    given = opaque(web__crt=twice, empty__pem="\n", dh__pem="-----BEGIN DH PARAMETERS-----\n", readme__txt="x")
+    assert dict(look(secrets=[given]).left_out) == {"unreadable certificate file": 1}
+    der = GONE.certificate.public_bytes(Encoding.DER) + b"\n"
+    assert dict(look(secrets=[opaque(web__der=der)]).left_out) == {"DER certificate": 1}
 
 
 def test_other_forms_are_counted_by_their_kind() -> None:

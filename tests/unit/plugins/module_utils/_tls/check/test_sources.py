@@ -24,8 +24,10 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.check.m
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.check.sources import (
     read_authorities,
     read_endpoints,
+    read_vault,
     verify_endpoints,
 )
+from ansible_collections.market_intel.runbooks.plugins.module_utils._vault.client import KvEntry
 from support.inventories import FakeLogin
 from support.issued import issue, secret
 from support.tls_server import TlsServer
@@ -129,6 +131,28 @@ def test_what_is_served_against_what_is_stored(tmp_path: Path) -> None:
     ]
 
 
+def test_what_is_served_against_a_secret_of_another_kind(tmp_path: Path) -> None:
+    leaf, other = issue(WEB, signer=ROOT, days=365), issue(WEB, signer=ROOT, days=300)
+    stored = secret("shop", "web", leaf)
+    stored["type"] = "Opaque"
+    data = stored.pop("data")
+
+    def against(**names: str) -> tuple[str, list[str]]:
+        given = {**stored, "data": {key.replace("_", "."): data[name] for key, name in names.items()}}
+        return seen(at(server, secret="shop/web"), given, authorities={"": ROOT.pem})
+
+    with TlsServer(tmp_path, leaf) as server:
+        assert against(server_pem="tls.crt", server_key="tls.key") == ("ok", [])
+        assert against(readme="tls.key") == (
+            "unknown",
+            ["in the Secret shop/web that it should serve, no certificate was read"],
+        )
+    with TlsServer(tmp_path, other) as server:
+        assert against(server_pem="tls.crt")[1] == [
+            "it does not serve what the Secret shop/web holds: restart or reload it"
+        ]
+
+
 def test_an_authority_that_is_trusted_but_has_expired(tmp_path: Path) -> None:
     gone = issue("gone", ca=True, days=30, age=40)
     with TlsServer(tmp_path, issue(WEB, signer=gone, days=365)) as server:
@@ -158,6 +182,40 @@ def test_an_intermediate_that_has_expired(tmp_path: Path) -> None:
     assert (severity, reasons) == ("critical", ["certificate 2 of its chain (CN=gone): it expired 10 d ago"])
 
 
+def test_an_intermediate_that_ends_within_hours(tmp_path: Path) -> None:
+    soon = issue("soon", signer=ROOT, ca=True, days=30, age=29.95)
+    with TlsServer(tmp_path, issue(WEB, signer=soon, days=1 / 24), soon) as server:
+        severity, reasons = seen(at(server), authorities={"": ROOT.pem})
+        trusted = seen(at(server), authorities={"": soon.pem})
+    assert severity == "critical"
+    assert reasons[0].startswith("certificate 2 of its chain (CN=soon): it expires in 72 min"), reasons
+    assert trusted[0] == "warning", "a client that trusts its key needs no later one"
+
+
+def test_another_way_to_what_is_trusted(tmp_path: Path) -> None:
+    """A root whose key an older root has signed, too, until shortly."""
+    new = issue("new root", ca=True, days=3650)
+    crossed = issue("new root", signer=OTHER, ca=True, days=30, age=29.95, key=new.key)
+    with TlsServer(tmp_path, issue(WEB, signer=new, days=365), crossed) as server:
+        by_new = seen(at(server), authorities={"": new.pem})
+        by_old = seen(at(server), authorities={"": OTHER.pem})
+    assert (by_new[0], by_old[0]) == ("warning", "critical")
+
+
+def test_an_authority_without_names_as_a_server(tmp_path: Path) -> None:
+    own = issue(WEB, ca=True, days=3650)
+    with TlsServer(tmp_path, own) as server:
+        severity, reasons = seen(at(server), authorities={"": own.pem})
+    assert severity == "critical"
+    assert "it shows a certificate without names, not for web.example.com: clients refuse it" in reasons
+
+
+def test_a_name_in_other_letters(tmp_path: Path) -> None:
+    leaf = issue("xn--bcher-kva.example.com", signer=ROOT, days=365)
+    with TlsServer(tmp_path, leaf) as server:
+        assert seen(at(server, "bücher.example.com"), authorities={"": ROOT.pem}) == ("ok", [])
+
+
 def test_dates_are_said_once(tmp_path: Path) -> None:
     with TlsServer(tmp_path, issue(WEB, signer=ROOT, days=30, age=31)) as server:
         severity, reasons = seen(at(server), authorities={"": ROOT.pem})
@@ -175,3 +233,32 @@ def test_authorities_of_a_file(tmp_path: Path) -> None:
     ):
         with pytest.raises(InvalidInput, match=words):
             read_authorities(path, "O(x)")
+
+
+class Kv:
+    """A KV of Vault with one entry."""
+
+    url = "https://vault.example.com"
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        self._data = data
+
+    def list_kv(self, _mount: str, _path: str) -> list[str]:
+        return ["web"]
+
+    def read_kv(self, _mount: str, _path: str) -> KvEntry:
+        return KvEntry(1, self._data)
+
+
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        ({"certificate": issue(WEB, days=10, age=11).pem}, "certificate"),
+        ({"tls": {"crt": issue(WEB, days=10, age=11).pem}, "ttl": 5}, "tls.crt"),
+        ({"chain": [issue(WEB, days=10, age=11).pem]}, "chain.0"),
+    ],
+)
+def test_certificates_anywhere_in_an_entry_of_vault(data: dict[str, Any], key: str) -> None:
+    login: Any = Kv(data)
+    (entry,) = judge(Request(), read_vault(login, "kv", "certs"), datetime.now(timezone.utc)).entries
+    assert (entry.key, entry.severity) == (key, "critical")

@@ -53,6 +53,7 @@ BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 WEB = "web.example.com"
 OK, WARNING, UNKNOWN, CRITICAL = "ok", "warning", "unknown", "critical"
 SERVER, CLIENT = x509.ExtendedKeyUsageOID.SERVER_AUTH, x509.ExtendedKeyUsageOID.CLIENT_AUTH
+ANY = x509.ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,30 @@ def key_usage(bits: int, unused: int = 0) -> tuple[bool, bytes]:
     return True, tlv(0x03, bytes((unused, bits)))
 
 
+def limits(*permitted: x509.GeneralName, excluded: tuple[x509.GeneralName, ...] = ()) -> tuple[bool, bytes]:
+    return True, x509.NameConstraints(permitted or None, excluded or None).public_bytes()
+
+
+def limited(by: tuple[bool, bytes], **how: Any) -> Given:
+    """A leaf below an authority that may sign for some names only."""
+    return under(forge("limited", ca=True, signer=root(), days=1500, extensions={NC: by}), **how)
+
+
+def directory(name: str, value: str) -> x509.DirectoryName:
+    return x509.DirectoryName(x509.Name([x509.NameAttribute(getattr(x509.NameOID, name), value)]))
+
+
+def subject(**parts: str) -> bytes:
+    return x509.Name(
+        [x509.NameAttribute(getattr(x509.NameOID, each), value) for each, value in parts.items()]
+    ).public_bytes()
+
+
+def issuer_named(name: bytes, serial: int) -> dict[str, bytes]:
+    """An identifier of the authority's key that names the authority's certificate, too."""
+    return {AKI: sequence(tlv(0x80, middle().key_id), tlv(0xA1, tlv(0xA4, name)), b"\x82" + integer(serial)[1:])}
+
+
 def constraints(permitted: tuple[str, ...] = (), excluded: tuple[str, ...] = ()) -> tuple[bool, bytes]:
     made = x509.NameConstraints(
         [x509.DNSName(name) for name in permitted] or None, [x509.DNSName(name) for name in excluded] or None
@@ -157,6 +182,43 @@ def huge_key() -> bytes:
 
 def unknown_key(algorithm: str = "2b0601040182371501") -> bytes:
     return sequence(sequence(oid(algorithm)), tlv(0x03, b"\x00" + b"\x01" * 32))
+
+
+def pss_key() -> bytes:
+    """The public key of RSA 2048 as one that signs with RSASSA-PSS only."""
+    numbers = key_of("rsa 2048").public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
+    return sequence(sequence(oid("2a864886f70d01010a")), tlv(0x03, b"\x00" + numbers))
+
+
+def pss_algorithm(salt: int) -> bytes:
+    """RSASSA-PSS with SHA-256 and a salt of so many octets."""
+    sha256 = sequence(oid("608648016503040201"), b"\x05\x00")
+    mask = sequence(oid("2a864886f70d010108"), sha256)
+    parts = tlv(0xA0, sha256), tlv(0xA1, mask), tlv(0xA2, integer(salt))
+    return sequence(oid("2a864886f70d01010a"), sequence(*parts))
+
+
+def spelled_out_key() -> bytes:
+    """A public key of P-256 whose curve is written out."""
+    prime = (1 << 256) - (1 << 224) + (1 << 192) + (1 << 96) - 1
+    b = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    base = bytes.fromhex(
+        "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+        "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"
+    )
+    seed = tlv(0x03, bytes.fromhex("00c49d360886e704936a6678e1139d26b7819f7e90"))
+    curve = sequence(*(tlv(0x04, number.to_bytes(32, "big")) for number in (prime - 3, b)), seed)
+    field_ = sequence(oid("2a8648ce3d0101"), integer(prime))
+    parameters = sequence(integer(1), field_, curve, tlv(0x04, base), integer(order), integer(1))
+    point = key_of(f"ec SECP256R1 {WEB}").public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    return sequence(sequence(oid("2a8648ce3d0201"), parameters), tlv(0x03, b"\x00" + point))
+
+
+def large_exponent() -> bytes:
+    numbers = key_of("rsa 2048").public_key().public_numbers()
+    made = rsa.RSAPublicNumbers((1 << 32) + 15, numbers.n).public_key()
+    return made.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def other_algorithm() -> bytes:
@@ -248,6 +310,33 @@ def _signed_by_nobody() -> Given:
 
 def _middle_with(extensions: dict[str, Any]) -> Given:
     return under(forge("special", ca=True, signer=root(), days=1500, extensions=extensions))
+
+
+def _rolled_over(**how: Any) -> Given:
+    """A leaf below an authority that was signed by another one of the same name."""
+    rolled = forge("root", ca=True, signer=root(), days=1500, key="ec SECP256R1 rolled", **how)
+    return pair(forge(WEB, signer=rolled), rolled, ca=root())
+
+
+def _rolled_over_below_none() -> Given:
+    extensions = {BC: (True, sequence(tlv(1, b"\xff"), integer(0)))}
+    upper = forge("same", ca=True, signer=root(), days=2000, extensions=extensions)
+    lower = forge("same", ca=True, signer=upper, days=1500, key="ec SECP256R1 lower")
+    return pair(forge(WEB, signer=lower), lower, upper, ca=root())
+
+
+def _deep(number: int) -> Given:
+    above = [root()]
+    for each in range(number):
+        above.append(forge(f"authority {each}", ca=True, signer=above[-1], days=1500 - 40 * each))
+    return pair(forge(WEB, signer=above[-1], days=100), *above[:0:-1], ca=root())
+
+
+def _limited_below_itself() -> Given:
+    """A root of a new key below the old one, whose limits are for others."""
+    upper = forge("roll", ca=True, signer=root(), days=2000, extensions={NC: limits(x509.DNSName("example.com"))})
+    lower = forge("roll", ca=True, signer=upper, days=1500, key="ec SECP256R1 lower", names=["roll.invalid"])
+    return pair(forge(WEB, signer=lower), lower, upper, ca=root())
 
 
 def _too_deep() -> Given:
@@ -370,6 +459,36 @@ ROWS = [
     Row("version 1", lambda: usual(version=1), CRITICAL, "it has no subject alternative name"),
     Row("empty names", lambda: usual(names=[]), CRITICAL, "its subject alternative name is empty"),
     Row(
+        "an address of mail as the only name",
+        lambda: usual(extensions={SAN: general_names(x509.RFC822Name("a@example.com"))}),
+        CRITICAL,
+        "none of its names is a DNS name or an address",
+    ),
+    Row(
+        "an otherName as the only name, for both sides",
+        lambda: usual(
+            extensions={
+                SAN: general_names(x509.OtherName(x509.ObjectIdentifier("1.2.3"), tlv(0x0C, b"x"))),
+                EKU: usage(SERVER, CLIENT),
+            }
+        ),
+        WARNING,
+        "none of its names is a DNS name or an address",
+    ),
+    Row(
+        "an address in the web as the only name",
+        lambda: usual(extensions={SAN: general_names(x509.UniformResourceIdentifier(f"https://{WEB}/"))}),
+        CRITICAL,
+        "none of its names is a DNS name or an address",
+    ),
+    Row(
+        "a wildcard beside an underscore",
+        lambda: usual(names=["*.my_app.example.com"]),
+        CRITICAL,
+        "has a wildcard beside what is not a host name: OpenSSL never accepts it",
+    ),
+    Row("hyphens at the ends of a label", lambda: usual(names=["-web-.example.com"]), OK),
+    Row(
         "NUL in a name",
         lambda: usual(names=["web.example.com\0.evil.org"]),
         CRITICAL,
@@ -414,6 +533,41 @@ ROWS = [
     Row("secp256k1", lambda: usual(key="ec SECP256K1"), CRITICAL, "the curve of its key is secp256k1"),
     Row("Ed448", lambda: usual(key="ed448"), CRITICAL, "its key is Ed448"),
     Row("DSA", lambda: usual(key="dsa"), CRITICAL, "TLS clients refuse DSA"),
+    Row(
+        "P-224", lambda: usual(key="ec SECP224R1"), CRITICAL, "the curve of its key is secp224r1, which clients refuse"
+    ),
+    Row(
+        "signed by P-224",
+        lambda: under(forge("small", ca=True, signer=root(), days=1500, key="ec SECP224R1 ca")),
+        OK,
+    ),
+    Row(
+        "a curve that is written out",
+        lambda: pair(web(public_key=spelled_out_key()), middle(), ca=root(), key=""),
+        CRITICAL,
+        "its key spells out the parameters of its curve instead of naming it: clients refuse it",
+    ),
+    Row(
+        "a key for RSASSA-PSS",
+        lambda: pair(web(public_key=pss_key()), middle(), ca=root(), key=""),
+        CRITICAL,
+        "its key is for RSASSA-PSS only, which browsers and clients written in Go refuse",
+    ),
+    Row(
+        "a large exponent",
+        lambda: pair(web(public_key=large_exponent()), middle(), ca=root(), key=""),
+        CRITICAL,
+        "the exponent of its key has more than 31 bits",
+    ),
+    Row("SHA-224", lambda: usual(digest="sha224"), CRITICAL, "it is signed with SHA224, which browsers and clients"),
+    Row("SHA-3", lambda: usual(digest="sha3-256"), CRITICAL, "it is signed with SHA3-256, which browsers and clients"),
+    Row("SHA-224 with RSA", lambda: _by_rsa(digest="sha224"), CRITICAL, "it is signed with SHA224"),
+    Row(
+        "RSASSA-PSS with a short salt",
+        lambda: usual(inner=pss_algorithm(30), outer=pss_algorithm(30)),
+        CRITICAL,
+        "unusual parameters of RSASSA-PSS, which browsers and clients written in Go refuse",
+    ),
     Row("SHA-1", lambda: usual(digest="sha1"), CRITICAL, "the broken hash SHA1"),
     Row("MD5", lambda: _by_rsa(digest="md5"), CRITICAL, "the broken hash MD5"),
     Row("SHA-1 in a root", lambda: _under_root(digest="sha1"), OK),
@@ -429,7 +583,24 @@ ROWS = [
         CRITICAL,
         "certificate 2 of its chain (CN=weak): its key is weak",
     ),
-    Row("broken signature", _signed_by_nobody, WARNING, "has not signed the one before it"),
+    Row(
+        "broken signature", _signed_by_nobody, CRITICAL, "its signature is not by the key of CN=middle, which it names"
+    ),
+    Row(
+        "broken signature of an intermediate",
+        lambda: under(forge("broken", ca=True, signer=root(), days=1500).broken_signature()),
+        CRITICAL,
+        "the signature of certificate 2 of its chain (CN=broken) is not by the key of CN=root, which it names",
+        ("does not hold",),
+    ),
+    Row("twelve authorities", lambda: _deep(12), OK),
+    Row(
+        "thirty authorities",
+        lambda: _deep(30),
+        UNKNOWN,
+        "its chain was not verified: it is longer than 20 certificates",
+        ("does not hold",),
+    ),
     Row("other algorithm inside", lambda: usual(inner=other_algorithm()), CRITICAL, "is not the one of its signature"),
     Row(
         "key of an unknown algorithm",
@@ -499,7 +670,98 @@ ROWS = [
         CRITICAL,
         "its name is written otherwise there",
     ),
+    Row(
+        "a key usage without signatures, RSA",
+        lambda: usual(key="rsa 2048", extensions={KU: key_usage(0x20, 5)}),
+        WARNING,
+        "its key usage (key_encipherment) lacks digital_signature: browsers refuse it in TLS 1.3",
+    ),
+    Row(
+        "a key usage without signatures, EC",
+        lambda: usual(extensions={KU: key_usage(0x28, 3)}),
+        CRITICAL,
+        "lacks digital_signature, which is all that a key of the type EC does in TLS",
+    ),
+    Row(
+        "a key usage without signatures, Ed25519",
+        lambda: usual(key="ed25519", extensions={KU: key_usage(0x08, 3)}),
+        CRITICAL,
+        "lacks digital_signature",
+    ),
+    Row(
+        "an empty key usage",
+        lambda: usual(extensions={KU: key_usage(0x00, 7)}),
+        CRITICAL,
+        "its key usage (empty) allows no TLS",
+    ),
+    Row(
+        "an empty key usage of an authority",
+        lambda: _middle_with({KU: key_usage(0x00, 7)}),
+        CRITICAL,
+        "may not sign by its key usage",
+    ),
+    Row(
+        "any extended key usage",
+        lambda: usual(extensions={EKU: usage(ANY)}),
+        CRITICAL,
+        "its extended key usage is anyExtendedKeyUsage without that of a server: clients of OpenSSL refuse it",
+    ),
+    Row("any extended key usage, and that of a server", lambda: usual(extensions={EKU: usage(ANY, SERVER)}), OK),
+    Row("an empty extended key usage", lambda: usual(extensions={EKU: sequence()}), UNKNOWN, "cannot be read"),
+    Row(
+        "an extended key usage for code",
+        lambda: usual(extensions={EKU: usage(x509.ExtendedKeyUsageOID.CODE_SIGNING)}),
+        WARNING,
+        "its extended key usage (codeSigning) is not one for TLS",
+    ),
+    Row(
+        "a Netscape type for clients",
+        lambda: usual(extensions={"2.16.840.1.113730.1.1": tlv(0x03, b"\x07\x80")}),
+        CRITICAL,
+        "its Netscape certificate type is not that of a server",
+    ),
+    Row(
+        "a Netscape type for servers",
+        lambda: usual(extensions={"2.16.840.1.113730.1.1": tlv(0x03, b"\x06\x40")}),
+        OK,
+    ),
+    Row(
+        "a critical Netscape type",
+        lambda: usual(extensions={"2.16.840.1.113730.1.1": (True, tlv(0x03, b"\x06\x40"))}),
+        CRITICAL,
+        "critical extension that clients written in Go do not know",
+    ),
+    Row(
+        "its authority's certificate by name and number",
+        lambda: usual(extensions=issuer_named(root().subject, 0x1234567890ABCDEF)),
+        OK,
+    ),
+    Row(
+        "another number of its authority's certificate",
+        lambda: usual(extensions=issuer_named(root().subject, 77)),
+        CRITICAL,
+        "another name or serial number of its authority's certificate stands in it: clients of OpenSSL refuse it",
+    ),
+    Row(
+        "another name of its authority's certificate",
+        lambda: usual(extensions=issuer_named(common_name("else"), 0x1234567890ABCDEF)),
+        CRITICAL,
+        "another name or serial number of its authority's certificate",
+    ),
     # Authorities.
+    Row("an authority that was rolled over", _rolled_over, OK),
+    Row(
+        "an authority that was rolled over without an identifier",
+        lambda: _rolled_over(extensions={AKI: None}),
+        CRITICAL,
+        "nothing in it names that key: clients of OpenSSL take it for a root",
+    ),
+    Row(
+        "an authority that was rolled over below a path length of none",
+        _rolled_over_below_none,
+        CRITICAL,
+        "and there are 1 with those that have signed for themselves, which clients written in Go count",
+    ),
     Row(
         "an authority without key usage",
         lambda: _middle_with({KU: None}),
@@ -549,6 +811,88 @@ ROWS = [
         lambda: _middle_with({EKU: usage(CLIENT)}),
         CRITICAL,
         "may not sign for servers",
+    ),
+    Row(
+        "an authority for clients only, and a leaf without usage",
+        lambda: under(
+            forge("special", ca=True, signer=root(), days=1500, extensions={EKU: usage(CLIENT)}), extensions={EKU: None}
+        ),
+        WARNING,
+        "may not sign for servers (clientAuth): clients refuse it as a server's",
+    ),
+    Row(
+        "a policy that is demanded, and is not there",
+        lambda: _middle_with({"2.5.29.36": (True, x509.PolicyConstraints(0, None).public_bytes())}),
+        CRITICAL,
+        "demands a policy, and there is none: clients written in Go refuse it",
+    ),
+    Row(
+        "a policy that is demanded of others",
+        lambda: _middle_with({"2.5.29.36": (True, x509.PolicyConstraints(3, None).public_bytes())}),
+        OK,
+    ),
+    Row("limits of one that signs for itself", _limited_below_itself, OK),
+    Row(
+        "a common name that is not permitted beside an address",
+        lambda: limited(
+            limits(x509.DNSName("example.org")),
+            extensions={SAN: general_names(x509.IPAddress(ipaddress.ip_address("10.0.0.1")))},
+        ),
+        CRITICAL,
+        "may not sign for the name web.example.com",
+    ),
+    Row(
+        "an address of mail in the subject that is not permitted",
+        lambda: limited(
+            limits(x509.RFC822Name("example.org")), subject=subject(EMAIL_ADDRESS="a@example.com", COMMON_NAME=WEB)
+        ),
+        CRITICAL,
+        "may not sign for the name a@example.com",
+    ),
+    Row(
+        "a wildcard for a name that is excluded",
+        lambda: limited(limits(excluded=(x509.DNSName("login.example.com"),)), names=["*.example.com"]),
+        CRITICAL,
+        "may not sign for the name *.example.com",
+    ),
+    Row(
+        "a subject that is permitted in other letters",
+        lambda: limited(
+            (False, limits(directory("ORGANIZATION_NAME", "ACME  Inc"))[1]),
+            subject=subject(ORGANIZATION_NAME="Acme Inc"),
+        ),
+        OK,
+    ),
+    Row(
+        "a subject that is not permitted",
+        lambda: limited(
+            (False, limits(directory("ORGANIZATION_NAME", "Other"))[1]), subject=subject(ORGANIZATION_NAME="Acme")
+        ),
+        CRITICAL,
+        "may not sign for the name O=Acme",
+    ),
+    Row(
+        "a subject that is permitted by a critical extension",
+        lambda: limited(limits(directory("ORGANIZATION_NAME", "Acme")), subject=subject(ORGANIZATION_NAME="Acme")),
+        CRITICAL,
+        "limits names of kinds that clients written in Go do not know",
+    ),
+    Row(
+        "a URI that is permitted",
+        lambda: limited(
+            limits(x509.UniformResourceIdentifier("example.com")),
+            extensions={SAN: general_names(x509.UniformResourceIdentifier("spiffe://example.com/a"))},
+        ),
+        OK,
+    ),
+    Row(
+        "a URI that is not permitted",
+        lambda: limited(
+            limits(x509.UniformResourceIdentifier("example.org")),
+            extensions={SAN: general_names(x509.UniformResourceIdentifier("spiffe://example.com/a"))},
+        ),
+        CRITICAL,
+        "may not sign for the name spiffe://example.com/a",
     ),
     Row("names that are permitted", lambda: _middle_with({NC: constraints(("example.com",))}), OK),
     Row(
@@ -666,6 +1010,12 @@ ROWS = [
         lambda: written(lambda pem: f"{pem[:93]}\n\n{pem[93:]}"),
         CRITICAL,
         "has an empty line inside",
+    ),
+    Row(
+        "an empty line before its end",
+        lambda: written(lambda pem: pem.replace(f"\n{END}", f"\n\n{END}")),
+        CRITICAL,
+        "has an empty line before its end",
     ),
     Row("byte order mark", lambda: written(lambda pem: f"\ufeff{pem}"), CRITICAL, "stands behind a byte order mark"),
     Row("escaped line ends", lambda: written(lambda pem: pem.replace("\n", "\\n") + "\n"), CRITICAL, "cannot be read"),
@@ -915,6 +1265,9 @@ HOSTS = [
     ((f"{WEB} ",), WEB, False),
     (("10.0.0.1",), "10.0.0.1", False),
     (("localhost",), "localhost", True),
+    (("*.example.com",), "my_app.example.com", False),
+    (("*.my_app.example.com",), "web.my_app.example.com", False),
+    (("xn--bcher-kva.example",), "bücher.example", True),
     (("my_app.example.com",), "my_app.example.com", True),
     (("xn--bcher-kva.example",), "xn--bcher-kva.example", True),
     ((), WEB, False),
@@ -926,7 +1279,7 @@ def test_host_names_as_clients_compare_them(names: tuple[str, ...], host: str, e
     leaf = forge(WEB, names=names)
     assert covers(parse_der(leaf.der), host) is expected
     option = "-verify_ip" if host[0].isdigit() else "-verify_hostname"
-    if expected and "*" not in host:
+    if expected and "*" not in host and host.isascii():
         assert openssl(tmp_path, Given({}, leaf, (), (leaf,)), option, host) == ""
 
 

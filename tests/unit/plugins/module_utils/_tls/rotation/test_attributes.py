@@ -142,6 +142,9 @@ INFORMATION = x509.AuthorityInformationAccess(
 )
 
 
+AUTHORITY_KEY = x509.AuthorityKeyIdentifier.from_issuer_public_key(EC.public_key())
+
+
 def extended(extension: x509.ExtensionType) -> dict[str, Any]:
     return {"extensions": [extension]}
 
@@ -180,6 +183,7 @@ TABLE: list[tuple[str, list[Any], dict[str, Any], str, bool, bool]] = [
     ("policy", [], extended(POLICY), "certificatePolicies", True, True),
     ("revocation list", [], extended(DISTRIBUTION), "cRLDistributionPoints", True, True),
     ("responder", [], extended(INFORMATION), "authorityInfoAccess", True, True),
+    ("key of the authority", [], extended(AUTHORITY_KEY), "authorityKeyIdentifier", True, True),
 ]  # fmt: skip
 EACH = [pytest.param(*row[1:], id=row[0]) for row in TABLE]
 
@@ -238,6 +242,11 @@ def test_the_plan_knows_what_a_certificate_of_cert_manager_would_lose(
         ({"literalSubject": f"CN={HOST},O=Example"}, ""),
         ({"literalSubject": "CN=else"}, "lost identity: its common name is else"),
         ({"usages": ["digital signature", "key agreement"]}, ""),
+        ({"usages": [*OPEN_SPEC["usages"], "microsoft sgc", "netscape sgc"]}, ""),
+        ({"isCA": True}, "wrong usage: it is an authority's certificate"),
+        ({"literalSubject": f"SERIALNUMBER=17,CN={HOST}"}, ""),
+        # What is not understood is no claim.
+        ({"literalSubject": f"unknown=x,CN={HOST}"}, ""),
     ],
 )
 def test_what_the_spec_of_a_certificate_would_make_is_compared(change: dict[str, Any], said: str) -> None:
@@ -261,10 +270,39 @@ def by_role(old: Certificate, role: dict[str, Any], *, ttl: str = "8760h", **mor
     return [*issuer._examine(target(old, **more), vault.Examination(), role, ()).problems]
 
 
-def by_certificate(old: Certificate, spec: dict[str, Any]) -> list[str]:
+def by_certificate(old: Certificate, spec: dict[str, Any], issuer: dict[str, Any] | None = None) -> list[str]:
     nothing: Any = Nothing()
     found = {"metadata": {"name": "web"}, "spec": spec}
-    return CertManager(nothing, "shop", GateSettings(), 60)._foreseen_losses(target(old, certificate=found), spec)
+    manager = CertManager(nothing, "shop", GateSettings(), 60)
+    return manager._foreseen_losses(target(old, certificate=found), spec, issuer)
+
+
+@pytest.mark.parametrize(
+    ("extension", "issuer", "is_kept"),
+    [
+        (POLICY, {"ca": {"secretName": "ca"}}, False),
+        (DISTRIBUTION, {"ca": {"secretName": "ca"}}, False),
+        (DISTRIBUTION, {"ca": {"secretName": "ca", "crlDistributionPoints": ["http://crl"]}}, True),
+        (DISTRIBUTION, {"selfSigned": {"crlDistributionPoints": ["http://crl"]}}, True),
+        (INFORMATION, {"ca": {"secretName": "ca", "crlDistributionPoints": ["http://crl"]}}, False),
+        (INFORMATION, {"ca": {"secretName": "ca", "ocspServers": ["http://ocsp"]}}, True),
+        (INFORMATION, {"ca": {"secretName": "ca", "issuingCertificateURLs": ["http://ca"]}}, True),
+        (INFORMATION, {"selfSigned": {}}, False),
+        (AUTHORITY_KEY, {"ca": {"secretName": "ca"}}, True),
+        (AUTHORITY_KEY, {"selfSigned": {}}, False),
+    ],
+)
+def test_what_an_issuer_adds_by_its_spec(extension: Any, issuer: dict[str, Any], is_kept: bool) -> None:
+    problems = by_certificate(leaf(extensions=[extension]), OPEN_SPEC, issuer)
+    assert bool(problems) is not is_kept, problems
+    assert all("lost extension" in each for each in problems)
+
+
+def test_an_issuer_of_cert_manager_itself_makes_no_name_of_the_common_name() -> None:
+    spec = {**OPEN_SPEC, "dnsNames": ["other.example.com"]}
+    assert by_certificate(leaf(), spec) == [], "some issuers do"
+    (problem,) = by_certificate(leaf(), spec, {"ca": {"secretName": "ca"}})
+    assert f"lost name: it lacks DNS:{HOST}" in problem
 
 
 UPN_NAME = x509.OtherName(UPN, utf8("web@corp.example"))
@@ -293,6 +331,7 @@ UPN_NAME = x509.OtherName(UPN, utf8("web@corp.example"))
         (leaf(**with_subject((NameOID.USER_ID, "web"))), {"allowed_user_ids": ["db"]}, "allow web"),
         (leaf(subject=name()), {"require_cn": True}, "require_cn demands a common name"),
         (leaf(days=365), {"max_ttl": 86400}, "shorter life"),
+        (leaf(), {"not_after": "9999-12-31T23:59:59Z"}, "its not_after is set"),
     ],
 )  # fmt: skip
 def test_what_a_role_does_not_let_through_is_refused_in_the_plan(old: Certificate, role: Any, said: str) -> None:
@@ -322,6 +361,49 @@ def test_the_life_that_is_asked_for_has_to_be_long_enough_or_accepted() -> None:
     (problem,) = by_role(leaf(days=90), OPEN_ROLE, ttl="24h")
     assert "shorter life: it lives 1 day" in problem and "O(max_lifetime_loss)=0.99" in problem
     assert by_role(leaf(days=90), OPEN_ROLE, ttl="24h", gate=GateSettings(max_lifetime_loss=0.99)) == []
+
+
+OTHER_POLICY = x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("1.2.3.5"), None)])
+CONSTRAINTS = x509.NameConstraints([x509.DNSName("example.com")], None)
+OTHER_CONSTRAINTS = x509.NameConstraints([x509.DNSName("example.org")], None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (POLICY, OTHER_POLICY),
+        (CONSTRAINTS, OTHER_CONSTRAINTS),
+        (x509.MSCertificateTemplate(UPN, 1, 2), x509.MSCertificateTemplate(UPN, 1, 3)),
+        (x509.InhibitAnyPolicy(1), x509.InhibitAnyPolicy(2)),
+        (STAPLE, x509.TLSFeature([x509.TLSFeatureType.status_request_v2])),
+    ],
+)
+def test_another_value_of_an_extension_is_a_loss(old: x509.ExtensionType, new: x509.ExtensionType) -> None:
+    (found,) = lost(attributes(leaf(extensions=[new])), leaf(extensions=[old]), GateSettings())
+    assert "has another value" in str(found)
+    assert lost(attributes(leaf(extensions=[old])), leaf(extensions=[old]), GateSettings()) == []
+
+
+def test_what_moves_with_the_dates_is_no_loss() -> None:
+    periods = [x509.PrivateKeyUsagePeriod(NOW + start * DAY, NOW + 9 * DAY) for start in (1, 2)]
+    assert lost(attributes(leaf(extensions=periods[:1])), leaf(extensions=periods[1:]), GateSettings()) == []
+
+
+@pytest.mark.parametrize(
+    ("policies", "is_kept"),
+    [
+        (["1.2.3.4"], True),
+        (["1.2.3.9", "1.2.3.4"], True),
+        (['[{"oid": "1.2.3.4", "cps": "https://example.com"}]'], True),
+        (['{"oid": "1.2.3.4"}'], True),
+        (["1.2.3.5"], False),
+        ([], False),
+    ],
+)
+def test_the_policies_of_a_role_are_compared(policies: list[str], is_kept: bool) -> None:
+    problems = by_role(leaf(extensions=[POLICY]), {**OPEN_ROLE, "policy_identifiers": policies})
+    assert bool(problems) is not is_kept
+    assert all("certificatePolicies" in each for each in problems)
 
 
 LONG = f"{'a' * 60}.example.com"

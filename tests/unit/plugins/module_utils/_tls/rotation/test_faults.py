@@ -24,6 +24,7 @@ CALLS = [
     "POST v1/selfsubjectaccessreviews",
     "GET clusterissuers/ca",
     "vault GET pki_int/roles/market-intel",
+    "vault GET sys/internal/ui/mounts/pki_int",
     "vault GET pki_int/cert/ca_chain",
     "vault GET sys/health",
     "vault GET sys/internal/ui/mounts/kv",
@@ -143,12 +144,13 @@ def test_a_fault_that_stays_is_said_and_the_same_command_finishes(
     case.finish()
 
 
+@pytest.mark.parametrize("hidden", ["may_list", "keeps_signed"])
 @pytest.mark.parametrize("what", ["lost", "half", 502])
 def test_a_signature_of_which_nobody_knows_is_told(
-    what: int | str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    what: int | str, hidden: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = Case(tmp_path, monkeypatch)
-    case.world.may_list = False
+    setattr(case.world, hidden, False)
     case.world.faults = [Fault(UNREPEATABLE, what, times=1)]
     assert case.command() == "rolled_back"
     said = str(case.operator.failure)

@@ -16,11 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.certificate import Unparsable
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.certificate import Unparsable, parse_chain
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotation.gate import (
     GateSettings,
     Material,
     read_material,
+    trust,
     violations,
 )
 
@@ -65,7 +66,10 @@ def _sign(
         .not_valid_before(NOW + days[0] * DAY)
         .not_valid_after(NOW + days[1] * DAY)
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     )
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key())
+    builder = builder.add_extension(identifier, critical=False)
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), False)
     if purposes:
@@ -79,6 +83,9 @@ SAME_ROOT = Authority("issuing two", above=ROOT)
 EXPIRED = Authority("expired", above=ROOT, days=(-100, -1))
 SHORT = Authority("short", above=ROOT, days=(-100, 30))
 STRANGER = Authority("stranger")
+NAMESAKE = Authority("issuing", above=ROOT)
+ENDED = Authority("root of the past", days=(-100, -1))
+ENDING = Authority("root of these days", days=(-100, 60))
 NAMES = ("web.example.com", "www.example.com")
 
 
@@ -111,6 +118,7 @@ def material(
 
 
 OLD = material(days=(-60, 30))
+(ISSUING_CERTIFICATE,), (NAMESAKE_CERTIFICATE,) = (parse_chain(each.pem) for each in (ISSUING, NAMESAKE))
 
 
 def rules(new: Material, old: Material = OLD, **settings: Any) -> set[str]:
@@ -179,6 +187,30 @@ def test_without_authorities_the_issuer_has_to_stay() -> None:
     old = material(days=(-60, 30), chain=[], trusted=None)
     assert rules(material(), old) == set()
     assert rules(material(issuer=SAME_ROOT), old) == {"untrusted issuer"}
+
+
+def test_without_authorities_the_key_of_the_issuer_has_to_stay() -> None:
+    old = material(days=(-60, 30), chain=[], trusted=None)
+    assert rules(material(issuer=NAMESAKE), old) == {"untrusted issuer"}
+    assert rules(material(issuer=NAMESAKE), old, allow_issuer_change=True) == set()
+    (found,) = trust((NAMESAKE_CERTIFICATE,), old.leaf.issuer, old, GateSettings())
+    assert str(found) == "untrusted issuer: it is issued by another key of CN=issuing than the present one"
+    assert list(trust((ISSUING_CERTIFICATE,), old.leaf.issuer, old, GateSettings())) == []
+
+
+def test_the_authority_has_to_live_as_long_as_the_certificate() -> None:
+    """A root beside it is no part of the chain, and no less needed."""
+
+    def by(root: Authority, **more: Any) -> Material:
+        return material(issuer=root, chain=[], trusted=root, **more)
+
+    assert rules(by(ENDED), by(ENDED, days=(-60, 30))) == {"expired chain"}
+    assert rules(by(ENDING), by(ENDING, days=(-60, 30))) == {"expired chain"}
+    assert rules(by(ENDING, days=(-1, 59)), by(ENDING, days=(-31, 29))) == set()
+    assert rules(by(ENDING), by(ENDING, days=(-20, 70))) == set(), "as the present one has it"
+    found = violations(by(ENDING), by(ENDING, days=(-60, 30)), NOW, GateSettings())
+    words = "to which it leads, expires on 2027-01-22T12:00:00Z, before the certificate"
+    assert str(found[0]) == f"expired chain: CN=root of these days, {words}"
 
 
 def test_what_is_no_certificate_or_key_says_so_and_never_what_it_was() -> None:

@@ -87,6 +87,35 @@ def owned_by(kind: str, version: str = "external-secrets.io/v1") -> list[dict[st
         ),
         ({"labels": {"kustomize.toolkit.fluxcd.io/name": "shop"}}, "the Flux kustomization shop", "Git"),
         ({"ownerReferences": owned_by("Widget", "example.com/v1")}, "the Widget web", "change the Widget"),
+        # Without an owner's reference, as by the policies Orphan and Merge.
+        (
+            {"labels": {"reconcile.external-secrets.io/managed": "true"}},
+            "the External Secrets Operator",
+            "force-sync",
+        ),
+        ({"labels": {"secrets-store.csi.k8s.io/managed": "true"}}, "the Secrets Store CSI driver", "its store"),
+        (
+            {"annotations": {"replicator.v1.mittwald.de/replicate-from": "certs/web"}},
+            "the replicated Secret certs/web",
+            "rotate that one",
+        ),
+        ({"annotations": {"kubed.appscode.com/origin": "{}"}}, "the Config Syncer", "that it copies"),
+        ({"labels": {"kapp.k14s.io/app": "17"}}, "kapp", "Git"),
+        ({"annotations": {"configmanagement.gke.io/managed": "enabled"}}, "Config Sync", "Git"),
+        ({"annotations": {"objectset.rio.cattle.io/id": "shop"}}, "Fleet", "Git"),
+        (
+            {
+                "managedFields": [
+                    {
+                        "manager": "externalsecrets.external-secrets.io/web",
+                        "operation": "Apply",
+                        "fieldsV1": {"f:data": {"f:tls.crt": {}}},
+                    }
+                ]
+            },
+            "the ExternalSecret web",
+            "force-sync",
+        ),
     ],
 )
 def test_a_foreign_owner_is_refused_by_name_with_the_next_step(metadata: Any, owner: str, advice: str) -> None:
@@ -95,6 +124,14 @@ def test_a_foreign_owner_is_refused_by_name_with_the_next_step(metadata: Any, ow
     with pytest.raises(Refused, match=owner) as refusal:
         method_of(Entry("web", "web-tls", vault=True), found, "auto", True)
     assert advice in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{"annotations": {"configmanagement.gke.io/managed": "disabled"}}, {"labels": {"x": "y"}}, {}],
+)
+def test_what_marks_nobody(metadata: Any) -> None:
+    assert owners(secret(**metadata), []).names == []
 
 
 ARGO = "argocd.argoproj.io/tracking-id"
@@ -237,3 +274,17 @@ def test_a_certificate_of_vault_needs_a_login_there() -> None:
     assert method_of(Entry("web", "web-tls", vault=True), found, "auto", True) == "vault"
     with pytest.raises(InvalidInput, match="no login"):
         method_of(Entry("web", "web-tls", vault=True), found, "auto", False)
+
+
+@pytest.mark.parametrize("what", [HELM, INSTANCE["labels"], FLUX["labels"]])
+def test_what_a_certificate_has_put_on_its_secret_says_nothing_of_it(what: dict[str, str]) -> None:
+    labels = {**what, "controller.cert-manager.io/fao": "true"}
+    own = certificate("web")
+    own["spec"]["secretTemplate"] = {"labels": what}
+    cluster: dict[str, Any] = {"secrets": RELEASE, "applications": named(), "kustomizations": named()}
+    assert owners(secret(labels=labels), [own], **cluster).names == ["the Certificate web"]
+    assert len(owners(secret(labels=labels), [certificate("web")], **cluster).names) > 1, (
+        "somebody else has put it there"
+    )
+    own["spec"]["secretTemplate"] = {"labels": dict.fromkeys(what, "else")}
+    assert len(owners(secret(labels=labels), [own], **cluster).names) > 1

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import re
@@ -17,9 +18,12 @@ import pytest
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotation.gate import GateSettings
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotation.report import Asked
-from support.world import Fault, Killed, World, install, operator
+from support.issued import issue
+from support.world import AUTHORITY, Fault, Killed, World, install, operator
 
 Object = dict[str, Any]
+# Two authorities beside each other, as while one of them takes the place of the other.
+BOTH = base64.b64encode((AUTHORITY + issue("next authority", ca=True, days=3650).pem).encode()).decode()
 SIGN = "vault POST pki_int/sign/market-intel"
 # The first call of each step that follows the plan.
 BACKUP, ROTATION, RESTARTS, END = "GET certificates", "PUT certificates/shop/status", "PATCH deployments/web", "the end"
@@ -38,6 +42,9 @@ class Case:
 
     def served(self) -> dict[str, str]:
         return {name: self.world.serves[name] for name in ("shop", "web")}
+
+    def data(self, name: str) -> dict[str, str]:
+        return next(each for key, each in self.world.objects.items() if key.endswith(f"/{name}-tls"))["data"]
 
     @property
     def said(self) -> str:
@@ -110,6 +117,16 @@ def test_what_others_change_before_anything_is_done_is_refused(
     assert case.held().keys() == held.keys()
 
 
+def test_a_leaf_behind_its_authority_is_not_called_an_authority(case: Case) -> None:
+    """Such a Secret is out of order, and no authority's."""
+    leaf = base64.b64decode(case.data("web")["tls.crt"]).decode()
+    content = {"tls.crt": base64.b64encode((AUTHORITY + leaf).encode()).decode()}
+    case.world.change("secrets", "web-tls", lambda found: found["data"].update(content))
+    assert case.operator.command() == "refused"
+    assert "has another certificate (CN=authority) before the one of its key (CN=web.example.com)" in case.said
+    assert "holds an authority" not in case.said
+
+
 ROLLING: list[tuple[str, Callable[[Object], object]]] = [
     ("The rollout of deployment/web is paused", lambda found: found["spec"].update(paused=True)),
     (
@@ -167,6 +184,105 @@ def test_a_certificate_that_is_replaced_before_the_end_is_never_called_done(when
     assert later and (f"the secret {name}-tls" in case.said.lower() or "still serve" in case.said), case.said
     # What somebody else has put there stays, or what cert-manager has made of it.
     assert case.world.stored(name) == later[0] or (name == "shop" and case.world.issued == 2)
+
+
+def add_certificate(case: Case) -> None:
+    """Have somebody else make a Certificate for a Secret that Vault's certificate is in."""
+    issuer = {"name": "ca", "kind": "ClusterIssuer"}
+    spec = {"secretName": "web-tls", "issuerRef": issuer, "dnsNames": ["web.example.com"]}
+    (path,) = (path for path in case.world.objects if path.endswith("/certificates/shop"))
+    status = {**case.world.objects[path]["status"], "revision": 1}
+    case.world._put(path.replace("/shop", "/web"), {"spec": spec, "status": status})
+
+
+def take_certificate(case: Case) -> None:
+    """Have somebody else delete a Certificate; cert-manager leaves its Secret."""
+    (path,) = (path for path in case.world.objects if path.endswith("/certificates/shop"))
+    del case.world.objects[path]
+    case.monkeypatch.setattr(case.world, "_issue_what_is_due", lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (add_certificate, "cert-manager issues it, not vault"),
+        (add_owner, "the ExternalSecret web writes it"),
+        (switch_issuer, "its issuer is ClusterIssuer other, not ClusterIssuer ca"),
+        (take_names, "the spec of its Certificate is another one"),
+        (take_certificate, "its Certificate is gone"),
+    ],
+)
+@pytest.mark.parametrize("when", [RESTARTS, END])
+def test_an_owner_that_comes_before_the_end_is_never_called_done(
+    when: str, change: Callable[[Case], object], said: str, case: Case
+) -> None:
+    case.at(when, lambda: change(case))
+    assert case.operator.command() in ("failed", "rolled_back")
+    assert said in case.said and "since it was rotated" in case.said
+
+
+def test_a_certificate_that_was_repaired_before_the_same_command_is_no_new_one(case: Case) -> None:
+    case.world.days = 20
+    case.operator.rolls_back = False
+    assert case.operator.command() == "failed" and "shorter life" in case.said
+    again(case)
+    case.world.days = 90
+    case.world.change("certificates", "shop", lambda found: found["spec"].update(duration="2160h"))
+    assert case.operator.command() == "done", case.said
+    assert case.held() == case.served()
+
+
+def test_what_says_only_what_becomes_of_a_certificate_may_change(case: Case) -> None:
+    template = {"secretTemplate": {"labels": {"team": "shop"}}, "revisionHistoryLimit": 3}
+    case.at(RESTARTS, lambda: case.world.change("certificates", "shop", lambda found: found["spec"].update(template)))
+    assert case.operator.command() == "done", case.said
+    ((run_id, _rest),) = [(path.parent.name, path) for path in case.folder.rglob("manifest.json")]
+    assert case.operator.put_back(run_id).left == (), "and is no reason against a rollback"
+    assert case.held() == case.old
+
+
+def other_authorities(case: Case) -> None:
+    case.world.change("secrets", "web-tls", lambda found: found["data"].update({"ca.crt": BOTH}))
+
+
+def test_authorities_that_somebody_else_adds_are_not_taken_away(case: Case) -> None:
+    case.at("PATCH secrets/web-tls (dry run)", lambda: other_authorities(case))
+    assert case.operator.command() == "failed", "as the plan has seen it otherwise"
+    case.at("vault POST kv/data/certs/web", lambda: other_authorities(case))
+    outcome = case.operator.command()
+    assert outcome in ("done", "rolled_back")
+    assert case.data("web")["ca.crt"] == BOTH
+
+
+def test_authorities_that_change_between_plan_and_act_are_refused(case: Case) -> None:
+    case.at("POST leases", lambda: other_authorities(case))
+    assert case.operator.command() == "refused"
+    assert "the secret web-tls holds other authorities in ca.crt" in case.said
+    assert case.operator.command() == "done", case.said
+    assert case.data("web")["ca.crt"] == BOTH
+
+
+def test_a_key_that_does_not_fit_any_more_is_never_called_done(case: Case) -> None:
+    other = {"tls.key": case.data("shop")["tls.key"]}
+    case.at(END, lambda: case.world.change("secrets", "web-tls", lambda found: found["data"].update(other)))
+    assert case.operator.command() == "rolled_back"
+    assert "holds a private key that is not the one of what was rotated and proven" in case.said
+
+
+@pytest.mark.parametrize("name", ["shop", "web"])
+def test_what_somebody_else_puts_beside_a_certificate_outlives_the_way_back(name: str, case: Case) -> None:
+    def change(found: Object) -> None:
+        found["data"]["config"] = "eA=="
+        found["metadata"].setdefault("labels", {})["team"] = "shop"
+        found["metadata"].setdefault("annotations", {})["note"] = "x"
+
+    case.world.stuck = {"web"}
+    case.at(RESTARTS, lambda: case.world.change("secrets", f"{name}-tls", change))
+    assert case.operator.command() == "rolled_back", case.said
+    assert case.held() == case.old
+    metadata = next(each for key, each in case.world.objects.items() if key.endswith(f"/{name}-tls"))["metadata"]
+    assert case.data(name)["config"] == "eA==" and metadata["labels"]["team"] == "shop"
+    assert {key for key in metadata["annotations"] if not key.startswith("cert-manager.io/")} == {"note"}
 
 
 def test_a_secret_that_was_deleted_is_made_again_on_the_way_back(case: Case) -> None:

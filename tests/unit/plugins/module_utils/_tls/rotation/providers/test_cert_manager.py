@@ -5,20 +5,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import RunbookError
 from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.client import ApiError
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.certificate import parse_chain
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotation.catalogue import Entry
-from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotation.gate import GateSettings
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotation.gate import GateSettings, Material
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotation.providers.cert_manager import (
     CertManager,
     IssuanceFailed,
     _Renewal,
 )
 from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotation.target import Target
+from support.issued import Issued, issue
 
 BASE = "/apis/cert-manager.io/v1/namespaces/shop"
 ACME = "/apis/acme.cert-manager.io/v1/namespaces/shop"
@@ -62,6 +65,9 @@ class Cluster:
         if name not in self.found:
             raise ApiError("no such kind", 404)
         return list(self.found[name])
+
+    def now(self) -> datetime:
+        return datetime.now(timezone.utc)
 
     def find(self, _what: str, path: str) -> dict[str, Any] | None:
         return self.found.get("issuer")
@@ -136,3 +142,73 @@ def test_a_certificate_that_is_gone_is_said() -> None:
     renewal = _Renewal(target(certificate()))
     ((name, failure),) = CertManager(cluster, "shop", GateSettings(), 60)._poll([renewal])
     assert name == "web" and isinstance(failure, IssuanceFailed) and isinstance(failure, RunbookError)
+
+
+ROOT = issue("root", ca=True, days=3650)
+READY = {"spec": {"ca": {"secretName": "ca"}}, "status": {"conditions": [condition("Ready", "True")]}}
+SPEC: dict[str, Any] = {
+    "secretName": "web-tls",
+    "issuerRef": {"name": "ca"},
+    "commonName": "web.example.com",
+    "dnsNames": ["web.example.com"],
+    "privateKey": {"algorithm": "ECDSA"},
+}
+
+
+def examined(spec: dict[str, Any] | None = None, *, root: Issued = ROOT, **annotations: str) -> tuple[str, str, str]:
+    """Return problems, notices and what is not known of a leaf that ECDSA and a CA have made, each as one text."""
+    material = Material(
+        parse_chain(issue("web.example.com", signer=root, days=90).pem.encode()), "key", parse_chain(root.pem.encode())
+    )
+    about = {f"cert-manager.io/issuer-{name}": value for name, value in annotations.items()}
+    secret = {"metadata": {"name": "web-tls", "annotations": about}}
+    found = {"metadata": {"name": "web"}, "spec": {**SPEC, **(spec or {})}}
+    cluster: Any = Cluster(issuer=READY)
+    target = Target(Entry("web", "web-tls"), "cert-manager", secret, material, material, found)
+    result = CertManager(cluster, "shop", GateSettings(), 60).examine([target], 60)["web"]
+    return "; ".join(result.problems), "; ".join(result.notices), "; ".join(result.not_verified)
+
+
+def test_what_is_in_order_is_no_problem() -> None:
+    assert examined(kind="Issuer", name="ca") == (
+        "",
+        "web: the private key will change; whoever pins it has to be told",
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ({"algorithm": "ECDSA", "rotationPolicy": "Never"}, ""),
+        ({"algorithm": "ECDSA", "size": 384, "rotationPolicy": "Never"}, "which is EC 256, and asks for EC 384"),
+        ({"algorithm": "RSA", "size": 4096, "rotationPolicy": "Never"}, "which is EC 256, and asks for RSA 4096"),
+        ({"algorithm": "ECDSA", "size": 384}, ""),
+    ],
+)
+def test_a_key_that_is_kept_has_to_be_the_one_that_is_asked_for(key: dict[str, Any], said: str) -> None:
+    problems = examined({"privateKey": key})[0]
+    assert (said in problems) if said else not problems
+
+
+def test_another_kind_of_key_is_noticed() -> None:
+    notices = examined({"privateKey": {"algorithm": "RSA", "size": 3072}})[1]
+    assert "web: its key will be RSA 3072, and is EC 256 now" in notices
+
+
+def test_an_issuer_that_was_switched_before_the_plan_is_not_verified() -> None:
+    problems, _notices, unknown = examined(kind="ClusterIssuer", name="public")
+    text = "whether the issuer ca leads to the present authorities, as ClusterIssuer public has issued the present"
+    assert not problems and text in unknown
+
+
+def test_an_authority_that_ends_before_the_certificate_is_a_problem() -> None:
+    problems = examined(root=issue("root", ca=True, days=100), spec={"duration": "8760h"})[0]
+    assert "expired chain: CN=root, to which it leads, expires on" in problems
+    assert problems.endswith("renew that authority first, or ask for a shorter duration in the Certificate.")
+    assert examined(root=issue("root", ca=True, days=100))[0] == ""
+
+
+def test_a_literal_subject_that_is_not_understood_is_not_verified() -> None:
+    problems, _notices, unknown = examined({"literalSubject": "unknown=x,CN=else"})
+    assert (problems, unknown) == ("", "whether the literal subject of the Certificate web is the present one")
