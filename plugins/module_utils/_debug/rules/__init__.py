@@ -170,6 +170,7 @@ RULES: tuple[Rule, ...] = (
     probes.liveness_failing,
     logs.more_warnings,
     logs.other_errors,
+    logs.waits,
     logs.slow,
     owners.ordinals,
     owners.autoscaler,

@@ -130,6 +130,8 @@ def as_evidence(words: str, log: Log | None) -> str:
 
 
 _PLACE = re.compile(r"host:? ?[\"'=]?([\w.-]+)[\"']?,? port:? ?[\"'=]?(\d{1,5})", re.IGNORECASE)
+# As PostgreSQL's clients ask in two lines.
+_PLACE_OF_TWO = re.compile(r"host \"([^\"]+)\"[^\"]{0,60}?accepting\s+TCP/IP connections on port (\d{1,5})")
 # A cause is told among so many of the last lines.
 _LAST_LINES = 20
 
@@ -144,7 +146,7 @@ def told_at_end(facts: Facts, status: Object, words: str) -> tuple[Told | None, 
         bad = [each for each in last if looks_bad(each)]
         rest = [each for each in last if each not in bad and not level_of(each)]
         line, cause = next(((each, one) for each in (*bad, *rest) if (one := told_by(each))), ("", None))
-    place = next(filter(None, map(_PLACE.search, reversed(last))), None)
+    place = next(filter(None, map(_PLACE.search, reversed(last))), None) or _PLACE_OF_TWO.search(" ".join(last))
     if cause and cause.kind == "refused" and ":" not in cause.peer and place:
         cause = told_by(f"connect to {place[1]}:{place[2]} refused")
         line = line or place[0]

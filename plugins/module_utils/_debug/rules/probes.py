@@ -31,7 +31,8 @@ from .common import (
     words_of_end,
 )
 from .ends import HOOK, LIVENESS, STARTUP, End, ends, killer
-from .logs import recent_cause
+from .logs import OF_PEERS, recent_cause
+from .peers import why_silent
 
 _CALL = "call what the probe calls from inside, and find out what the program waits for"
 # A probe fails no more if no event has told so for so many seconds; of many events, a kubelet tells only one in five
@@ -213,12 +214,13 @@ def readiness(facts: Facts, sections: Sections) -> Iterator[Finding]:
                 "look whether its node answers (kubectl get nodes), and again in a minute if it was just started",
             )
             continue
+        silent = why_silent(facts, name, cause[0].peer) if cause and cause[0].kind in OF_PEERS else None
         yield Finding(
             "readiness",
             CRITICAL,
             f"container {name} is running but not ready: its {kind} probe fails"
             + (
-                f", and it {cause[0].what}"
+                f", and it {cause[0].what}{f'; it calls {silent[0]}' if silent else ''}"
                 if cause
                 else f": {hint}"
                 if hint
@@ -226,7 +228,7 @@ def readiness(facts: Facts, sections: Sections) -> Iterator[Finding]:
             ),
             _answer_of(last_message(failures), probe)
             + (f"; its log: {shorten(cause[1].example, 200)}" if cause else ""),
-            step or (cause[0].step if cause else _CALL),
+            step or (silent[2] if silent else cause[0].step if cause else _CALL),
         )
 
 
