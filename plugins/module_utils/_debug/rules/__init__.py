@@ -85,7 +85,7 @@ _EXPLAINED_BY = {
 }
 
 # What is only good to know, and yet answers what was asked.
-_ANSWERS = ("job_progress", "statefulset_service", "log_slow")
+_ANSWERS = ("job_progress", "statefulset_service", "log_slow", "old_revision")
 _AFTER = {
     "": "inspect it from inside (debug_pod_mode=auto)",
     "planned": "run it without --check to inspect it from inside",
@@ -119,11 +119,13 @@ def _nothing(facts: Facts, sections: Sections, tried: str) -> Finding:
         for each in facts.pod["status"].get("conditions") or []
         if each["status"] == "False"
     ]
+    status = facts.pod["status"]
+    told = " ".join(str(status[each]) for each in ("reason", "message") if status.get(each))
     return Finding(
         "not_ready",
         WARNING,
         f"the pod is not ready, and no rule knows why{unknown}",
-        shorten("; ".join([evidence, *waits, *conditions])),
+        shorten("; ".join(filter(None, [evidence, told, *waits, *conditions]))),
         "read its events and conditions below, and look again in a minute if it was just made",
     )
 
@@ -133,6 +135,7 @@ RULES: tuple[Rule, ...] = (
     startup.evicted,
     startup.disrupted,
     node.not_ready,
+    node.missing,
     owners.revision,
     startup.terminating,
     startup.failed,
@@ -144,6 +147,7 @@ RULES: tuple[Rule, ...] = (
     startup.container_start,
     startup.sandbox,
     startup.mount,
+    startup.making,
     containers.oom_killed,
     containers.lost,
     containers.oom_killed_process,
@@ -151,6 +155,7 @@ RULES: tuple[Rule, ...] = (
     startup.init_stuck,
     startup.init_running,
     containers.ended,
+    containers.outlived,
     probes.killed,
     probes.sidecar_starting,
     owners.job,
@@ -158,6 +163,7 @@ RULES: tuple[Rule, ...] = (
     owners.rollout,
     network.dns,
     network.dns_in_log,
+    peers.called_by_node,
     network.dns_slow,
     peers.called,
     peers.dependencies,

@@ -16,6 +16,7 @@ from ..._k8s.objects import containers
 from ..._time import parse_time
 from ..causes import Told, told_by
 from ..collector_output import Sections
+from ..dependencies import service_of
 from ..finding import Finding
 from ..logs import Log, last_words, level_of, looks_bad
 from ..observed import Facts
@@ -160,13 +161,59 @@ def told(words: str) -> Told | None:
 _CLOSE = 0.6
 
 
-def meant_service(facts: Facts, cause: Told) -> str:
-    """Return what to do about an unknown name: the Service that is probably meant, if there is one of a like name."""
-    name = cause.peer.partition(".")[0]
-    services = [each["metadata"]["name"] for each in facts.services or []]
-    close = difflib.get_close_matches(name, services, 1, _CLOSE) if name and name not in services else []
+def asks_cluster(facts: Facts) -> bool:
+    """Tell whether the pod asks the name servers of the cluster."""
+    spec = facts.pod["spec"]
+    policy = spec.get("dnsPolicy") or "ClusterFirst"
+    return policy == "ClusterFirstWithHostNet" or (policy == "ClusterFirst" and not spec.get("hostNetwork"))
+
+
+def why_unknown(facts: Facts, name: str) -> tuple[str, str]:
+    """Return why a name is unknown to the pod, as far as the API server knows, and what to do; both may be empty."""
+    place = service_of(name, facts.namespace)
+    if place is None:
+        return "", ""
+    services = {each["metadata"]["name"]: each for each in facts.services or []}
+    there = services.get(place[1]) if place[0] == facts.namespace else facts.others.get(place)
+    outside = (there or {}).get("spec", {}).get("externalName")
+    if outside:
+        return (
+            f"the Service {place[1]} is another name of {outside} (ExternalName)",
+            f"correct externalName of the Service {place[1]}, if {outside} is no name that the cluster's DNS knows",
+        )
+    if (there or "." in name) and not asks_cluster(facts):
+        policy = facts.pod["spec"].get("dnsPolicy") or "ClusterFirst"
+        asked = "has name servers of its own" if policy == "None" else "asks the name servers of its node"
+        network = " and hostNetwork" if facts.pod["spec"].get("hostNetwork") else ""
+        return (
+            f"the pod {asked} (dnsPolicy {policy}{network}), which know no Service",
+            f"set dnsPolicy to ClusterFirst{'WithHostNet' if network else ''}",
+        )
+    spaces = facts.namesakes.get(place[1], [])
+    if not there and spaces:
+        return (
+            f"a Service of that name is in the namespace {' and in '.join(spaces[:_MOST_SPACES])}",
+            f"call it by {place[1]}.{spaces[0]}, if that is meant",
+        )
+    close = _closest_service(place[1], list(services))
+    return "", f"correct the name to {close} if that Service is meant" if close else ""
+
+
+_MOST_SPACES = 3
+
+
+def _closest_service(name: str, services: list[str]) -> str:
+    if name in services:
+        return ""
+    if close := difflib.get_close_matches(name, services, 1, _CLOSE):
+        return close[0]
     # Names of one thing often begin alike.
     begin = name.partition("-")[0]
-    alike = [each for each in services if each.partition("-")[0] == begin] if name not in services else []
-    close = close or (alike if len(alike) == 1 else [])
-    return f"correct the name to {close[0]} if that Service is meant; else {cause.step}" if close else cause.step
+    alike = [each for each in services if each.partition("-")[0] == begin]
+    return alike[0] if len(alike) == 1 else ""
+
+
+def told_of_name(facts: Facts, cause: Told) -> tuple[str, str]:
+    """Return what an unknown name is about, to go on after that it cannot be resolved, and what to do."""
+    why, step = why_unknown(facts, cause.peer) if cause.peer else ("", "")
+    return (f"; {why}" if why else ""), (f"{step}; else {cause.step}" if step else cause.step)

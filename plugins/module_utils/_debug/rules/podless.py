@@ -95,7 +95,7 @@ def cronjob(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         schedule = f"schedule {spec.get('schedule')} {spec.get('timeZone') or ''}".strip()
         when = f"its last run began {ago(last, facts.now)}" if last else "it has not run yet"
         warnings = [each for each in events_about(facts, found["metadata"]["uid"]) if each.get("type") == "Warning"]
-        if warnings:
+        if warnings and warnings[-1].get("reason") != "FailedCreate":
             reason = warnings[-1].get("reason", "")
             what, step = _CRON_EVENTS.get(reason, (f"starts no Job: {reason}", "correct what the message names"))
             yield Finding(
