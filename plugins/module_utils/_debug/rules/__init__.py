@@ -182,6 +182,7 @@ RULES: tuple[Rule, ...] = (
     owners.autoscaler,
     owners.governing_service,
     owners.job_progress,
+    podless.cronjob,
     network.service_selectors,
     network.service_ports,
     peers.ingresses,

@@ -226,7 +226,8 @@ def _ports_of(service: Object, port: int, pod: Object) -> tuple[int | str, ...]:
     declared = [each for one in containers(pod) for each in one.get("ports") or []]
     names = [each["name"] for each in declared if each.get("name") and each["containerPort"] == target]
     numbers = [each["containerPort"] for each in declared if each.get("name") == target]
-    return (target, *names, *numbers)
+    # A name whose number is not known may be any.
+    return (target, *names, *numbers) if isinstance(target, int) or numbers else ()
 
 
 def _state(pod: Object) -> str:

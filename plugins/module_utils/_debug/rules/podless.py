@@ -17,7 +17,7 @@ from ..._time import ago, parse_time
 from ..collector_output import Sections
 from ..finding import Finding
 from ..observed import Facts
-from ..target import backends, trouble
+from ..target import backends, read_target, trouble
 from .common import condition, event_time, events_about, shorten
 from .network import matches
 from .node import BAD_CONDITIONS
@@ -95,6 +95,9 @@ def cronjob(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         schedule = f"schedule {spec.get('schedule')} {spec.get('timeZone') or ''}".strip()
         when = f"its last run began {ago(last, facts.now)}" if last else "it has not run yet"
         warnings = [each for each in events_about(facts, found["metadata"]["uid"]) if each.get("type") == "Warning"]
+        # What it has run since is over.
+        warnings = [each for each in warnings if not last or (event_time(each) or last) >= last]
+        has_pod = bool(facts.pod["metadata"]["name"])
         if warnings and warnings[-1].get("reason") != "FailedCreate":
             reason = warnings[-1].get("reason", "")
             what, step = _CRON_EVENTS.get(reason, (f"starts no Job: {reason}", "correct what the message names"))
@@ -108,7 +111,7 @@ def cronjob(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         if spec.get("suspend"):
             yield Finding(
                 "cronjob_suspended",
-                WARNING,
+                INFO if has_pod and read_target(facts.chosen.asked).kind != "cronjob" else WARNING,
                 f"cronjob/{name} is suspended: it starts no Job",
                 f"{schedule}; {when}",
                 f"kubectl patch cronjob {name} -n {facts.namespace} "

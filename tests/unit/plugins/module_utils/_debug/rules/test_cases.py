@@ -216,8 +216,14 @@ def of_job(*statuses: Object) -> Facts:
     return facts(pod(*statuses, spec={"restartPolicy": "Never"}), owners=[working])
 
 
-def named(one: Object, name: str) -> Object:
-    return {**one, "metadata": {**one["metadata"], "name": name}}
+def of_cronjob(asked: str, *events: Object, **spec: Any) -> Facts:
+    """Return the pod of the last run, which has succeeded."""
+    done = owner("Job", "report-1", succeeded=1, conditions=[condition("Complete", "True")])
+    found = owner("CronJob", "report", uid="cron", spec={"schedule": "0 * * * *", **spec}, lastScheduleTime=at(2400))
+    read = facts(
+        pod(over(0), spec={"restartPolicy": "Never"}, phase="Succeeded"), owners=[done, found], events=[*events]
+    )
+    return replace(read, chosen=replace(read.chosen, asked=asked))
 
 
 LOST = hpa(condition("AbleToScale", "False", "FailedGetScale", 'deployments/scale.apps "wbe" not found'))
@@ -963,6 +969,21 @@ CASES: dict[str, tuple[Facts, str, str]] = {
         unresolved("orders", namesakes={"orders": ["sales"]}),
         "a Service of that name is in the namespace sales",
         "call it by orders.sales",
+    ),
+    "a CronJob that is suspended, with the pod of its last run": (
+        of_cronjob("cronjob/report", suspend=True),
+        "cronjob/report is suspended: it starts no Job",
+        "kubectl patch cronjob report",
+    ),
+    "a CronJob that has missed its time since its last run": (
+        of_cronjob("cronjob/report", event("MissSchedule", "Missed scheduled time", uid="cron", ago=60)),
+        "cronjob/report has missed its time",
+        "startingDeadlineSeconds",
+    ),
+    "a ConfigMap that was deleted while its pod runs": (
+        facts(pod(spec={"containers": [container(envFrom=[{"configMapRef": {"name": "app"}}])]}), configmaps={}),
+        "the ConfigMap app that the pod was started with does not exist any more",
+        "create the ConfigMap again, before a restart",
     ),
     "a restart for its memory": (
         facts(pod(restarted(137, reason="OOMKilled"))),

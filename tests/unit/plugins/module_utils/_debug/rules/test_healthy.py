@@ -234,6 +234,76 @@ HEALTHY: dict[str, tuple[Facts, dict[str, str] | None]] = {
         ),
         None,
     ),
+    "policies that let it call by a named port": (
+        facts(
+            pod(spec=variables(DB="http://db:5432")),
+            services=[service("db", None, (5432, "pg"))],
+            pods=[pod(), peer("db-0", app="db")],
+            policies=[
+                policy("db", {"app": "db"}, {"from": [{"podSelector": {}}], "ports": [{"port": "pg"}]}),
+                policy("out", {"app": "web"}, {"ports": [{"port": 53}]}, {"ports": [{"port": 5432}]}, kind="Egress"),
+            ],
+        ),
+        None,
+    ),
+    "policies that let it call addresses": (
+        facts(
+            pod(spec=variables(DB="http://db:5432")),
+            services=[service("db", None, 5432)],
+            pods=[pod(), peer("db-0", app="db")],
+            policies=[
+                policy(
+                    "out",
+                    {"app": "web"},
+                    {"ports": [{"port": 53}]},
+                    {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]},
+                    kind="Egress",
+                )
+            ],
+        ),
+        None,
+    ),
+    "the pod of a CronJob that was suspended since": (
+        facts(
+            pod(over(0, reason="Completed"), spec={"restartPolicy": "Never"}, phase="Succeeded"),
+            owners=[owner("Job", succeeded=1), owner("CronJob", spec={"schedule": "* * * * *", "suspend": True})],
+        ),
+        None,
+    ),
+    "a pull secret that nothing needs": (
+        facts(pod(spec={"imagePullSecrets": [{"name": "registry"}]}), secrets={}, configmaps={}),
+        None,
+    ),
+    "a port of both protocols": (
+        facts(
+            pod(
+                spec={
+                    "containers": [
+                        container(ports=[{"containerPort": 53, "protocol": each} for each in ("TCP", "UDP")])
+                    ]
+                }
+            ),
+            services=[service("web", None, {"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"})],
+        ),
+        None,
+    ),
+    "another name of what is outside": (
+        facts(
+            pod(spec=variables(DB="postgres://db:5432/x")),
+            services=[service("db", {}, type="ExternalName", externalName="db.example.com")],
+            pods=[pod()],
+        ),
+        None,
+    ),
+    "host network with the name servers of the cluster": (
+        facts(
+            pod(spec={"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet", **variables(DB="http://db:5432")}),
+            services=[service("db", None, 5432)],
+            pods=[pod(), peer("db-0", app="db")],
+        ),
+        None,
+    ),
+    "a worker that waits for messages": (facts(logs={"main": log(*["waiting for messages"] * 60)}), None),
     "half of all": (
         facts(
             pod(spec={"containers": [container(resources={"limits": {"cpu": "1", "memory": "100Mi"}})]}),
