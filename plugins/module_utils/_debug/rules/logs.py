@@ -108,11 +108,12 @@ def recent_cause(facts: Facts, name: str) -> tuple[Told, Group] | None:
             return cause, group
     log = facts.logs.get((name, False)) or Log()
     if log.waits and (log.until is None or (facts.now - log.until).total_seconds() < _RECENT):
-        return _told_of_wait(log), Group("", 1, log.until, log.until, log.waits)
+        return told_of_wait(log), Group("", 1, log.until, log.until, log.waits)
     return None
 
 
-def _told_of_wait(log: Log) -> Told:
+def told_of_wait(log: Log) -> Told:
+    """Return what a log whose last lines only wait tells as its cause."""
     peer = place_of(log.waits)
     return Told(
         "waits",
@@ -129,7 +130,7 @@ def waits(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         log = facts.logs.get((name, False)) or Log()
         if is_init or not is_running(status) or not log.waits:
             continue
-        cause = _told_of_wait(log)
+        cause = told_of_wait(log)
         silent = why_silent(facts, name, cause.peer)
         yield Finding(
             "log_waits",

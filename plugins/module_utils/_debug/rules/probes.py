@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from ..._k8s.client import Object
 from ..._k8s.objects import container_named, is_ready
+from ..._k8s.quantity import quantity
 from ..._severity import CRITICAL, WARNING
 from ..._time import ago, parse_time
 from ..causes import told_by
@@ -43,6 +44,8 @@ _SILENT, _MANY_EVENTS, _MANY_SILENT = 60, 20, 330
 _SYMPTOMS = re.compile(
     r"^nothing listens on port \d+$|answers with an error$|^no answer within|NOT_SERVING|without an answer$"
 )
+# Cores with which a start takes many times as long.
+_LITTLE_CPU = 0.1
 _DEFAULT_PERIOD, _DEFAULT_FAILURES, _DEFAULT_TIMEOUT = 10, 3, 1
 # How an answer of a probe is told, and what to do about it, if more than for any other; with the timeout, the path and
 # the port of the probe, and the groups of the pattern.
@@ -61,7 +64,7 @@ _ANSWERS = (
     ),
     (r"statuscode: 5\d\d", "{path} answers with an error", "look in the log why {path} answers with an error"),
     (
-        r"does not implement the grpc health protocol|code = Unimplemented",
+        r"does not implement the grpc health protocol|^(?!.* exec ).*code = Unimplemented",
         "its server has no health service of gRPC",
         "let the program register grpc.health.v1.Health, or use a probe of another kind",
     ),
@@ -71,7 +74,7 @@ _ANSWERS = (
         "find out in the log why the program is not ready to serve (what it calls, what it loads)",
     ),
     (
-        r"code = NotFound|unknown service",
+        r"^(?!.* exec )[^\n]*(?:code = NotFound|unknown service)",
         "its health service of gRPC does not know the service {service}",
         "correct service of the probe, or let the program set the health of that service",
     ),
@@ -168,6 +171,10 @@ def _killed_by_probe(facts: Facts, sections: Sections, end: End, kind: str) -> F
         what = f"container {end.name} is restarted because its liveness probe fails{why}"
         step = step or _step_of_liveness(facts, end, probe, last_message(failures))
     evidence = f"{last_message(failures)}; it ended{end.lived}, {ago(end.finished, facts.now)}, exit code {end.code}"
+    limit = ((container_named(facts.pod, end.name).get("resources") or {}).get("limits") or {}).get("cpu")
+    if limit and quantity(limit) <= _LITTLE_CPU:
+        evidence += f"; CPU limit {limit}"
+        step += f"; with a CPU limit of {limit}, it does little in that time"
     return Finding(
         kind if kind == LIVENESS else "startup_probe",
         CRITICAL,
@@ -235,7 +242,7 @@ def _hint(facts: Facts, sections: Sections, name: str, probe: t.Mapping[str, t.A
         )
     values = {
         "path": (probe.get("httpGet") or {}).get("path") or "/",
-        "port": port,
+        "port": port or "that it asks",
         "timeout": probe.get("timeoutSeconds", _DEFAULT_TIMEOUT),
         "service": (probe.get("grpc") or {}).get("service") or "of no name",
     }

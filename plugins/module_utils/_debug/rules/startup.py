@@ -32,8 +32,11 @@ from .common import (
     log_of_end,
     shorten,
     told,
+    told_of_name,
     words_of_end,
 )
+from .logs import OF_PEERS, told_of_wait
+from .peers import why_silent
 
 _IMAGE = (*WRONG_IMAGE, "RegistryUnavailable", "SignatureValidationFailed", "ImageInspectError")
 # After its grace period, a pod that is still there hangs.
@@ -668,45 +671,56 @@ def _words_so_far(log: Log | None) -> str:
     return (bad[0] if bad else log.tail[-1]) if log and log.tail else ""
 
 
+def _why_init(facts: Facts, each: _Init) -> tuple[str, str]:
+    """Return the cause that an init container tells, as the rest of a sentence, and what to do; both may be empty."""
+    cause = told(each.words)
+    if cause is None and each.log and each.log.waits and not each.failing:
+        cause = told_of_wait(each.log)
+    if cause is None:
+        return "", ""
+    if cause.kind == "unknown_name":
+        more, step = told_of_name(facts, cause)
+        return f": it {cause.what}{more}", step
+    silent = why_silent(facts, each.name, cause.peer) if cause.kind in OF_PEERS else None
+    return f": it {cause.what}{f'; it calls {silent[0]}' if silent else ''}", silent[2] if silent else cause.step
+
+
 def init_failing(facts: Facts, _sections: Sections) -> Iterator[Finding]:
     for each in _inits(facts):
         if each.failing:
-            code, cause = each.end.get("exitCode", 0), told(each.words)
+            code, (why, step) = each.end.get("exitCode", 0), _why_init(facts, each)
             yield Finding(
                 "init_failing",
                 CRITICAL,
                 f"init container {each.name} fails again and again, and no other container starts before it has "
-                f"succeeded{f': it {cause.what}' if cause else ''}",
+                f"succeeded{why}",
                 f"exit code {code} ({exit_words(code)}), {each.restarts} restarts{as_evidence(each.words, each.log)}",
-                cause.step
-                if cause
-                else f"read its log (kubectl logs {facts.chosen.name} -c {each.name} -n {facts.namespace})",
+                step or f"read its log (kubectl logs {facts.chosen.name} -c {each.name} -n {facts.namespace})",
             )
 
 
 def init_stuck(facts: Facts, _sections: Sections) -> Iterator[Finding]:
     for each in _inits(facts):
         if not each.failing and each.running > _INIT_SECONDS:
-            cause = told(each.words)
+            why, step = _why_init(facts, each)
             yield Finding(
                 "init_stuck",
                 CRITICAL,
                 f"init container {each.name} has been running for {span(each.running)}, and no other container starts "
-                f"before it has ended{f': it {cause.what}' if cause else ''}",
+                f"before it has ended{why}",
                 as_evidence(each.words, each.log).lstrip("; ") or "its log was not read",
-                cause.step if cause else "find what it waits for: a service, a migration, a lock",
+                step or "find what it waits for: a service, a migration, a lock",
             )
 
 
 def init_running(facts: Facts, _sections: Sections) -> Iterator[Finding]:
     for each in _inits(facts):
         if not each.failing and each.running <= _INIT_SECONDS:
-            cause = told(each.words)
+            why, step = _why_init(facts, each)
             yield Finding(
                 "init_running",
                 WARNING,
-                f"init container {each.name} is still running, and no other container starts before it has ended"
-                + (f": it {cause.what}" if cause else ""),
+                f"init container {each.name} is still running, and no other container starts before it has ended" + why,
                 f"since {span(each.running)}{as_evidence(each.words, each.log)}",
-                cause.step if cause else "wait for its end, or find what it waits for",
+                step or "wait for its end, or find what it waits for",
             )

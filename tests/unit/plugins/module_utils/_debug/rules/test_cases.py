@@ -216,6 +216,17 @@ def of_job(*statuses: Object) -> Facts:
     return facts(pod(*statuses, spec={"restartPolicy": "Never"}), owners=[working])
 
 
+def initial(*lines: str, **parts: Any) -> Facts:
+    """Return a pod whose init container has been running for some minutes, and says these lines."""
+    found = pod(
+        waiting(reason="PodInitializing"),
+        spec={"containers": [container()], "initContainers": [container("first")]},
+        phase="Pending",
+        initContainerStatuses=[running("first", since=300, ready=False)],
+    )
+    return facts(found, logs={"first": log(*lines)}, **parts)
+
+
 def of_cronjob(asked: str, *events: Object, **spec: Any) -> Facts:
     """Return the pod of the last run, which has succeeded."""
     done = owner("Job", "report-1", succeeded=1, conditions=[condition("Complete", "True")])
@@ -984,6 +995,31 @@ CASES: dict[str, tuple[Facts, str, str]] = {
         facts(pod(spec={"containers": [container(envFrom=[{"configMapRef": {"name": "app"}}])]}), configmaps={}),
         "the ConfigMap app that the pod was started with does not exist any more",
         "create the ConfigMap again, before a restart",
+    ),
+    "what an init container waits for": (
+        initial(
+            *["waiting for db:5432"] * 30,
+            services=[service("db", None, 5432)],
+            pods=[pod(), peer("db-0", ready=False, app="db")],
+        ),
+        "it waits for db:5432; it calls the Service db, of whose pods (1) none is ready",
+        "debug_pod_targets=db-0",
+    ),
+    "a name that an init container looks for elsewhere": (
+        initial("** server can't find orders: NXDOMAIN", services=[service()], namesakes={"orders": ["sales"]}),
+        "it cannot resolve orders; a Service of that name is in the namespace sales",
+        "call it by orders.sales",
+    ),
+    "a start with little CPU": (
+        facts(
+            pod(
+                restarted(137),
+                spec={"containers": [container(startupProbe=by_command("/up"), resources={"limits": {"cpu": "50m"}})]},
+            ),
+            events=[event("Killing", "Container main failed startup probe, will be restarted", container="main")],
+        ),
+        "its startup probe fails for 30 s",
+        "with a CPU limit of 50m, it does little in that time",
     ),
     "a restart for its memory": (
         facts(pod(restarted(137, reason="OOMKilled"))),
