@@ -1021,6 +1021,20 @@ CASES: dict[str, tuple[Facts, str, str]] = {
         "its startup probe fails for 30 s",
         "with a CPU limit of 50m, it does little in that time",
     ),
+    "a CronJob whose day never comes": (
+        cronjob(spec={"schedule": "0 0 31 2 *"}),
+        "cronjob/report starts no Job: its schedule never comes",
+        "there is no such day",
+    ),
+    "a CronJob that nobody starts": (
+        cronjob(
+            spec={"schedule": "*/5 * * * *", "startingDeadlineSeconds": 5},
+            lastScheduleTime=at(9000),
+            lastSuccessfulTime=at(8990),
+        ),
+        "cronjob/report has missed its times: it was due 5 min ago, and 0 s ago",
+        "raise startingDeadlineSeconds",
+    ),
     "a restart for its memory": (
         facts(pod(restarted(137, reason="OOMKilled"))),
         "exceeded its memory limit",
