@@ -157,8 +157,9 @@ CAUSES = (
         r"failed to obtain node lock|DBPathInUse|already locked by|a server is already running|"
         r"pid ?file[^\n]{0,60}(?:already exists|is the server running)|error acquiring the state lock",
         "finds its data locked by another process",
-        "see whether another pod uses the same volume (the old replica of a rollout: strategy Recreate), or whether a "
-        "lock file was left by an end without warning",
+        "see whether another pod uses the same volume (the old replica of a rollout: strategy Recreate), whether a "
+        "lock "
+        "file was left by an end without warning, or whether its user may not write there (fsGroup)",
     ),
     _cause(
         "volume_broken",
@@ -210,7 +211,7 @@ CAUSES = (
     ),
     _cause(
         "open_files_log",
-        r"too many open files|EMFILE",
+        r"too many open files|EMFILE|max file descriptors \[\d+\]",
         "has too many open files",
         "look for files or connections that are never closed, or raise the limit",
     ),
@@ -226,7 +227,7 @@ CAUSES = (
         r"server can't find (?P<name8>[\w.-]+)\.?: (?:NXDOMAIN|SERVFAIL|REFUSED)|"
         r"EAI_AGAIN (?P<name6>[\w.-]+)|no such host|name or service not known|nodename nor servname|"
         r"temporary failure in name resolution|server misbehaving|"
-        r"getaddrinfo(?: (?:ENOTFOUND|EAI_AGAIN) (?P<name7>[\w.-]+))?",
+        r"getaddrinfo for (?P<name13>[\w.-]+) failed|getaddrinfo(?: (?:ENOTFOUND|EAI_AGAIN) (?P<name7>[\w.-]+))?",
         "cannot resolve {name}",
         "correct the name where it is configured (environment, ConfigMap), or make the Service that it names; if other "
         "names fail too, look at the cluster's DNS",
@@ -344,7 +345,8 @@ CAUSES = (
     ),
     _cause(
         "bind",
-        r"(?:failed|unable|cannot|could not|couldn't|can't) (?:to )?(?:bind|listen)(?:\(\))?(?: (?:to|on))?"
+        r"(?:failed|unable|cannot|could not|couldn't|can't) (?:to )?(?:bind|listen)\b"
+        r"(?! (?:propert|param|argument|variable|value|mount|ldap|role|service\b|queue|key))(?:\(\))?(?: (?:to|on))?"
         r"(?: (?:the )?(?:address|port|socket))? ?(?P<name>[\w.:\[\]*-]*\d)?|bind\(\) to (?P<name2>\S+) failed|"
         r"listen \w+ (?P<name3>\S+): bind|listen EACCES:? (?:permission denied )?(?P<name4>\S+)|"
         r"Permission denied: \('[\d.:]*', (?P<name5>\d+)\)",
@@ -392,7 +394,7 @@ CAUSES = (
     _cause(
         "interpreter",
         r"(?:^|: )exec (?P<name>/\S+): no such file or directory|(?P<name2>/\S+): (?:\S+: )?bad interpreter|"
-        r"env: .?(?P<name3>[\w.+-]+)\\r|(?P<name4>/\S+)\^M",
+        r"env: .?(?P<name3>[\w.+-]+)\\r|(?P<name4>/\S+)\^M|exec user process caused:? \\?\"?no such file",
         "cannot run {name}: the interpreter that it names is not in the image",
         "look at its first line (#!): that program has to be in the image, and lines must not end as those of Windows "
         "do (CR LF); a binary may be built for another libc",
@@ -423,6 +425,43 @@ CAUSES = (
         r"invalid (?:maximum|initial) heap size: (?P<name4>\S+)",
         "does not know the option {name}",
         "correct the arguments of the container (args, command), or take the version of the image that knows it",
+    ),
+    _cause(
+        "subcommand",
+        r"unknown command \\?\"(?P<name>[^\"\\]+)\\?\" for|no such command:? [\"'](?P<name2>[^\"']+)",
+        "does not know the command {name}",
+        "correct the arguments of the container (args, command), or take the version of the image that knows it",
+    ),
+    _cause(
+        "script",
+        r"(?:sh|bash|ash|dash|entrypoint\S*|\.sh): (?:(?:line )?\d+: )?syntax error|unterminated quoted string|"
+        r"unexpected EOF while looking for matching|syntax error near unexpected token|"
+        r"syntax error: unexpected end of file",
+        "has an error in its script",
+        "correct the script at the line that the message names (quotes, brackets, then and fi) in command, args or its "
+        "ConfigMap",
+    ),
+    _cause(
+        "gpu",
+        r"found no nvidia driver|no cuda-capable device|cuda driver version is insufficient|"
+        r"no kernel image is available|"
+        r"could not select device driver|failed to initialize NVML|no cuda gpus are available",
+        "finds no GPU that it can use",
+        "ask for one (resources.limits, such as nvidia.com/gpu: 1), and compare the driver of the node with the "
+        "version of "
+        "CUDA in the image",
+    ),
+    _cause(
+        "gpu_memory",
+        r"cuda out of memory|CUDA_ERROR_OUT_OF_MEMORY|cudaErrorMemoryAllocation",
+        "has no memory left on its GPU",
+        "take a smaller batch or model, or a GPU with more memory; see who else uses it (nvidia-smi)",
+    ),
+    _cause(
+        "shared_memory",
+        r"insufficient shared memory|/dev/shm[^\n]{0,80}(?:no space|too small|full)|shared memory segment",
+        "has too little shared memory (/dev/shm)",
+        "mount an emptyDir with medium Memory at /dev/shm: 64 MiB are what a container has else",
     ),
     _cause(
         "option_missing",
@@ -470,7 +509,7 @@ CAUSES = (
         r"value|"
         r"key not found: \"(?P<name9>(?-i:[A-Z][A-Z0-9_]{2,}))\"|(?P<name10>\w+)\s+Field required|"
         r"validation errors? for \w*Settings|(?P<name11>password) option is not specified|ImproperlyConfigured|"
-        r"failed to determine a suitable driver class|"
+        r"failed to determine a suitable driver class|\bno (?P<name13>\w+) setting provided|"
         r"(?:environment )?variable (?P<name12>(?-i:[A-Z][A-Z0-9_]{2,}))\b[^\n]{0,20}(?:not found|not present|"
         r"NotPresent)",
         "lacks the setting {name}",
@@ -481,13 +520,16 @@ CAUSES = (
         r"strconv\.\w+: parsing \\?\"(?P<name>[^\"\\]*)|invalid literal for (?:int|"
         r"float)\(\)[^\n]{0,30}: '(?P<name2>[^']*)|"
         r"NumberFormatException: For input string: \"(?P<name3>[^\"]*)|unknown time zone (?P<name4>\S+)|"
+        r"invalid (?:number|time interval) '(?P<name7>[^']+)'|failed to bind properties under '(?P<name8>[^']+)'|"
         r"invalid port(?: number)?:? [\"']?(?P<name5>[\w.-]+)|could not convert string to float: '(?P<name6>[^']*)",
         "has a setting whose value it cannot read: {name}",
         "correct the value where it is set (environment, ConfigMap, arguments)",
     ),
     _cause(
         "configuration",
-        r"FATAL CONFIG FILE ERROR|bad directive or wrong number of arguments|(?:toml|yaml)\.(?:decoder|scanner|"
+        r"FATAL CONFIG FILE ERROR|error unmarshaling (?:JSON|YAML)|\btoml: line \d|MissingSectionHeaderError|"
+        r"configuration file [^\n]{1,200} contains errors|syntax error on line \d+ of /|perhaps misspelled|"
+        r"bad directive or wrong number of arguments|(?:toml|yaml)\.(?:decoder|scanner|"
         r"parser)\.|"
         r"(?:yaml|toml|ini|properties|config\w*|settings)\b[^\n]{0,80}(?:syntax|pars(?:e|ing)|unmarshal\w*|decod\w+|"
         r"unexpected (?:token|end|character)|did not find expected|invalid|unknown (?:field|key|directive))|"
@@ -533,7 +575,9 @@ CAUSES = (
     ),
     _cause(
         "file_permission",
-        r"permission denied|EACCES|operation not permitted|EPERM\b",
+        r"permission denied|EACCES|operation not permitted|EPERM\b|has wrong ownership|has invalid permissions|"
+        r"accessible by owner only|is not writable\b|are not writable\b|write permissions? (?:for|to|on)|"
+        r"unable to write to",
         "is denied something by the system (permission)",
         "compare the user that it runs as with the owner of what it opens (runAsUser, fsGroup), and its capabilities",
     ),
@@ -686,6 +730,17 @@ def place_of(text: str) -> str:
     return f"its {peer.lower()}" if peer.lower() in _OWN_SERVERS else peer
 
 
+# What stands for a name that a line does not have.
+_NO_NAME = {
+    "unknown_name": "a name",
+    "schema": "something",
+    "interpreter": "its program",
+    "setting_invalid": "one of its settings",
+    "crd_missing": "one of its own",
+    "data_not_empty": "a volume",
+}
+
+
 def told_by(text: str) -> Told | None:
     """Return the most telling cause of a text, None if it tells none."""
     for cause in CAUSES:
@@ -704,7 +759,7 @@ def told_by(text: str) -> Told | None:
                 "resource": groups.get("resource", "") + (f".{groups['group']}" if groups.get("group") else ""),
                 "where": f" in the namespace {space}" if space else " in the whole cluster",
                 "option": f" -n {space}" if space else " -A",
-                "name": name or {"unknown_name": "a name", "schema": "something"}.get(cause.kind, "that it needs"),
+                "name": name or _NO_NAME.get(cause.kind, "that it needs"),
                 "peer": peer or "a peer",
                 "port": (f"port {name}" if name.isdigit() else name) or "its port",
                 "typo": typo(name),

@@ -546,6 +546,7 @@ class Redactor:
             return True
         if (
             _PLACE.search(name)
+            or bare == name
             or re.search("tokeni[sz]", name, re.IGNORECASE)
             or (_FIGURE.fullmatch(bare) and _COUNTS.search(name))
         ):

@@ -18,7 +18,7 @@ from ..causes import Told, told_by
 from ..collector_output import Sections
 from ..dependencies import service_of
 from ..finding import Finding
-from ..logs import Log, last_words, level_of, looks_bad
+from ..logs import WARN, Log, last_words, level_of, looks_bad
 from ..observed import Facts
 from ..statuses import NOT_STARTED, container_statuses, last_end
 
@@ -145,7 +145,7 @@ def told_at_end(facts: Facts, status: Object, words: str) -> tuple[Told | None, 
     if cause is None:
         # What others tell after it may come from it.
         bad = [each for each in last if looks_bad(each)]
-        rest = [each for each in last if each not in bad and not level_of(each)]
+        rest = [each for each in last if each not in bad and level_of(each) in ("", WARN)]
         line, cause = next(((each, one) for each in (*bad, *rest) if (one := told_by(each))), ("", None))
     place = next(filter(None, map(_PLACE.search, reversed(last))), None) or _PLACE_OF_TWO.search(" ".join(last))
     if cause and cause.kind == "refused" and ":" not in cause.peer and place:

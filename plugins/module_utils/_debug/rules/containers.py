@@ -33,6 +33,7 @@ from .common import (
     words_of_end,
 )
 from .ends import LOST, RECENT, End, ends, killer
+from .logs import message_of
 from .peers import why_silent
 
 _KILLED, _FAULT, _NO_COMMAND, _NOT_EXECUTABLE, _ASKED = 137, 139, 127, 126, 143
@@ -126,7 +127,7 @@ def ended(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         evidence += f"; before that: {shorten(line, 160)}" if line else ""
         evidence += _claims_of(facts, end.name) if cause and cause.kind == "disk_full" else ""
         evidence += _growth_of(facts, end.status) if end.code == _KILLED else ""
-        why = f"it {cause.what}" if cause else shorten(words, 160)
+        why = f"it {cause.what}" if cause else shorten(message_of(words), 160)
         step = cause.step if cause else _step_of_end(end, not words and log_of_end(facts, end.status) is not None)
         if not cause and _ended_with_node(facts, end):
             why = "its node or the container runtime was restarted"

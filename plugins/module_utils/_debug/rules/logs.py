@@ -175,7 +175,7 @@ def _complaint(facts: Facts, name: str, status: Object, log: Log, groups: list[G
     lasts = [each.last for each in groups if each.last]
     times = "once" if count == 1 else f"{count:,} times"
     errors = "an error" if count == 1 else f"errors ({times})"
-    what = f"container {name} logs {errors}: {shorten(_message(example), 160)}"
+    what = f"container {name} logs {errors}: {shorten(message_of(example), 160)}"
     if cause:
         what = f"container {name} {cause.what}, as its log says {times}"
     if groups[0].shared and groups[0].count == count:
@@ -212,7 +212,7 @@ def _complaint(facts: Facts, name: str, status: Object, log: Log, groups: list[G
     )
 
 
-def _message(example: str) -> str:
+def message_of(example: str) -> str:
     """Return what a line in JSON says in words, another line as it is."""
     parts = list(dict.fromkeys(each[1] for each in WORDS.finditer(example))) if example.startswith("{") else []
     return ": ".join(parts) or example
@@ -262,7 +262,7 @@ def more_warnings(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         yield Finding(
             "log_warnings",
             WARNING,
-            f"container {name} warns more often since: {shorten(_message(log.rise), 160)}"
+            f"container {name} warns more often since: {shorten(message_of(log.rise), 160)}"
             + (f"; {log.trends[0]}" if log.trends else ""),
             f"{sum(each.count for each in warnings):,} warnings; most of them: {shorten(warnings[0].example)}"
             + _course(log),
@@ -277,13 +277,13 @@ def slow(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         if is_init or not is_running(status) or not log.slow:
             continue
         first = log.slow[0]
-        others = "".join(f"; also {each.seconds:.1f} s: {shorten(_message(each.what), 120)}" for each in log.slow[1:])
+        others = "".join(f"; also {each.seconds:.1f} s: {shorten(message_of(each.what), 120)}" for each in log.slow[1:])
         yield Finding(
             "log_slow",
             # Some requests are meant to take long, and nobody but the program knows which.
             WARNING if first.of_others else INFO,
             f"container {name} is slow: a call that its log tells of takes {first.seconds:.1f} s "
-            f"({shorten(_message(first.what), 120)})",
+            f"({shorten(message_of(first.what), 120)})",
             f"half of {first.times:,} such lines tell so much or more{others}",
             "find out why this call takes so long at the side that answers it (its load, slow queries, locks), before "
             "the pods are scaled",

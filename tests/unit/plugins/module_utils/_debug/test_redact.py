@@ -426,6 +426,7 @@ GET /items?key=42
 $6 $1 $2
 user bob logged on > 3 times
 user agents on mobile
+/entrypoint.sh: line 4: API_KEY: API_KEY is required
 bypass: true
 compass: north
 """.strip().splitlines()
