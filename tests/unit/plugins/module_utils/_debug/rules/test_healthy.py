@@ -234,6 +234,22 @@ HEALTHY: dict[str, tuple[Facts, dict[str, str] | None]] = {
         ),
         None,
     ),
+    "files in the cache of the kernel": (
+        facts(),
+        {
+            **NAMES,
+            "cgroup": "memory.current:104000000\nmemory.max:104857600\nmemory.stat:anon 20000000\n"
+            "memory.stat:inactive_file 60000000\nmemory.stat:active_file 23000000",
+        },
+    ),
+    "files in the cache of the kernel, cgroup 1": (
+        facts(),
+        {
+            **NAMES,
+            "cgroup": "memory/memory.usage_in_bytes:104000000\nmemory/memory.limit_in_bytes:104857600\n"
+            "memory/memory.stat:inactive_file 0\nmemory/memory.stat:total_inactive_file 60000000",
+        },
+    ),
     "policies that let it call by a named port": (
         facts(
             pod(spec=variables(DB="http://db:5432")),
