@@ -348,7 +348,8 @@ CAUSES = (
         r"(?:failed|unable|cannot|could not|couldn't|can't) (?:to )?(?:bind|listen)\b"
         r"(?! (?:propert|param|argument|variable|value|mount|ldap|role|service\b|queue|key))(?:\(\))?(?: (?:to|on))?"
         r"(?: (?:the )?(?:address|port|socket))? ?(?P<name>[\w.:\[\]*-]*\d)?|bind\(\) to (?P<name2>\S+) failed|"
-        r"listen \w+ (?P<name3>\S+): bind|listen EACCES:? (?:permission denied )?(?P<name4>\S+)|"
+        r"\bbind: permission denied|listen \w+ (?P<name3>\S+): bind|"
+        r"listen EACCES:? (?:permission denied )?(?P<name4>\S+)|"
         r"Permission denied: \('[\d.:]*', (?P<name5>\d+)\)",
         "cannot listen on {port}",
         "see whether another process has the port (ss -lntp from inside); a port below 1024 asks for root or "
@@ -600,6 +601,13 @@ CAUSES = (
         r"\bforbidden\b|access ?denied|not authorized|" + _answer("403", "forbidden"),
         "is forbidden what it asks for (403)",
         "find out which right its user, ServiceAccount or token lacks at the peer",
+    ),
+    _cause(
+        "process_killed",
+        r"^(?:\S+: line \d+:\s+\d+ )?Killed\s*$|signal: killed\b|exit(?:ed with)? (?:code|status) 137\b|"
+        r"(?:process|child|command)[^\n]{0,60}\bSIGKILL",
+        "has lost a process that was killed from outside, mostly for memory",
+        "compare its memory limit with what the process takes (memory.events from inside counts such ends)",
     ),
     _cause(
         "worker_killed",

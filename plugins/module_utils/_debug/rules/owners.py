@@ -516,7 +516,8 @@ def _scalers_of_none(facts: Facts) -> Iterator[Finding]:
                 )
 
 
-_CLOSE = 0.6
+# Names of a namespace often begin alike.
+_CLOSE = 0.85
 
 
 def _without_request(owner: Object, scaler: Object) -> tuple[str, str] | None:

@@ -310,7 +310,8 @@ _CONFIGS = (
         "set runAsUser to a user of the image (securityContext), or build the image with a numeric USER",
     ),
     (
-        r"runAsNonRoot and (?:runAsUser|container's runAsUser) breaks",
+        r"runAsUser breaks (?:the )?(?:non-root|runAsNonRoot)|runAsNonRoot and (?:runAsUser|"
+        r"container's runAsUser) breaks",
         "container {name} may not run as root (runAsNonRoot), and its runAsUser is 0",
         "set another runAsUser, or remove runAsNonRoot",
     ),
@@ -370,6 +371,11 @@ _STARTS = (
         r"not a directory: .*mount|mounting .*\bto rootfs at \\?\"([^\"\\]+)|mount a directory onto a file",
         "a volume is mounted onto a file",
         "mount it at a folder, or one key of it with subPath: {0} is a file in the image, or a folder in the volume",
+    ),
+    (
+        r"exec: \\?\"([^\s\"\\]+ [^\n]{1,200}?)\\?\": (?:executable file not found|stat .*no such file)",
+        "its command is one text, {0}, of which no program has the name",
+        "give command as a list with one word in each entry, or as [sh, -c, the whole text]",
     ),
     (
         r"exec: \\?\"([^\"\\]+)\\?\": (?:executable file not found|stat .*no such file|.*no such file or directory)|"
@@ -493,6 +499,16 @@ _MOUNTS = (
         r"serviceaccounts? \"(?P<object>[^\"]+)\" not found",
         "its ServiceAccount {object} does not exist any more, whose token it is to have",
         "create the ServiceAccount {object} again",
+    ),
+    (
+        r"kubernetes\.io~(?:projected|secret)[^\n]*no space left on device",
+        "its memory limit is too low even for the files of its volumes, which are kept in memory",
+        "raise its memory limit: the unit may be missing (128Mi, not 128)",
+    ),
+    (
+        r"no space left on device",
+        "the disk of its node is full",
+        "free the disk of the node (images, logs), or let the pod go to another one",
     ),
     (
         r"hostPath type check failed: (?P<path>\S+) is not an? (?P<type>[\w ]+)",

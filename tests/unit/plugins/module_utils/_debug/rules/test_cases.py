@@ -793,6 +793,23 @@ CASES: dict[str, tuple[Facts, str, str]] = {
         "its user may not enter its working directory /srv/app",
         "runAsUser",
     ),
+    "root where it must not be": (
+        kept_from_running("CreateContainerConfigError", "container's runAsUser breaks non-root policy (pod: web)"),
+        "may not run as root (runAsNonRoot), and its runAsUser is 0",
+        "set another runAsUser",
+    ),
+    "a command that is one text": (
+        kept_from_running("RunContainerError", 'exec: "sh -c \\"echo hello\\"": executable file not found in $PATH'),
+        "its command is one text, sh -c",
+        "one word in each entry",
+    ),
+    "a limit of bytes, seen by its volumes": (
+        mount(
+            'volume "t" : write /var/lib/kubelet/pods/1/volumes/kubernetes.io~projected/t/ca.crt: no space left on device'
+        ),
+        "its memory limit is too low even for the files of its volumes",
+        "128Mi, not 128",
+    ),
     "a registry of plain HTTP": (
         pull("http: server gave HTTP response to HTTPS client"),
         "its registry speaks plain HTTP",

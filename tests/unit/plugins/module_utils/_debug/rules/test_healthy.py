@@ -234,6 +234,19 @@ HEALTHY: dict[str, tuple[Facts, dict[str, str] | None]] = {
         ),
         None,
     ),
+    "an autoscaler of something else that is not there": (
+        facts(
+            owners=[owner("Deployment", "shop-pdb", spec={"replicas": 1})],
+            scalers=[
+                {
+                    "metadata": {"name": "shop-hpa", "creationTimestamp": at(3000)},
+                    "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "shop-hpb"}, "maxReplicas": 3},
+                    "status": {"conditions": [condition("AbleToScale", "False", "FailedGetScale", "not found")]},
+                }
+            ],
+        ),
+        None,
+    ),
     "files in the cache of the kernel": (
         facts(),
         {
