@@ -9,7 +9,6 @@ These rules look at owners and their events only, so that they hold where there 
 
 from __future__ import annotations
 
-import difflib
 import re
 import typing as t
 from collections.abc import Iterator
@@ -502,9 +501,7 @@ def _scalers_of_none(facts: Facts) -> Iterator[Finding]:
             continue
         for owner in facts.owners:
             own = owner["metadata"]["name"]
-            if owner["kind"] in SCALED and (
-                own in (name, target) or difflib.get_close_matches(target, [own], 1, _CLOSE)
-            ):
+            if owner["kind"] in SCALED and (name == own or _is_slip(target, own)):
                 yield Finding(
                     "autoscaler",
                     WARNING,
@@ -516,8 +513,15 @@ def _scalers_of_none(facts: Facts) -> Iterator[Finding]:
                 )
 
 
-# Names of a namespace often begin alike.
-_CLOSE = 0.85
+def _is_slip(written: str, meant: str) -> bool:
+    """Tell whether a name is another one with two letters that changed places, or with one or two at its end.
+
+    Names of a namespace are often alike, and each means another thing.
+    """
+    short, long = sorted((written, meant), key=len)
+    wrong = [place for place, (one, two) in enumerate(zip(written, meant)) if one != two]
+    swapped = len(written) == len(meant) and sorted(written) == sorted(meant) and len(wrong) == 2
+    return (swapped and wrong[1] - wrong[0] == 1) or (long.startswith(short) and len(long) - len(short) <= 2)
 
 
 def _without_request(owner: Object, scaler: Object) -> tuple[str, str] | None:

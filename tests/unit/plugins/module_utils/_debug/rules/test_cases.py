@@ -804,9 +804,7 @@ CASES: dict[str, tuple[Facts, str, str]] = {
         "one word in each entry",
     ),
     "a limit of bytes, seen by its volumes": (
-        mount(
-            'volume "t" : write /var/lib/kubelet/pods/1/volumes/kubernetes.io~projected/t/ca.crt: no space left on device'
-        ),
+        mount('volume "t" : write /pods/1/volumes/kubernetes.io~projected/t/ca.crt: no space left on device'),
         "its memory limit is too low even for the files of its volumes",
         "128Mi, not 128",
     ),
