@@ -738,6 +738,8 @@ def place_of(text: str) -> str:
     return f"its {peer.lower()}" if peer.lower() in _OWN_SERVERS else peer
 
 
+# A name with what the resolver of a pod has appended to it, and what no Service can have.
+_SEARCHED = re.compile(r"^([\w-]+)(?:\.svc)?\.cluster\.local\.?$")
 # What stands for a name that a line does not have.
 _NO_NAME = {
     "unknown_name": "a name",
@@ -759,7 +761,7 @@ def told_by(text: str) -> Told | None:
             if not peer and cause.kind in _WITH_PEER:
                 peer = place_of(text)
             if cause.kind == "unknown_name":
-                peer = name
+                name = peer = _SEARCHED.sub(r"\1", name)
             space = groups.get("space", "")
             values = {
                 "user": groups.get("user", ""),

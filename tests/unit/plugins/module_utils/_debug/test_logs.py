@@ -294,6 +294,8 @@ def test_last_words(lines: list[str], words: str) -> None:
         ('initdb: error: directory "/data" exists but is not empty', "data_not_empty", "/data"),
         ("A server is already running. Check /app/tmp/pids/server.pid.", "data_locked", "locked"),
         ("ERROR 2005 (HY000): Unknown MySQL server host 'shopdb' (-2)", "unknown_name", "shopdb"),
+        ("** server can't find orders.svc.cluster.local: NXDOMAIN", "unknown_name", "resolve orders"),
+        ("** server can't find orders.sales.svc.cluster.local: NXDOMAIN", "unknown_name", "orders.sales.svc"),
         ("wget: bad address 'orders:8080'", "unknown_name", "orders"),
         ("git@github.com: Permission denied (publickey).", "authentication", "credentials"),
         ("rpc error: code = Unauthenticated desc = missing token", "authentication", "credentials"),

@@ -201,6 +201,7 @@ CASES = {
     "postStart hook, between": Case(
         facts(pod(looping(137)), events=[event("FailedPostStartHook", "PostStartHook failed", container="main")]),
         *("post_start", "critical", "its postStart hook fails", "correct the command of the hook"),
+        "back-off",
     ),
     "a sidecar's probe is not the app's": Case(
         facts(
