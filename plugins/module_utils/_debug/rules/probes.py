@@ -140,10 +140,10 @@ def killed(facts: Facts, sections: Sections) -> Iterator[Finding]:
 
 
 def _killed_by_hook(facts: Facts, end: End) -> Finding:
-    waits, told_by_event = waiting(end.status), last_message(events_of(facts, "FailedPostStartHook", container=end.name))
+    waits, hook = waiting(end.status), last_message(events_of(facts, "FailedPostStartHook", container=end.name))
     # Between two runs, the kubelet tells of its patience only.
-    message = waits.get("message") if waits.get("reason") == "PostStartHookError" else told_by_event
-    message = message or told_by_event or waits.get("message") or ""
+    message = waits.get("message") if waits.get("reason") == "PostStartHookError" else hook
+    message = message or hook or waits.get("message") or ""
     return Finding(
         "post_start",
         CRITICAL,
