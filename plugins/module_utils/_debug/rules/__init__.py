@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ..._k8s.objects import is_ready
 from ..._severity import INFO, WARNING, rank
+from ..._time import ago, parse_time
 from ..collector_output import Sections
 from ..finding import Finding
 from ..observed import Facts
@@ -86,6 +87,8 @@ _EXPLAINED_BY = {
 
 # What is only good to know, and yet answers what was asked.
 _ANSWERS = ("job_progress", "statefulset_service", "log_slow", "old_revision")
+# So long, a start is no reason to look for more.
+_YOUNG_SECONDS = 30.0
 _AFTER = {
     "": "inspect it from inside (debug_pod_mode=auto)",
     "planned": "run it without --check to inspect it from inside",
@@ -121,10 +124,17 @@ def _nothing(facts: Facts, sections: Sections, tried: str) -> Finding:
     ]
     status = facts.pod["status"]
     told = " ".join(str(status[each]) for each in ("reason", "message") if status.get(each))
+    made = parse_time(facts.pod["metadata"].get("creationTimestamp"))
+    young = made is not None and (facts.now - made).total_seconds() < _YOUNG_SECONDS
+    what = (
+        f"was made {ago(made, facts.now)}, and is not ready yet"
+        if made and young
+        else "is not ready, and no rule knows why"
+    )
     return Finding(
         "not_ready",
         WARNING,
-        f"the pod is not ready, and no rule knows why{unknown}",
+        f"the pod {what}{unknown}",
         shorten("; ".join(filter(None, [evidence, told, *waits, *conditions]))),
         "read its events and conditions below, and look again in a minute if it was just made",
     )

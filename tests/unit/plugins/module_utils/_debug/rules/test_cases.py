@@ -227,6 +227,11 @@ def initial(*lines: str, **parts: Any) -> Facts:
     return facts(found, logs={"first": log(*lines)}, **parts)
 
 
+def made(seconds: float, found: Object) -> Object:
+    """Return an object that was made so many seconds ago."""
+    return {**found, "metadata": {**found["metadata"], "creationTimestamp": at(seconds)}}
+
+
 def of_cronjob(asked: str, *events: Object, **spec: Any) -> Facts:
     """Return the pod of the last run, which has succeeded."""
     done = owner("Job", "report-1", succeeded=1, conditions=[condition("Complete", "True")])
@@ -1024,6 +1029,11 @@ CASES: dict[str, tuple[Facts, str, str]] = {
         initial("** server can't find orders: NXDOMAIN", services=[service()], namesakes={"orders": ["sales"]}),
         "it cannot resolve orders; a Service of that name is in the namespace sales",
         "call it by orders.sales",
+    ),
+    "a pod that was just made": (
+        facts(made(5, pod(phase="Pending", conditions=[condition("Ready", "False")], containerStatuses=[]))),
+        "the pod was made 5 s ago, and is not ready yet",
+        "look again in a minute",
     ),
     "a start with little CPU": (
         facts(
