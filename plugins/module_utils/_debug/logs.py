@@ -333,7 +333,8 @@ def without_escapes(text: str) -> str:
 # What tells that a trouble of the start is over.
 _RECOVERED = re.compile(
     r"(?<!not )(?<!not yet )\b(?:connected|connection (?:established|restored)|reconnected|recovered|listening|"
-    r"now (?:available|ready|up)|is (?:available|ready|up)|ready to|startup complete)\b",
+    r"now (?:available|ready|up)|is (?:available|ready|up)|ready to|startup complete|"
+    r"finished with success|synchroni[sz]ed|(?:back|again) online|now online|joined the cluster)\b",
     re.IGNORECASE,
 )
 

@@ -218,6 +218,19 @@ HEALTHY: dict[str, tuple[Facts, dict[str, str] | None]] = {
         ),
         None,
     ),
+    "a replica whose primary came later, and that is silent since": (
+        facts(
+            pod(running(since=1300)),
+            logs={
+                "main": log(
+                    *["1:S 29 Nov 2026 17:22:36.016 # Error condition on socket for SYNC: Network is unreachable"] * 4,
+                    "1:S 29 Nov 2026 17:22:47.701 * MASTER <-> REPLICA sync: Finished with success",
+                    until=1260,
+                )
+            },
+        ),
+        None,
+    ),
     "a ConfigMap that has changed": (
         facts(
             pod(spec={"containers": [container(envFrom=[{"configMapRef": {"name": "app"}}])]}),
