@@ -185,7 +185,7 @@ def test_nothing_is_made_in_a_pod_that_waits_for_a_volume(namespace: Namespace) 
 
 
 def test_what_has_no_pod_is_diagnosed_all_the_same(namespace: Namespace) -> None:
-    (node,) = look(namespace, "node/lab")["diagnoses"]
+    (node,) = look(namespace, "node/lab", diagnose=True)["diagnoses"]
     # What else runs there may be in trouble.
     assert node["findings"][0]["kind"] in ("node_ready", "node_pods")
 
