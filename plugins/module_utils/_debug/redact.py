@@ -29,7 +29,9 @@ _KEYS = (
 )
 _WORDS = (
     rf"(?:{_PASSWORDS}|secret(?!ar(?:y|ies))|token|{_KEYS}|credentials?|"
-    r"(?<![A-Za-z])(?:pass|auth|dsn|otp|cvv|cvc)(?![A-Za-z]))"
+    r"(?:db|user|root|admin|smtp|mail|ftp|ldap|bind|key_?store|trust_?store|redis|mysql|pg|mq)_?(?:pass|"
+    r"pw)(?![A-Za-z])|"
+    r"dockerconfigjson|dockercfg|(?<![A-Za-z])(?:pass|pw|auth|dsn|otp|cvv|cvc|x?csrf|xsrf)(?![A-Za-z]))"
 )
 _SECRET_NAME = re.compile(_WORDS + r"|(?<![A-Za-z])key(?![A-Za-z])", re.IGNORECASE)
 # Before and after the value of a name that promises a secret. All of it is bounded, and begins where a name begins,
@@ -164,7 +166,20 @@ def _if_credentials(match: re.Match[str]) -> str:
 
 # Programs that take a password as an argument whose name does not say so.
 _TOOLS = (
-    *("redis-cli", "requirepass", "masterauth", "curl", "sshpass", "docker", "podman", "nerdctl", "skopeo", "crane"),
+    *(
+        "redis-cli",
+        "requirepass",
+        "masterauth",
+        "bindpw",
+        "rootpw",
+        "curl",
+        "sshpass",
+        "docker",
+        "podman",
+        "nerdctl",
+        "skopeo",
+        "crane",
+    ),
     *("helm", "buildah", "ldap", "mongo", "mysql", "mariadb", "vault"),
 )
 
@@ -309,6 +324,27 @@ _RULES = (
         rf"\1{HIDDEN}",
     ),
     _Rule(
+        # As YAML and Go have the variables of a container.
+        "values of secret names",
+        ("value",),
+        re.compile(
+            rf"(\bname:[ \t]{{0,4}}[\"']?[\w.-]{{0,64}}?{_WORDS}[\w.-]{{0,64}}[\"']?(?:[ \t]{{0,4}}\n[ \t]{{0,40}}|"
+            rf",)value:"
+            r"[ \t]{0,4}[\"']?)(?!\*|[$\s])[^\n\"',}]{1,4000}",
+            re.IGNORECASE,
+        ),
+        rf"\1{HIDDEN}",
+    ),
+    _Rule(
+        "values of secret names",
+        ("nil}", "nil>}"),
+        re.compile(
+            rf"(\{{[\w.-]{{0,64}}?{_WORDS}[\w.-]{{0,64}}[ ])(?!\*|[&<])[^\s}}]{{1,4000}}(?=[ ]<?nil>?\}})",
+            re.IGNORECASE,
+        ),
+        rf"\1{HIDDEN}",
+    ),
+    _Rule(
         "values of secret names",
         ("[",),
         re.compile(
@@ -334,7 +370,7 @@ _RULES = (
         "passwords in arguments",
         _TOOLS,
         re.compile(
-            r"(\bredis-cli\b[^\n]{0,400}?\s-a[ \t]{1,4}|\b(?:requirepass|masterauth)[ \t]{1,4}|"
+            r"(\bredis-cli\b[^\n]{0,400}?\s-a[ \t]{1,4}|\b(?:requirepass|masterauth|bindpw|rootpw)[ \t]{1,4}|"
             r"\bcurl\b[^\n]{0,400}?\s(?:-u|--user)[ =][ \t]{0,4}|\bsshpass[ \t]{1,4}-p[ \t]{0,4}|"
             r"\b(?:docker|podman|nerdctl|skopeo|crane|helm|buildah)\b[^\n]{0,200}?\slogin\b[^\n]{0,200}?\s-p[ \t]{1,4}|"
             r"\bvault[ \t]{1,4}login[ \t]{1,4}(?!\w{1,20}=|method|with|fail|to\b)|"
@@ -400,6 +436,16 @@ _RULES = (
         "values of secret names",
         ("unseal key", "recovery key"),
         re.compile(r"(\b(?:unseal|recovery) key \d{1,3}:[ \t]{1,4})(?!\*)[\w+/=]{16,400}", re.IGNORECASE),
+        rf"\1{HIDDEN}",
+    ),
+    _Rule(
+        "values of secret names",
+        ("token", "key"),
+        re.compile(
+            r"((?<!unexpected )\b(?:token|api[_ -]?key)[ \t]{1,4}\\?\")(?!\*)(?=[^\s\"\\]{0,400}\d)(?=[^\s\"\\]{0,400}[A-Za-z])"
+            r"[^\s\"\\]{8,400}(?=\\?\")",
+            re.IGNORECASE,
+        ),
         rf"\1{HIDDEN}",
     ),
     _Rule(

@@ -225,6 +225,18 @@ kubectl create secret generic x --from-literal=password=«S3cr3t1x»
 {"clientSecret":"«S3cr3t1x»","clientId":"x"}
 smtp://user:«S3cr3t1x»@mail:587
 token: «S3cr3t1x» not found
+env: [{DB_PASSWORD «S3cr3t1x» nil} {LEVEL info nil}]
+EnvVar{Name:DB_PASSWORD,Value:«S3cr3t1x»,}
+dbpass=«S3cr3t1x»
+DBPASS: «S3cr3t1x»
+keystorePass="«S3cr3t1x»"
+pw=«S3cr3t1x»
+bindpw «S3cr3t1x»
+bind_pw: «S3cr3t1x»
+token "«S3cr3t1x»" is not valid
+api_key "«S3cr3t1x»"
+csrf=«S3cr3t1x»
+.dockerconfigjson: «eyJhdXRocyI6eyJyLmV4YW1wbGUuY29tIjp7fX19»
 api_key: «s3cr3t1x» does not exist
 """.strip().splitlines()
 
@@ -427,6 +439,11 @@ $6 $1 $2
 user bob logged on > 3 times
 user agents on mobile
 /entrypoint.sh: line 4: API_KEY: API_KEY is required
+unexpected token "EOF123456" at line 3
+invalid token "identifier" at line 3
+env: [{LEVEL info nil} {DB_PASSWORD  &EnvVarSource{SecretKeyRef:db}}]
+csrf: disabled
+httpd: mod_pw loaded
 bypass: true
 compass: north
 """.strip().splitlines()
@@ -506,6 +523,11 @@ def test_colours_do_not_hide_a_secret() -> None:
 
 def test_a_pair_of_fields_over_several_lines_is_one() -> None:
     text = '{\n    "name": "DB_PASSWORD",\n    "value": "S3cr3t"\n}'
+    assert Redactor().text(text) == text.replace("S3cr3t", HIDDEN)
+
+
+def test_a_variable_of_a_pod_in_yaml_is_one() -> None:
+    text = "- name: DB_PASSWORD\n  value: S3cr3t\n- name: LEVEL\n  value: info"
     assert Redactor().text(text) == text.replace("S3cr3t", HIDDEN)
 
 
