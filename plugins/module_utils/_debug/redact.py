@@ -442,7 +442,8 @@ _RULES = (
         "values of secret names",
         ("token", "key"),
         re.compile(
-            r"((?<!unexpected )\b(?:token|api[_ -]?key)[ \t]{1,4}\\?\")(?!\*)(?=[^\s\"\\]{0,400}\d)(?=[^\s\"\\]{0,400}[A-Za-z])"
+            r"((?<!unexpected )\b(?:token|api[_ -]?key)[ \t]{1,4}\\?\")(?!\*)"
+            r"(?=[^\s\"\\]{0,400}\d)(?=[^\s\"\\]{0,400}[A-Za-z])"
             r"[^\s\"\\]{8,400}(?=\\?\")",
             re.IGNORECASE,
         ),
