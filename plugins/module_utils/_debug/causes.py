@@ -346,7 +346,8 @@ CAUSES = (
     _cause(
         "bind",
         r"(?:failed|unable|cannot|could not|couldn't|can't) (?:to )?(?:bind|listen)\b"
-        r"(?! (?:propert|param|argument|variable|value|mount|ldap|role|service\b|queue|key))(?:\(\))?(?: (?:to|on))?"
+        r"(?! (?:to (?:the )?)?(?:propert|param|argument|variable|value|mount|ldap|role|service\b|queue|key))"
+        r"(?:\(\))?(?: (?:to|on))?"
         r"(?: (?:the )?(?:address|port|socket))? ?(?P<name>[\w.:\[\]*-]*\d)?|bind\(\) to (?P<name2>\S+) failed|"
         r"\bbind: permission denied|listen \w+ (?P<name3>\S+): bind|"
         r"listen EACCES:? (?:permission denied )?(?P<name4>\S+)|"
@@ -435,7 +436,8 @@ CAUSES = (
     ),
     _cause(
         "script",
-        r"(?:sh|bash|ash|dash|entrypoint\S*|\.sh): (?:(?:line )?\d+: )?syntax error|unterminated quoted string|"
+        r"(?:sh|bash|ash|dash|entrypoint\S*|\.sh): (?:(?:line )?\d+: )?syntax error|"
+        r"unterminated quoted string(?! at or near)|"
         r"unexpected EOF while looking for matching|syntax error near unexpected token|"
         r"syntax error: unexpected end of file",
         "has an error in its script",

@@ -297,8 +297,8 @@ def digest(text: str, *, stamped: bool = False, whole: bool = True) -> Log:
 _WAITING = re.compile(
     r"\bwaiting (?:for|on|until)\b(?!(?: [\w-]+){0,3}? (?:events?|messages?|connections?|requests?|jobs?|tasks?|work|"
     r"changes?|commands?|clients?|input|data|next|more|signals?|packets?|workers?|leases?|leaders?|election|interval|"
-    r"schedule|tick|trigger|updates?|orders|calls?)(?![\w:.-]))|\b(?:retrying|trying again|sleeping) (?:in|after|"
-    r"for) \d|"
+    r"sig\w+|shutdown|stop|exit|termination|timer|time|children|child|traffic|heartbeats?|"
+    r"schedule|tick|trigger|updates?|orders|calls?)(?![\w:.-]))|\b(?:retrying|trying again) (?:in|after) \d|"
     r"\b(?:not (?:yet )?(?:ready|available|reachable)|unavailable)\b[^\n]{0,20}(?:wait|sleep|retry)",
     re.IGNORECASE,
 )

@@ -133,6 +133,7 @@ def as_evidence(words: str, log: Log | None) -> str:
 _PLACE = re.compile(r"host:? ?[\"'=]?([\w.-]+)[\"']?,? port:? ?[\"'=]?(\d{1,5})", re.IGNORECASE)
 # As PostgreSQL's clients ask in two lines.
 _PLACE_OF_TWO = re.compile(r"host \"([^\"]+)\"[^\"]{0,60}?accepting\s+TCP/IP connections on port (\d{1,5})")
+_OF_WARNINGS = ("unknown_name", "refused", "authentication", "disk_full", "file_missing", "setting_missing", "tls")
 # A cause is told among so many of the last lines.
 _LAST_LINES = 20
 
@@ -145,8 +146,13 @@ def told_at_end(facts: Facts, status: Object, words: str) -> tuple[Told | None, 
     if cause is None:
         # What others tell after it may come from it.
         bad = [each for each in last if looks_bad(each)]
-        rest = [each for each in last if each not in bad and level_of(each) in ("", WARN)]
+        rest = [each for each in last if each not in bad and not level_of(each)]
         line, cause = next(((each, one) for each in (*bad, *rest) if (one := told_by(each))), ("", None))
+        if cause is None:
+            # Many a program only warns of what it cannot do without.
+            warnings = [each for each in last if level_of(each) == WARN]
+            told = ((each, one) for each in reversed(warnings) if (one := told_by(each)) and one.kind in _OF_WARNINGS)
+            line, cause = next(told, ("", None))
     place = next(filter(None, map(_PLACE.search, reversed(last))), None) or _PLACE_OF_TWO.search(" ".join(last))
     if cause and cause.kind == "refused" and ":" not in cause.peer and place:
         cause = told_by(f"connect to {place[1]}:{place[2]} refused")

@@ -139,6 +139,8 @@ def test_what_net_says_in_the_next_line_belongs_to_its_level() -> None:
         ("waiting for messages", False),
         ("Waiting for new connections on :8080", False),
         ("waiting for the next run", False),
+        ("waiting for SIGTERM", False),
+        ("Sleeping for 300 seconds", False),
         ("still waiting for leader lease", False),
     ],
 )

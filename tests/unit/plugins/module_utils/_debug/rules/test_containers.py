@@ -399,6 +399,19 @@ CASES = {
         *("crash_loop", "critical", "exit code 3", "log"),
         "unable to retrieve",
     ),
+    "a warning of what it cannot do without": Case(
+        facts(
+            pod(looping(255)),
+            before={
+                "main": log(
+                    "PHP Warning:  mysqli(): getaddrinfo for mysql failed: Name or service not known in /a.php:1",
+                    "Warning: slow: timed out after 3 s",
+                    "Error establishing a database connection",
+                )
+            },
+        ),
+        *("crash_loop", "critical", "it cannot resolve mysql", "correct the name"),
+    ),
     "words of the termination message": Case(
         facts(pod(looping(3, message="starting\nfatal: no license\n"))),
         *("crash_loop", "critical", "fatal: no license", "log"),
