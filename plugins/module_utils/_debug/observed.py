@@ -363,7 +363,7 @@ def _read_namesakes(reader: _Reader, facts: Facts) -> None:
             found = reader.reads.items(
                 "look for a service", "/api/v1/services", accept=METADATA_LIST, fieldSelector=f"metadata.name={name}"
             )
-        except ApiError:
+        except RunbookError:
             return
         facts.namesakes[name] = sorted(each["metadata"]["namespace"] for each in found)
 

@@ -99,10 +99,11 @@ def lost(facts: Facts, _sections: Sections) -> Iterator[Finding]:
 def oom_killed_process(_facts: Facts, sections: Sections) -> Iterator[Finding]:
     kills = cgroup(sections).oom_kills
     if kills:
+        noun = "process" if kills == 1 else "processes"
         yield Finding(
             "oom_killed_process",
             WARNING,
-            f"the kernel has killed {kills} processes of the container because they exceeded its memory limit",
+            f"the kernel has killed {kills} {noun} of the container for exceeding its memory limit",
             f"memory.events: oom_kill {kills}",
             "raise its memory limit, or find what takes the memory",
         )
