@@ -33,7 +33,7 @@ _FIELD = re.compile(
     re.IGNORECASE,
 )
 # By klog, as a word in capitals or in brackets.
-_PLAIN_LEVEL = rf"^([IWEF])\d{{4}} \d\d:\d\d|(?<![\w-])((?-i:{_WORDS}))(?![\w-])|[\[(<]({_WORDS})[\])>]"
+_PLAIN_LEVEL = rf"^([IWEF])\d{{4}} \d\d:\d\d|(?<![\w-])((?-i:{_WORDS}))(?![\w-])|[\[(<]({_WORDS})[\])>]|\t({_WORDS})\t"
 _HAS_PLAIN_LEVEL = re.compile(_PLAIN_LEVEL, re.IGNORECASE)
 _FIRST_WORD = re.compile(r"(?:error|fatal|severe|err|warn|warning)\b", re.IGNORECASE)
 # And at the beginning of a line: of .NET, of npm, and of all others, where some words may be those of a sentence.
@@ -78,12 +78,13 @@ _NONE_AFTER = re.compile(
 _PARTICIPLES = re.compile(r"failed|refused|denied|killed|panicked", re.IGNORECASE)
 _BEFORE_WORD = 40
 # Lines that are passed over whole: results of tests that passed, a trace of a shell, and what is usual: what browsers
-# ask every server for, what a controller tries again, a recovery of PostgreSQL, a level that is set, and a check of a
-# port that speaks no TLS.
+# ask every server for, what a controller tries again, a recovery and clients of PostgreSQL, the start of Apache and of
+# WordPress, a level that is set, and a check of a port that speaks no TLS.
 _PASSED = re.compile(r"(?:ok \d+|PASS|--- PASS|\+{1,3}) ")
 _USUAL = (
     *("/favicon.ico", "/robots.txt", "/apple-touch-icon", "the object has been modified", "invalid record length at"),
-    "canceling autovacuum task",
+    *("canceling autovacuum task", "Could not reliably determine the server's fully qualified domain name"),
+    *("WordPress not found in", "could not receive data from client", "unexpected EOF on client connection"),
 )
 _LEVEL_SET = re.compile(r"\blog[ _-]?level(?: is)?(?: set)?(?: to|:|=) ?[\"']?\w+[\"']?$", re.IGNORECASE)
 _CHECK = re.compile(r"http: TLS handshake error from \S+: (?:EOF|.*connection reset by peer)")

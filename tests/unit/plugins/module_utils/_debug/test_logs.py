@@ -40,6 +40,8 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.logs 
         ("NOTICE: PHP message: PHP Fatal error:  Uncaught TypeError: x", "fatal"),
         ("PHP Warning:  Undefined variable $x", "warning"),
         ("/srv/x.py:12: DeprecationWarning: invalid escape sequence", "warning"),
+        ("2026-11-29T10:00:00Z\twarn\tretrying: unexpected status 503", "warning"),
+        ("2026-11-29T10:00:00Z\tinfo\tfailed over to the other zone", "info"),
         ("alert manager started", ""),
         ("critical section entered", ""),
         ("app --log-level=error", ""),
@@ -86,6 +88,9 @@ PASS src/error.test.js
 E1129 10:00:00.000000 1 c.go:1] "Reconciler error" err="the object has been modified; please apply your changes"
 2026-11-29 10:00:00.000 UTC [29] LOG:  invalid record length at 0/1551BD8: expected at least 24, got 0
 {"t":{"$date":"x"},"s":"I","c":"ACCESS","msg":"Failed to authenticate","attr":{"error":"AuthenticationFailed"}}
+2026-11-29 10:00:00.000 UTC [1] LOG:  could not receive data from client: Connection reset by peer
+AH00558: httpd: Could not reliably determine the server's fully qualified domain name, using 10.244.0.5.
+WordPress not found in /var/www/html - copying now...
 """
 
 
