@@ -199,6 +199,7 @@ RULES: tuple[Rule, ...] = (
     peers.routes,
     network.policies_that_isolate,
     network.policies_that_limit,
+    network.policies_of_nobody,
     node.pressure,
     node.cordoned,
     containers.memory_grows,

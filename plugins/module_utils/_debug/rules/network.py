@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..._k8s.client import Object
 from ..._k8s.objects import containers, selects
@@ -306,6 +306,29 @@ def _target_ports(facts: Facts) -> Iterator[tuple[str, str | int, bool]]:
 def policies_of(facts: Facts) -> list[Object]:
     labels = facts.pod["metadata"].get("labels") or {}
     return [each for each in facts.policies or [] if matches(each["spec"].get("podSelector") or {}, labels)]
+
+
+def selects_none(facts: Facts, kind: str, objects: Sequence[Object], field: str, so: str) -> Iterator[Finding]:
+    """Objects with the name of this workload that select no pod at all."""
+    labels = facts.pod["metadata"].get("labels") or {}
+    for each in objects if facts.pods is not None and facts.chosen.name else ():
+        name, selector = each["metadata"]["name"], each["spec"].get(field) or {}
+        pods = [labels, *(pod["metadata"].get("labels") or {} for pod in facts.pods or [])]
+        if name not in names_around(facts) or any(matches(selector, one) for one in pods):
+            continue
+        asked = ", ".join(f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items()))
+        own = ", ".join(f"{key}={value}" for key, value in sorted(labels.items())) or "no label"
+        yield Finding(
+            "selects_none",
+            WARNING,
+            f"the {kind} {name} selects no pod, so that {so}; it is probably meant for this one",
+            f"its {field} asks for {asked or 'other labels'}; this pod has {own}",
+            f"correct {field} of the {kind}, or the labels in the pod's template",
+        )
+
+
+def policies_of_nobody(facts: Facts, _sections: Sections) -> Iterator[Finding]:
+    yield from selects_none(facts, "NetworkPolicy", facts.policies or [], "podSelector", "it limits nothing")
 
 
 def policies_that_isolate(facts: Facts, _sections: Sections) -> Iterator[Finding]:

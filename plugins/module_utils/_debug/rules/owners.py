@@ -21,6 +21,7 @@ from ..collector_output import Sections
 from ..finding import Finding
 from ..observed import SCALED, WEBHOOK, Facts
 from .common import condition, event_time, events_about, last_message, shorten
+from .network import selects_none
 
 # An event that is older tells of a trouble that is over.
 _RECENT_SECONDS = 3600.0
@@ -353,6 +354,7 @@ def disruptions(facts: Facts, _sections: Sections) -> Iterator[Finding]:
     """A PodDisruptionBudget that can never allow that a pod is moved: it blocks each drain of a node."""
     labels = facts.pod["metadata"].get("labels") or {}
     ours = [each for each in facts.budgets or [] if selects(each["spec"].get("selector") or {}, labels)]
+    yield from selects_none(facts, "PodDisruptionBudget", facts.budgets or [], "selector", "it protects nothing")
     if len(ours) > 1:
         names = ", ".join(each["metadata"]["name"] for each in ours)
         yield Finding(

@@ -247,6 +247,8 @@ LOST["spec"]["scaleTargetRef"]["name"] = "wbe"
 OLD = pod()
 OLD["metadata"] |= {"name": "db-0", "labels": {"app": "db", "controller-revision-hash": "db-1"}}
 
+OTHERS = {"matchLabels": {"app": "wbe"}}
+
 CASES: dict[str, tuple[Facts, str, str]] = {
     "evicted for memory": (
         evicted("The node was low on resource: memory. Container main was using 900Mi, request is 0"),
@@ -1034,6 +1036,16 @@ CASES: dict[str, tuple[Facts, str, str]] = {
         facts(made(5, pod(phase="Pending", conditions=[condition("Ready", "False")], containerStatuses=[]))),
         "the pod was made 5 s ago, and is not ready yet",
         "look again in a minute",
+    ),
+    "a budget for nobody": (
+        replace(budgets(), pods=[pod()], budgets=[{"metadata": {"name": "web"}, "spec": {"selector": OTHERS}}]),
+        "the PodDisruptionBudget web selects no pod, so that it protects nothing",
+        "correct selector",
+    ),
+    "a policy for nobody": (
+        facts(policies=[policy("web", {"app": "wbe"})], pods=[pod()]),
+        "the NetworkPolicy web selects no pod, so that it limits nothing",
+        "correct podSelector",
     ),
     "a start with little CPU": (
         facts(

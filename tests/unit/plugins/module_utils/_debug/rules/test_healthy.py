@@ -260,6 +260,10 @@ HEALTHY: dict[str, tuple[Facts, dict[str, str] | None]] = {
         ),
         None,
     ),
+    "a policy of a component that has no pod": (
+        facts(policies=[policy("batch", {"app": "batch"})], pods=[pod()]),
+        None,
+    ),
     "files in the cache of the kernel": (
         facts(),
         {
