@@ -621,8 +621,12 @@ def test_a_variable_is_judged_by_its_name_too() -> None:
         "mysql -" * 36_000,
         "password " * 28_000,
         "4" * 250_000,
+        "user a on " * 25_000,
+        "name: password\n" * 17_000,
+        "token " + "a1" * 120_000 + ".",
     ],
-    ids=["base64", "one word", "dashes", "dots", "schemes", "quotes", "tools", "arguments", "names", "digits"],
+    ids=["base64", "one word", "dashes", "dots", "schemes", "quotes", "tools", "arguments", "names", "digits"]
+    + ["users", "variables", "a token"],
 )
 def test_a_long_text_takes_no_time_of_its_own(text: str) -> None:
     # Would take hours if a rule went back over what it has read.
