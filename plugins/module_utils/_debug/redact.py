@@ -450,12 +450,12 @@ _RULES = (
         rf"\1{HIDDEN}",
     ),
     _Rule(
-        # A value of a form that words and names of objects do not have.
+        # A value of a form that words and names of objects do not have; those of Secrets are in lower case.
         "values of secret names",
         ("secret", "token", "key"),
         re.compile(
             r"(\b(?:api[ _-]?key|(?:access|client|encryption|license|secret|private|signing) (?:key|secret|token)|"
-            r"secret|token)(?: (?:is|was|provided|used|generated))?:?[ \t]{1,4})(?!\*)"
+            r"secret(?=[^\n]{1,30}(?-i:[A-Z+/=_~]))|token)(?: (?:is|was|provided|used|generated))?:?[ \t]{1,4})(?!\*)"
             r"(?=[A-Za-z+/=_~]{0,400}\d)(?=[\d+/=_~]{0,400}[A-Za-z])"
             r"[A-Za-z0-9+/=_~]{16,400}(?![\w.:@-])",
             re.IGNORECASE,

@@ -444,6 +444,8 @@ invalid token "identifier" at line 3
 env: [{LEVEL info nil} {DB_PASSWORD  &EnvVarSource{SecretKeyRef:db}}]
 csrf: disabled
 httpd: mod_pw loaded
+the Secret myregistrysecret2024 that the pod needs does not exist
+its pull secret registrycredentials01 cannot be read
 bypass: true
 compass: north
 """.strip().splitlines()
