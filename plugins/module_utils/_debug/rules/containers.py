@@ -155,7 +155,7 @@ def outlived(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         return
     all_states = [(name, status) for name, status, is_init in container_states(facts) if not is_init]
     sidecars = {each["name"] for each in facts.pod["spec"].get("initContainers") or []}
-    done = [(name, last_end(status)) for name, status in all_states if "terminated" in status["state"]]
+    done = [(name, last_end(status)) for name, status in all_states if "terminated" in (status.get("state") or {})]
     left = [name for name, status in all_states if is_running(status) and name not in sidecars]
     times = [parse_time(end.get("finishedAt")) for _name, end in done]
     last = max(filter(None, times), default=None)

@@ -297,7 +297,10 @@ def readiness(facts: Facts, sections: Sections) -> Iterator[Finding]:
         failures = _failures(facts, name, kind)
         hint, step = _hint(facts, sections, name, probe, last_message(failures))
         cause = recent_cause(facts, name) if not hint or _SYMPTOMS.search(hint) else None
-        started, delay = parse_time(status["state"]["running"].get("startedAt")), probe.get("initialDelaySeconds", 0)
+        started, delay = (
+            parse_time((status["state"]["running"] or {}).get("startedAt")),
+            probe.get("initialDelaySeconds", 0),
+        )
         if started and not failures and (facts.now - started).total_seconds() < delay:
             yield Finding(
                 "readiness",

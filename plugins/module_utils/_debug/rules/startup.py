@@ -581,9 +581,10 @@ def making(facts: Facts, _sections: Sections) -> Iterator[Finding]:
     waits = {name: waiting(status).get("reason") for name, status, _init in container_states(facts)}
     last = events_of(facts)[-1:]
     when = event_time(last[0]) if last else None
-    if when is None or last[0]["reason"] not in _STEPS or not waits or set(waits.values()) - set(_BEING_MADE):
+    reason = last[0].get("reason", "") if last else ""
+    if when is None or reason not in _STEPS or not waits or set(waits.values()) - set(_BEING_MADE):
         return
-    what, step = _STEPS[last[0]["reason"]]
+    what, step = _STEPS[reason]
     late = (facts.now - when).total_seconds()
     yield Finding(
         "making",
