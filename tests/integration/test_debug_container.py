@@ -184,6 +184,12 @@ def test_nothing_is_made_in_a_pod_that_waits_for_a_volume(namespace: Namespace) 
     assert entries(namespace, "mounting") == []
 
 
+def test_what_has_no_pod_is_diagnosed_all_the_same(namespace: Namespace) -> None:
+    (node,) = look(namespace, "node/lab", diagnose=True)["diagnoses"]
+    # What else runs there may be in trouble.
+    assert node["findings"][0]["kind"] in ("node_ready", "node_pods")
+
+
 def test_two_targets_that_are_one_pod_share_a_container(namespace: Namespace) -> None:
     before = len(entries(namespace, "lost"))
     first, second = look(namespace, "lost", "app=lost", force=True)["sessions"]

@@ -42,9 +42,13 @@ if [ -n "$CONTAINER_ID" ]; then
   q=$(grep -l "$CONTAINER_ID" /proc/[0-9]*/cgroup 2>/dev/null | cut -d/ -f3 | sort -n | head -n 1)
   [ -z "$q" ] || P=$q
 fi
+# Without what the kernel keeps of files, and gives back when it is needed.
 g() {{
   for f in memory.current memory/memory.usage_in_bytes; do
-    read -r v 2>/dev/null <"/proc/$P/root/sys/fs/cgroup/$f" && echo "$(date +%s) $v" | p growth && return
+    read -r v 2>/dev/null <"/proc/$P/root/sys/fs/cgroup/$f" || continue
+    c=$(awk '$1 ~ /^(in)?active_file$/ {{ n += $2 }} $1 ~ /^total_(in)?active_file$/ {{ t += $2 }}
+      END {{ print t ? t : n + 0 }}' "/proc/$P/root/sys/fs/cgroup/${{f%memory.*}}memory.stat" 2>/dev/null)
+    echo "$(date +%s) $((v - ${{c:-0}}))" | p growth && return
   done
 }}
 case " $COLLECT " in *" system "*) g 2>/dev/null ;; esac
@@ -88,8 +92,9 @@ case " $COLLECT " in *" system "*)
   t memory 2 head -n 5 /proc/meminfo
   t load 2 cat /proc/loadavg
   t cgroup 4 sh -c 'cd "/proc/$1/root/sys/fs/cgroup" && shift && grep -Hs "" "$@"' - "$P" \
-    memory.max memory.current memory.events memory.pressure cpu.max cpu.stat cpu.pressure io.pressure \
-    pids.max pids.current memory/memory.limit_in_bytes memory/memory.usage_in_bytes memory/memory.oom_control \
+    memory.max memory.current memory.stat memory.events memory.pressure cpu.max cpu.stat cpu.pressure io.pressure \
+    pids.max pids.current memory/memory.limit_in_bytes memory/memory.usage_in_bytes memory/memory.stat \
+    memory/memory.oom_control \
     cpu/cpu.stat cpu/cpu.cfs_quota_us pids/pids.max pids/pids.current
 esac
 wait

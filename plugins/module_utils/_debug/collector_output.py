@@ -215,7 +215,10 @@ def open_files(sections: Sections) -> tuple[int, int] | None:
 
 @dataclass(frozen=True)
 class Cgroup:
-    """Figures of the container's cgroup, of version 1 or 2; None is not known, or no limit. Bytes and shares."""
+    """Figures of the container's cgroup, of version 1 or 2; None is not known, or no limit. Bytes and shares.
+
+    ``memory`` is without what the kernel keeps of files, and gives back when it is needed.
+    """
 
     memory: int | None = None
     memory_limit: int | None = None
@@ -248,10 +251,14 @@ def cgroup(sections: Sections) -> Cgroup:
         average = re.search(r"avg60=([\d.]+)", some)
         return float(average[1]) if average else None
 
+    used = number("memory.current", "memory/memory.usage_in_bytes")
+    # Of version 1, the sums are those of the container.
+    file, total = ("memory.stat", "") if "memory.stat" in values else ("memory/memory.stat", "total_")
+    cached = sum(field(file, f"{total}{each}") or 0 for each in ("active_file", "inactive_file"))
     stat = "cpu.stat" if "cpu.stat" in values else "cpu/cpu.stat"
     periods, throttled = field(stat, "nr_periods"), field(stat, "nr_throttled")
     return Cgroup(
-        memory=number("memory.current", "memory/memory.usage_in_bytes"),
+        memory=None if used is None else max(0, used - cached),
         memory_limit=number("memory.max", "memory/memory.limit_in_bytes"),
         oom_kills=field("memory.events" if "memory.events" in values else "memory/memory.oom_control", "oom_kill"),
         throttled=throttled / periods if periods and throttled is not None else None,

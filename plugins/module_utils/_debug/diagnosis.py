@@ -269,11 +269,14 @@ def judge_workload(facts: Facts) -> Diagnosis:
     )
 
 
+_OUTLIVED_BY_EVENTS = {"pod": "Pod", "job": "Job"}
+
+
 def _last_events(login: ApiLogin, namespace: str, target: Target) -> list[Object]:
-    """Return the events of a pod that is not there any more, the latest last; empty if there are none to be read."""
-    if target.kind != "pod":
+    """Return the events of a pod or Job that is not there any more, the latest last; none if they cannot be read."""
+    if target.kind not in _OUTLIVED_BY_EVENTS:
         return []
-    selector = f"involvedObject.kind=Pod,involvedObject.name={target.name}"
+    selector = f"involvedObject.kind={_OUTLIVED_BY_EVENTS[target.kind]},involvedObject.name={target.name}"
     try:
         found = login.items("list events", f"/api/v1/namespaces/{namespace}/events", fieldSelector=selector)
     except RunbookError:
@@ -321,18 +324,21 @@ def _without(
     seen = session is not None and bool(session.pod)
     if seen:
         finding = _gone(_WENT_AWAY, str(cause), events, now)
+    elif events and target.kind == "job":
+        finding = _gone_job(target.name, str(cause), events, now)
     elif events:
         finding = _gone("the pod is not there any more", str(cause), events, now)
     else:
         step = cause.advice or "correct the target as the evidence says"
         finding = Finding("gone", CRITICAL, cause.what, str(cause), step)
     finding = Finding(**redactor.plain(finding.to_plain()))
-    degraded = ["the report is a part only: the pod is gone"] if seen or events else [finding.what]
+    kind = "Job" if target.kind == "job" and not seen else "pod"
+    degraded = [f"the report is a part only: the {kind} is gone"] if seen or events else [finding.what]
     return Diagnosis(
         asked=target.asked,
         pod=session.pod if session else "",
         why=session.why if session else "",
-        severity=CRITICAL,
+        severity=_severity([finding]),
         findings=(finding,),
         details=redactor.plain(inside_tables(sections, session)),
         timeline=(),
@@ -357,6 +363,26 @@ _DEPARTURES = {
         "find out why the node was tainted, or add a toleration; a bare pod has to be made again",
     ),
 }
+
+
+def _gone_job(name: str, cause: str, events: Sequence[Object], now: datetime) -> Finding:
+    """Return how a Job has ended that was removed since, as its events tell."""
+    last = next((each for each in reversed(events) if each.get("reason") in _JOB_ENDS), events[-1])
+    when, done = event_time(last), last.get("reason") == "Completed"
+    said = f"{last.get('reason')} {ago(when, now) if when else ''}: {last.get('message')}; {cause}"
+    if done:
+        step = "nothing is to be done; ttlSecondsAfterFinished and the history limits of a CronJob keep Jobs longer"
+        return Finding("job_done", INFO, f"job/{name} has completed, and was removed since", shorten(said, 500), step)
+    return Finding(
+        "gone",
+        CRITICAL,
+        f"job/{name} is not there any more; its last word was {last.get('reason')}",
+        shorten(said, 500),
+        "raise ttlSecondsAfterFinished or the history limits of its CronJob, and look again after its next run",
+    )
+
+
+_JOB_ENDS = ("Completed", "BackoffLimitExceeded", "DeadlineExceeded", "PodFailurePolicy", "FailedIndexes")
 
 
 def _gone(what: str, cause: str, events: Sequence[Object], now: datetime) -> Finding:

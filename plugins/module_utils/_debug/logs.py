@@ -19,23 +19,36 @@ from .._time import parse_time
 
 FATAL, ERROR, WARN = "fatal", "error", "warning"
 _LEVELS = {
-    **dict.fromkeys(("fatal", "critical", "crit", "emerg", "emergency", "alert", "panic", "f", "60"), FATAL),
-    **dict.fromkeys(("error", "err", "severe", "e", "50"), ERROR),
-    **dict.fromkeys(("warn", "warning", "w", "40"), WARN),
+    **dict.fromkeys(("fatal", "critical", "crit", "emerg", "emergency", "alert", "panic", "ftl", "f", "60"), FATAL),
+    **dict.fromkeys(("error", "err", "eror", "severe", "fail", "e", "50"), ERROR),
+    **dict.fromkeys(("warn", "warning", "wrn", "w", "40"), WARN),
     **dict.fromkeys(("info", "debug", "trace", "notice", "verbose", "i", "d", "30", "20", "10"), "info"),
+    **dict.fromkeys(("inf", "dbg", "trc", "dbug", "trce"), "info"),
 }
-_WORDS = r"FATAL|CRITICAL|CRIT|EMERG|ALERT|PANIC|ERROR|ERR|SEVERE|WARN(?:ING)?|INFO|DEBUG|TRACE|NOTICE"
+_WORDS = r"FATAL|CRITICAL|CRIT|EMERG|ALERT|PANIC|FTL|ERROR|ERR|SEVERE|WARN(?:ING)?|WRN|INFO?|DEBUG|DBG|TRACE|TRC|NOTICE"
+# The one letter of "s" is that of MongoDB.
 _FIELD = re.compile(
-    r"(?:\"(?:level|severity|lvl|levelname|log\.level|loglevel)\"\s*:\s*\"?|\b(?:level|lvl|severity|"
-    r"loglevel)=\\?\"?)(\w+)",
+    r"(?:\"(?:level|severity|lvl|levelname|log\.level|loglevel|severity_?text|@l)\"\s*:\s*\"?|\"s\":\s*\"(?=[FEWID]\")|"
+    r"(?<![\w-])(?:level|lvl|severity|loglevel)=\\?\"?)(\w+)",
     re.IGNORECASE,
 )
-# By klog, as a word in capitals or in brackets, and at the beginning of a line.
+# By klog, as a word in capitals or in brackets.
+_PLAIN_LEVEL = rf"^([IWEF])\d{{4}} \d\d:\d\d|(?<![\w-])((?-i:{_WORDS}))(?![\w-])|[\[(<]({_WORDS})[\])>]|\t({_WORDS})\t"
+_HAS_PLAIN_LEVEL = re.compile(_PLAIN_LEVEL, re.IGNORECASE)
+_FIRST_WORD = re.compile(r"(?:error|fatal|severe|err|warn|warning)\b", re.IGNORECASE)
+# And at the beginning of a line: of .NET, of npm, and of all others, where some words may be those of a sentence.
 _LEVEL = re.compile(
-    rf"^([IWEF])\d{{4}} \d\d:\d\d|(?<![\w-])((?-i:{_WORDS}))(?![\w-])|[\[(<]({_WORDS})[\])>]|"
-    rf"^(?:\[?npm\]? )?({_WORDS})(?:\[\w+\])?!?:? ",
+    rf"{_PLAIN_LEVEL}|^(fail|crit|warn|info|dbug|trce): (?=[\w.<>`+]+\[\d+\])|"
+    r"^(?:\[?npm\]? )?(FATAL|ERROR|ERR|SEVERE|WARN(?:ING)?|INFO|DEBUG|TRACE|NOTICE)(?:\[\w+\])?!?:? |"
+    r"^(CRITICAL|CRIT|EMERG|ALERT|PANIC)(?:\[\w+\])?[!:] |\b(?-i:[A-Z][a-z]+(Warning)): ",
     re.IGNORECASE,
 )
+# Of PHP, whose server puts a level of its own before the lines of the program.
+_PHP = re.compile(r"\bPHP (?:Fatal|Parse) error: |\bPHP (Warning|Notice|Deprecated): ")
+# The first line of what .NET writes to a console; what it says stands in the next one.
+_DOTNET = re.compile(r"(?:fail|crit|warn|info|dbug|trce): [\w.<>`+]+\[\d+\]$")
+# Colours and other sequences of a terminal.
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 # Where a line says its level, it does so soon.
 _HEAD = 240
 # A line without one of these, in lower case, is none of trouble: most lines are never looked at one by one.
@@ -46,19 +59,41 @@ _HINTS = (
     *("killed", "no space", "sigsegv", "sigabrt", "caused by", "out of memory", "not defined", " down"),
     *("unreachable", "unhealthy", "no response", "not responding", "not permitted", "too low"),
     *('"level":40', '"level":50', '"level":60', "401", "403", "429", "500", "502", "503", "504"),
+    *("ftl", "eror", "wrn", "giving up", "gave up", '"s":"e"', '"s":"f"', '"s":"w"'),
 )
 _KLOG = re.compile(rb"^[wef]\d{4} ", re.MULTILINE)
-_NEGATED = re.compile(
-    r"\b(?:no|0|zero|without|any)\s+(?:\w+\s+)?(?:errors?|failures?|warnings?)\b|"
-    r"\b(?:errors?|err|failed|failures?|warnings?|exception)[\"']?\s*[:=]\s*[\"']?(?:0(?![.\d])|null|none|nil|false|"
-    r"\[\]|\"\"|''|\{\})",
+# What stands before and after a word of trouble that tells of none: none of it, a handler of it, its end.
+_NONE_BEFORE = re.compile(
+    r"(?:\b(?:no|zero|without|any)\s+(?:\w+\s+)?|recovered from (?:\w+ ){0,3}|\bon[ -]|level[ =]|\(Allocation |"
+    r"(?P<zero>\b0\s+)(?:\w+\s+)?)$",
     re.IGNORECASE,
 )
+_NONE_AFTER = re.compile(
+    r"[\"']?\s*[:=]\s*[\"']?(?:0(?![.\d])|<?(?:null|none|nil)\b>?|false\b|\[\]|\"\"|''|\{\})|"
+    r"(?:[ _]\w+){0,4}[\"']?\s*[:=]\s*[\"']?0(?:\.0+)?%?(?![\w.])|[ _](?:count|rate|total)\W{1,3}0(?:\.0+)?%?(?![\w.])|"
+    r"[ -](?:handl\w+|pages?|logs?|logging|templates?|report(?:s|ing|er)?|track\w*|boundar\w*|middleware|modes?)\b|"
+    r"[ -]budget\b(?! (?:exhaust|exceed|burn))",
+    re.IGNORECASE,
+)
+_PARTICIPLES = re.compile(r"failed|refused|denied|killed|panicked", re.IGNORECASE)
+_BEFORE_WORD = 40
+# Lines that are passed over whole: results of tests that passed, a trace of a shell, and what is usual: what browsers
+# ask every server for, what a controller tries again, a recovery and clients of PostgreSQL, the start of Apache and of
+# WordPress, a level that is set, and a check of a port that speaks no TLS.
+_PASSED = re.compile(r"(?:ok \d+|PASS|--- PASS|\+{1,3}) ")
+_USUAL = (
+    *("/favicon.ico", "/robots.txt", "/apple-touch-icon", "the object has been modified", "invalid record length at"),
+    *("canceling autovacuum task", "Could not reliably determine the server's fully qualified domain name"),
+    *("WordPress not found in", "could not receive data from client", "unexpected EOF on client connection"),
+)
+_LEVEL_SET = re.compile(r"\blog[ _-]?level(?: is)?(?: set)?(?: to|:|=) ?[\"']?\w+[\"']?$", re.IGNORECASE)
+_CHECK = re.compile(r"http: TLS handshake error from \S+: (?:EOF|.*connection reset by peer)")
 # What a line without a level has that tells of an error.
 _ERROR_WORDS = re.compile(
     r"\b(?:errors?|fatal|panic(?:ked)?|exception|traceback|refused|denied|cannot|can't|could not|failed|failure|"
     r"invalid|no such|forbidden|unauthorized|timed out|unable to|killed|exhausted|segmentation fault|"
-    r"not (?:defined|found|responding|permitted)|too low|no response|unreachable|unhealthy|too many \w+|"
+    r"not (?:defined|found|responding|permitted)|(?:giving|gave) up|too low|no response|unreachable|unhealthy|"
+    r"too many \w+|"
     r"(?:peer|server|node|link|host|upstream|backend|replica|primary|broker|database|service)s? "
     r"(?:is |are |went |has gone )?down)\b|"
     r"\w(?:Error|Exception)\b|\bnpm ERR!",
@@ -177,6 +212,7 @@ class Log:
     ``shares`` are the shares of lines of errors at the beginning and at the end, ``trends`` figures that rise or fall,
     ``growth`` amounts that its last lines tell and that only grow, ``slow`` calls that take long in its last lines.
     ``until`` is the time of the last line; ``recovered`` says whether a line after the last error tells of success.
+    ``waits`` is the last line, if it and others before it tell of something that is waited for.
     """
 
     tail: tuple[str, ...] = ()
@@ -194,6 +230,7 @@ class Log:
     slow: tuple[Slow, ...] = ()
     until: datetime | None = None
     recovered: bool = False
+    waits: str = ""
 
     def mapped(self, change: Callable[[str], str]) -> Log:
         """Return it with all texts changed; the last lines are changed as one text."""
@@ -210,11 +247,14 @@ class Log:
             changes=tuple(map(change, self.changes)),
             growth=tuple(each._replace(name=change(each.name)) for each in self.growth),
             slow=tuple(each._replace(what=change(each.what)) for each in self.slow),
+            waits=change(self.waits),
         )
 
 
 def level_of(line: str) -> str:
     """Return the level that a line says it has, empty if it says none."""
+    if "PHP " in line and (of_php := _PHP.search(line, 0, _HEAD)):
+        return WARN if of_php[1] else FATAL
     # In JSON, the level may stand behind the message.
     found = _FIELD.search(line) if line.startswith("{") else _FIELD.search(line, 0, _HEAD)
     found = found or _LEVEL.search(line, 0, _HEAD)
@@ -223,9 +263,12 @@ def level_of(line: str) -> str:
 
 def digest(text: str, *, stamped: bool = False, whole: bool = True) -> Log:
     """Return what a log says. If it is ``stamped``, each line begins with the time of the runtime."""
+    text = without_escapes(text)
     rows = [row for row in map(_row if stamped else _bare_row, text.split("\n")) if row[1].strip()]
     if not rows:
         return Log(whole=whole)
+    if any(_DOTNET.match(line) for _stamp, line in rows[:_MOST_BEFORE_DOTNET]):
+        rows = _joined(rows)
     lines = [line for _stamp, line in rows]
     suspects = _suspects(lines)
     troubles = {index: level for index in suspects if (level := _trouble(lines[index])) is not None}
@@ -247,13 +290,52 @@ def digest(text: str, *, stamped: bool = False, whole: bool = True) -> Log:
         slow=_slow(lines[-_RECENT_LINES:]),
         until=parse_time(rows[-1][0]),
         recovered=bool(bad) and any(map(_RECOVERED.search, lines[bad[-1] + 1 :][:_RECENT_LINES])),
+        waits=_waits(lines[-_LAST_WAITS:]),
     )
+
+
+# What a program waits for that does not go on; for what comes from others, a healthy one waits, too.
+_WAITING = re.compile(
+    r"\bwaiting (?:for|on|until)\b(?!(?: [\w-]+){0,3}? (?:events?|messages?|connections?|requests?|jobs?|tasks?|work|"
+    r"changes?|commands?|clients?|input|data|next|more|signals?|packets?|workers?|leases?|leaders?|election|interval|"
+    r"sig\w+|shutdown|stop|exit|termination|timer|time|children|child|traffic|heartbeats?|"
+    r"schedule|tick|trigger|updates?|orders|calls?)(?![\w:.-]))|\b(?:retrying|trying again) (?:in|after) \d|"
+    r"\b(?:not (?:yet )?(?:ready|available|reachable)|unavailable)\b[^\n]{0,20}(?:wait|sleep|retry)",
+    re.IGNORECASE,
+)
+_LAST_WAITS, _LEAST_WAITS = 50, 5
+
+
+def _waits(lines: Sequence[str]) -> str:
+    number = sum(1 for line in lines if _WAITING.search(line[:_LONG]))
+    return lines[-1].strip() if number >= _LEAST_WAITS and _WAITING.search(lines[-1][:_LONG]) else ""
+
+
+# If .NET writes a log, it does so within its first lines.
+_MOST_BEFORE_DOTNET = 500
+
+
+def _joined(rows: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the rows with what .NET says in the same line as its level."""
+    found: list[tuple[str, str]] = []
+    for stamp, line in rows:
+        if found and line.startswith("      ") and _DOTNET.match(found[-1][1]):
+            found[-1] = (found[-1][0], f"{found[-1][1]} {line.strip()}")
+        else:
+            found.append((stamp, line))
+    return found
+
+
+def without_escapes(text: str) -> str:
+    """Return a text without the colours and other sequences of a terminal."""
+    return _ESCAPE.sub("", text) if "\x1b" in text else text
 
 
 # What tells that a trouble of the start is over.
 _RECOVERED = re.compile(
     r"(?<!not )(?<!not yet )\b(?:connected|connection (?:established|restored)|reconnected|recovered|listening|"
-    r"now (?:available|ready|up)|is (?:available|ready|up)|ready to|startup complete)\b",
+    r"now (?:available|ready|up)|is (?:available|ready|up)|ready to|startup complete|"
+    r"finished with success|synchroni[sz]ed|(?:back|again) online|now online|joined the cluster)\b",
     re.IGNORECASE,
 )
 
@@ -408,15 +490,45 @@ def _trouble(line: str) -> str | None:
     """Return the level of a line of trouble, None for any other."""
     if _CONTINUED.match(line):
         return None
+    if _is_usual(line):
+        return None
     level = level_of(line)
     if level in (FATAL, ERROR, WARN):
-        return level
+        # The first word of a sentence may be no level.
+        return level if not _FIRST_WORD.match(line) or _has_level(line) or _tells(line) else None
     status = _ACCESS.search(line)
     if status:
         return "" if _TROUBLE_STATUS.fullmatch(status[1]) else None
-    if level or _NEGATED.search(line):
-        return None
-    return "" if _ERROR_WORDS.search(line) else None
+    return "" if not level and _tells(line) else None
+
+
+def _tells(line: str) -> bool:
+    """Tell whether a line has a word of trouble that nothing around it takes back."""
+    return any(not _is_none(line, found) for found in _ERROR_WORDS.finditer(line))
+
+
+def _is_none(line: str, found: re.Match[str]) -> bool:
+    if _NONE_AFTER.match(line, found.end()):
+        return True
+    before = _NONE_BEFORE.search(line[max(0, found.start() - _BEFORE_WORD) : found.start()])
+    if before is None:
+        return False
+    # That of "job 0 failed" is a name.
+    named = before["zero"] and _PARTICIPLES.fullmatch(found[0])
+    return not (named and re.search(r"(?<=[a-z])(?<!with)(?<!and)\s+$", before.string[: before.start()]))
+
+
+def _is_usual(line: str) -> bool:
+    return (
+        _PASSED.match(line) is not None
+        or any(each in line for each in _USUAL)
+        or ("handshake" in line and _CHECK.search(line) is not None)
+        or ("evel" in line and _LEVEL_SET.search(line) is not None)
+    )
+
+
+def _has_level(line: str) -> bool:
+    return _FIELD.search(line) is not None or _HAS_PLAIN_LEVEL.search(line, 0, _HEAD) is not None
 
 
 def _own_time(line: str) -> datetime | None:
@@ -471,7 +583,8 @@ def _groups(rows: Sequence[tuple[str, str]], troubles: Mapping[int, str]) -> tup
 # What requests of one kind have in common: what is asked for, and who asks.
 _REQUEST = re.compile(r"\b(GET|POST|PUT|PATCH|DELETE) (/[^\s?\"]{1,100})")
 _SHARING = re.compile(
-    r"\"?\b(path|endpoint|route|uri|client_ip|remote_addr|remote_ip|client|caller|tenant|upstream|target|topic|queue|table|"
+    r"\"?\b(path|endpoint|route|uri|client_ip|remote_addr|remote_ip|client|caller|tenant|upstream|target|topic|"
+    r"queue|table|"
     r"zone|shard)\"?[:=]\s*\"?([^\"\s,}]{1,80})"
 )
 _LEAST_SHARING, _ALMOST_ALL, _MOST_ELSEWHERE, _SHARED_SAMPLES = 3, 0.9, 0.5, 100
@@ -555,6 +668,6 @@ def _error_words(lines: Sequence[str]) -> str:
         if level_of(line) in (ERROR, FATAL):
             return line.strip()
     for line in reversed(recent[-20:]):
-        if _ERROR_WORDS.search(line) and not _NEGATED.search(line) and level_of(line) != "info":
+        if _tells(line) and level_of(line) != "info":
             return line.strip()
     return ""

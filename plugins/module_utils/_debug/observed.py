@@ -22,6 +22,7 @@ from .._k8s.objects import KINDS, collection, is_ready, selector_text, selects
 from .._k8s.references import CONFIGMAP, SECRET, VOLUME, references
 from .._time import parse_time
 from .._tls.certificate import Certificate, parse_chain
+from .causes import told_by
 from .dependencies import dependencies_of, service_of, settings_of
 from .logs import Log, digest
 from .reads import FORBIDDEN, NOT_FOUND, SharedReads
@@ -36,8 +37,9 @@ _LOG_LINES, _LOG_BYTES = 20_000, 2 << 20
 _DEEP_LINES, _DEEP_SECONDS = 200_000, 10.0
 _MOST_CERTIFICATES = 3
 _MOST_OTHERS = 5
+_MOST_NAMESAKES = 3
 _OWNERS = ("ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
-_SCALED = ("Deployment", "StatefulSet")
+SCALED = ("Deployment", "StatefulSet")
 # The ConfigMap that Kubernetes puts into every namespace, and mounts into every pod.
 _ROOT_CA = "kube-root-ca.crt"
 # What a container has that never wrote anything, or that never ran before.
@@ -91,6 +93,8 @@ class Facts:
     secrets: dict[str, datetime | None] | None = None
     # Services of other namespaces that the pod calls, None for one that is not there.
     others: dict[tuple[str, str], Object | None] = field(default_factory=dict)
+    # Of names that are unknown to the pod, or are those of no Service here: where else there are such Services.
+    namesakes: dict[str, list[str]] = field(default_factory=dict)
     # By container, its variables from ConfigMaps.
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
     metrics: Object | None = None
@@ -157,6 +161,8 @@ def gather(
         if "network" in collect:
             _read_around_services(reader, facts)
         facts.logs = {key: log for key, task in logs.items() if (log := task.result())}
+        if "network" in collect:
+            _read_namesakes(reader, facts)
         if "kubernetes" in collect:
             _read_what_follows(reader, facts)
     facts.owners = facts.owners or []
@@ -214,7 +220,7 @@ def _read_what_it_leads_to(reader: _Reader, facts: Facts, found: Object) -> None
 
 def _workloads(reader: _Reader, facts: Facts) -> list[Object]:
     """Return what may be scaled to nothing."""
-    lists = [(kind, reader.list(KINDS[kind][1], collection(KINDS[kind], facts.namespace))) for kind in _SCALED]
+    lists = [(kind, reader.list(KINDS[kind][1], collection(KINDS[kind], facts.namespace))) for kind in SCALED]
     return [{**each, "kind": kind} for kind, task in lists for each in task.result() or []]
 
 
@@ -336,6 +342,32 @@ def _read_other_services(reader: _Reader, facts: Facts) -> None:
     facts.others = {place: each[0] if each else None for place, each in found.items() if each is not None}
 
 
+def _read_namesakes(reader: _Reader, facts: Facts) -> None:
+    """Read where there are Services of names that the pod calls in vain, if this login may list them everywhere."""
+    if facts.services is None:
+        return
+    hosts = [
+        each.host
+        for container in facts.pod["spec"]["containers"]
+        for each in dependencies_of(container, (facts.settings or {}).get(container["name"]))
+    ]
+    lines = [line for log in facts.logs.values() for line in (log.words, *(each.example for each in log.groups))]
+    causes = [cause for line in lines if line and (cause := told_by(line)) and cause.kind == "unknown_name"]
+    here = {each["metadata"]["name"] for each in facts.services}
+    places = [
+        place for host in (*(each.peer for each in causes), *hosts) if (place := service_of(host, facts.namespace))
+    ]
+    names = dict.fromkeys(name for space, name in places if space == facts.namespace and name not in here)
+    for name in list(names)[:_MOST_NAMESAKES]:
+        try:
+            found = reader.reads.items(
+                "look for a service", "/api/v1/services", accept=METADATA_LIST, fieldSelector=f"metadata.name={name}"
+            )
+        except RunbookError:
+            return
+        facts.namesakes[name] = sorted(each["metadata"]["namespace"] for each in found)
+
+
 def _begin_logs(reader: _Reader, facts: Facts) -> dict[tuple[str, bool], Future[Log | None]]:
     def read(container: str, previous: bool, most: int) -> Log:
         try:
@@ -408,7 +440,7 @@ def _read_what_follows(reader: _Reader, facts: Facts) -> None:
     uids = [each["metadata"]["uid"] for each in objects if each["metadata"]["uid"]]
     events = _begin_events(reader, facts, uids)
     classes = reader.list("storage classes", "/apis/storage.k8s.io/v1/storageclasses") if unbound else None
-    scaled = any(each["kind"] in _SCALED for each in facts.owners)
+    scaled = any(each["kind"] in SCALED for each in facts.owners)
     path = f"/apis/autoscaling/v2/namespaces/{facts.namespace}/horizontalpodautoscalers"
     scalers = reader.list("horizontalpodautoscalers", path) if scaled else None
     path = f"/apis/policy/v1/namespaces/{facts.namespace}/poddisruptionbudgets"

@@ -30,7 +30,7 @@ class SharedReads(ApiLogin):
 
     def __init__(self, login: ApiLogin, targets: int = 1) -> None:
         vars(self).update(vars(login))
-        self.log_bytes = _LOG_BYTES // targets
+        self.log_bytes = _LOG_BYTES // max(1, targets)
         self.several = targets > 1
         self._lock = Lock()
         self._answers: dict[t.Hashable, Future[t.Any]] = {}

@@ -16,29 +16,37 @@ import typing as t
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from .logs import without_escapes
+
 HIDDEN = "***HIDDEN***"
 
 _Replacement = t.Union[str, Callable[[re.Match[str]], str]]
 
-_PASSWORDS = r"(?:password|passwd|passphrase|pwd)"
+_PASSWORDS = r"(?:password|passwd|passphrase|pwd|passwort|kennwort|contrase(?:ñ|n)a|mot de passe)"
 _KEYS = (
     r"(?:api|access|account|admin|app|client|consumer|crypto|decryption|deploy|encryption|hmac|jwt|license|master|"
     r"private|root|server|service|session|shared|signing|ssh|storage|webhook)[_-]?key"
 )
-_WORDS = rf"(?:{_PASSWORDS}|secret|token|{_KEYS}|credentials?|(?<![A-Za-z])(?:pass|auth|dsn)(?![A-Za-z]))"
+_WORDS = (
+    rf"(?:{_PASSWORDS}|secret(?!ar(?:y|ies))|token|{_KEYS}|credentials?|"
+    r"(?:db|user|root|admin|smtp|mail|ftp|ldap|bind|key_?store|trust_?store|redis|mysql|pg|mq)_?(?:pass|"
+    r"pw)(?![A-Za-z])|"
+    r"dockerconfigjson|dockercfg|(?<![A-Za-z])(?:pass|pw|auth|dsn|otp|cvv|cvc|x?csrf|xsrf)(?![A-Za-z]))"
+)
 _SECRET_NAME = re.compile(_WORDS + r"|(?<![A-Za-z])key(?![A-Za-z])", re.IGNORECASE)
 # Before and after the value of a name that promises a secret. All of it is bounded, and begins where a name begins,
 # because a log line may be long.
 _NAMED = re.compile(
     rf"(?P<name>(?<![\w.-])[\w.-]{{0,64}}?{_WORDS}[\w.-]{{0,64}})"
-    r"(?P<between>\\?[\"']?[ \t]{0,4}(?:=>|[=:])[ \t]{0,4}\[?)"
+    r"(?P<between>\\?[\"']?[ \t]{0,4}(?:=>|[=:])[ \t]{0,4}\[?(?:\w{1,20}\((?=\\?[\"']))?)"
     r"(?P<value>\\?\"(?:[^\"\\]|\\(?!\")|\\\\){0,4000}(?:\\?\"|\Z)|'[^']{0,4000}'|[^\s&\"')}\]]{1,4000})",
     re.IGNORECASE,
 )
 # Where a secret is, or of what kind, is none; nor is the line of a source file.
 _PLACE = re.compile(
     r"(?:file|path|dir|name|ref|key[_-]?id|url|uri|endpoint|host|port|server|address|header|field|user|type|method|"
-    r"mode|policy|provider|backend|format|algorithm|issuer|audience|status|state|"
+    r"mode|policy|provider|backend|format|algorithm|issuer|audience|status|state|service|svc|module|plugin|handler|"
+    r"middleware|manager|store|cache|bucket|"
     r"\.(?:go|py|js|ts|java|kt|scala|rs|rb|php|cs|cc?|cpp|exs?))$",
     re.IGNORECASE,
 )
@@ -56,13 +64,24 @@ _REMARK = re.compile(
     r"enabled|error|errors|expired|expires|fail|failed|failing|failure|for|forbidden|found|from|given|granted|has|have|"
     r"hidden|in|incorrect|internal|invalid|is|malformed|masked|mismatch|missing|must|no|none|not|null|of|off|ok|on|"
     r"optional|permission|provided|redacted|refused|rejected|required|reset|revoked|rotated|set|should|succeeded|"
-    r"success|successful|the|timed|timeout|to|true|false|unable|unauthorized|undefined|unknown|unset|unsupported|"
-    r"updated|was|were|will|with|without|wrong|yes|you|your)(?![\w@#$%^&*+/=-])",
+    r"success|successful|the|timed|timeout|to|true|false|unable|unauthenticated|unauthorized|unavailable|undefined|"
+    r"unknown|unset|unsupported|updated|loaded|ready|closed|expiring|using|was|were|will|with|without|wrong|yes|you|"
+    r"your)(?![\w@#$%^&*+/=-])",
     re.IGNORECASE,
 )
 # The objects that the kubelet names behind a volume: ``volume "db-password" : secret "db-password" not found``.
 _OBJECT = re.compile(r"(?:secrets?|configmaps?|serviceaccounts?|pods?|object|references)\s+\\?\"", re.IGNORECASE)
-_PROSE = re.compile(r"[A-Za-z][a-z']{1,20},?[ \t]{1,4}(?:[A-Za-z][a-z']{0,20}(?![\w=:/@])|\\?\")")
+_PROSE = re.compile(r"[A-Za-z][a-z']{1,20},?[ \t]{1,4}(?:[A-Za-z][a-z']{0,20}(?![\w=/@]|:\S)|\\?\")")
+# What stands before a name that is none of a secret: a scheme before a host, and words of parsers and of Kubernetes.
+_OTHER_BEFORE = re.compile(r"(?:://|@|\b(?:no such|unexpected) )$", re.IGNORECASE)
+# What tells after a name that it was a host, an object that is not there, a path, a result of tests.
+_PORT = re.compile(r"\d{2,5}(?=$|[/\s:,;)\]\"'])")
+_ABSENT = re.compile(
+    r"[a-z0-9][a-z0-9.-]{0,252} (?:not found|does not exist|is (?:missing|not|empty|immutable)|already exists)\b"
+)
+_MOUNTED = re.compile(r"/(?:run|etc|var|mnt|opt|home|root|usr|secrets?|vault|tmp|app|data|config)/[\w./-]+$")
+_NAMED_OBJECT = re.compile(r"[a-z0-9-]{1,63}/[a-z0-9.-]{1,253}[,;]?")
+_RESULT = re.compile(r"\d+\W{1,3}fail", re.IGNORECASE)
 _MASKED = re.compile(r"[*•.x-]{2,}|\W*(?:redacted|masked|hidden|removed|filtered)\W*", re.IGNORECASE)
 # Schemes of the header Authorization; what stands behind one is the secret.
 _SCHEMES = r"(?:bearer|basic|digest|token|apikey|api-key|negotiate|ntlm|aws4-hmac-sha256|hawk|signature|splunk|key)"
@@ -140,13 +159,28 @@ def _if_credentials(match: re.Match[str]) -> str:
         return f"{match['head']}{scheme[0]}{HIDDEN}"
     if _is_remark(value) or _PROSE.match(value) or re.fullmatch(r"[a-z,]{1,20}\W*", value):
         return match[0]
+    if re.match(r"[A-Za-z]{2,16}:[ \t]", value):
+        return match[0]
     return f"{match['head']}{HIDDEN}"
 
 
 # Programs that take a password as an argument whose name does not say so.
 _TOOLS = (
-    *("redis-cli", "requirepass", "masterauth", "curl", "sshpass", "docker", "podman", "nerdctl", "skopeo", "crane"),
-    *("helm", "buildah", "ldap", "mongo", "mysql", "mariadb"),
+    *(
+        "redis-cli",
+        "requirepass",
+        "masterauth",
+        "bindpw",
+        "rootpw",
+        "curl",
+        "sshpass",
+        "docker",
+        "podman",
+        "nerdctl",
+        "skopeo",
+        "crane",
+    ),
+    *("helm", "buildah", "ldap", "mongo", "mysql", "mariadb", "vault"),
 )
 
 
@@ -198,15 +232,22 @@ _RULES = (
     ),
     _Rule(
         "passwords in DSNs",
+        ("jdbc:oracle:",),
+        re.compile(r"(\bjdbc:oracle:\w{1,10}:[^\s/@]{1,200}/)(?!\*\*\*|/)[^\s@]{1,200}(?=@)", re.IGNORECASE),
+        rf"\1{HIDDEN}",
+    ),
+    _Rule(
+        "passwords in DSNs",
         ("@tcp(", "@udp(", "@unix("),
         re.compile(r"(?<![\w.-])([\w.-]{1,64}):(?!\*\*\*)[^\s:/\"']{1,200}@(tcp|udp|unix)\(", re.IGNORECASE),
         rf"\1:{HIDDEN}@\2(",
     ),
     _Rule(
         "signatures in URLs",
-        ("sig=", "signature="),
+        ("sig=", "signature=", "code=", "key=", "assertion=", "samlresponse=", "ticket="),
         re.compile(
-            r"((?<![\w.-])(?:sig|signature|x-(?:amz|goog)-signature)=)[\w%+/=.~-]{16,1000}",
+            r"((?<![\w.-])(?:sig|signature|x-(?:amz|goog)-signature)=|[?&](?:code|key|assertion|samlresponse|ticket)=)"
+            r"[\w%+/=.~-]{16,1000}",
             re.IGNORECASE,
         ),
         rf"\1{HIDDEN}",
@@ -244,6 +285,33 @@ _RULES = (
         rf"\1{HIDDEN}",
     ),
     _Rule(
+        "cookies",
+        ("sess", "connect.sid"),
+        re.compile(
+            r"(\b(?:jsessionid|phpsessid|asp\.net_sessionid|connect\.sid|laravel_session|"
+            r"sessionid)=)[\w%.:+/-]{16,400}",
+            re.IGNORECASE,
+        ),
+        rf"\1{HIDDEN}",
+    ),
+    _Rule(
+        "hashes of passwords",
+        ("$",),
+        re.compile(r"\$(?:apr1|[156y]|2[abxy]|argon2(?:id|i|d))\$[./A-Za-z0-9$=,+]{16,400}"),
+        HIDDEN,
+    ),
+    _Rule(
+        # Of Redis, in its file of users and as a command.
+        "passwords in arguments",
+        ("user",),
+        re.compile(
+            r"(\b(?:acl[ \t]{1,4}setuser|user)[ \t]{1,4}\S{1,100}[ \t]{1,4}(?:\S{1,100}[ \t]{1,4}){0,5}?(?:on|off)"
+            r"[ \t]{1,4}(?:\S{1,100}[ \t]{1,4}){0,5}?[>#])(?!\*)[^\s\"']{1,400}",
+            re.IGNORECASE,
+        ),
+        rf"\1{HIDDEN}",
+    ),
+    _Rule(
         # A pair in two fields, or in a list of two.
         "values of secret names",
         ("value",),
@@ -251,6 +319,27 @@ _RULES = (
             rf"(\\?\"(?:name|key|header)\\?\"\s{{0,40}}:\s{{0,40}}\\?\"(?:[^\"\\]{{0,64}}?{_WORDS}[^\"\\]{{0,64}}|"
             r"(?:proxy-)?authorization|(?:set-)?cookie)\\?\"\s{0,40},\s{0,40}"
             r"\\?\"value\\?\"\s{0,40}:\s{0,40}\\?\")(?!\*)[^\"\\]{1,4000}",
+            re.IGNORECASE,
+        ),
+        rf"\1{HIDDEN}",
+    ),
+    _Rule(
+        # As YAML and Go have the variables of a container.
+        "values of secret names",
+        ("value",),
+        re.compile(
+            rf"(\bname:[ \t]{{0,4}}[\"']?[\w.-]{{0,64}}?{_WORDS}[\w.-]{{0,64}}[\"']?(?:[ \t]{{0,4}}\n[ \t]{{0,40}}|"
+            rf",)value:"
+            r"[ \t]{0,4}[\"']?)(?!\*|[$\s])[^\n\"',}]{1,4000}",
+            re.IGNORECASE,
+        ),
+        rf"\1{HIDDEN}",
+    ),
+    _Rule(
+        "values of secret names",
+        ("nil}", "nil>}"),
+        re.compile(
+            rf"(\{{[\w.-]{{0,64}}?{_WORDS}[\w.-]{{0,64}}[ ])(?!\*|[&<])[^\s}}]{{1,4000}}(?=[ ]<?nil>?\}})",
             re.IGNORECASE,
         ),
         rf"\1{HIDDEN}",
@@ -281,9 +370,10 @@ _RULES = (
         "passwords in arguments",
         _TOOLS,
         re.compile(
-            r"(\bredis-cli\b[^\n]{0,400}?\s-a[ \t]{1,4}|\b(?:requirepass|masterauth)[ \t]{1,4}|"
+            r"(\bredis-cli\b[^\n]{0,400}?\s-a[ \t]{1,4}|\b(?:requirepass|masterauth|bindpw|rootpw)[ \t]{1,4}|"
             r"\bcurl\b[^\n]{0,400}?\s(?:-u|--user)[ =][ \t]{0,4}|\bsshpass[ \t]{1,4}-p[ \t]{0,4}|"
             r"\b(?:docker|podman|nerdctl|skopeo|crane|helm|buildah)\b[^\n]{0,200}?\slogin\b[^\n]{0,200}?\s-p[ \t]{1,4}|"
+            r"\bvault[ \t]{1,4}login[ \t]{1,4}(?!\w{1,20}=|method|with|fail|to\b)|"
             r"\bldap(?:search|modify|add|delete|whoami)\b[^\n]{0,400}?\s-w[ \t]{1,4}|"
             r"\bmongo(?:sh|dump|restore)?\b[^\n]{0,400}?\s-p[ \t]{1,4}|"
             r"\b(?:mysql|mariadb)\w{0,10}\b[^\n]{0,400}?\s-p(?=\S))(?![-*/])[^\s]{1,400}",
@@ -305,7 +395,8 @@ _RULES = (
         "passwords in SQL",
         ("identified", "password"),
         re.compile(
-            r"(\bIDENTIFIED[ \t]{1,4}(?:WITH[ \t]{1,4}\S{1,64}[ \t]{1,4})?(?:BY|AS)[ \t]{1,4}(?:PASSWORD[ \t]{1,4})?|"
+            r"(\b(?<!revision )(?<!is )(?<!are )IDENTIFIED[ \t]{1,4}(?:WITH[ \t]{1,4}\S{1,64}[ \t]{1,4})?(?:BY|"
+            r"AS)[ \t]{1,4}(?:PASSWORD[ \t]{1,4})?|"
             r"\bPASSWORD[ \t]{0,4}\([ \t]{0,4}|"
             r"\bSET[ \t]{1,4}PASSWORD[ \t]{1,4}(?:FOR[ \t]{1,4}\S{1,100}[ \t]{0,4})?=[ \t]{0,4})"
             r"(?:'[^'\n]{1,400}'|\"[^\"\n]{1,400}\")",
@@ -317,6 +408,58 @@ _RULES = (
         "passwords in SQL",
         ("identified",),
         re.compile(r"(\bIDENTIFIED[ \t]{1,4}BY[ \t]{1,4})(?![\s'\"*])[^\s;,]{1,400}"),
+        rf"\1{HIDDEN}",
+    ),
+    _Rule(
+        # As servers print those that they have made themselves.
+        "values of secret names",
+        ("pass", "pwd", "wort"),
+        re.compile(
+            rf"(\b{_PASSWORDS}(?: (?:is|was|has|been|generated|set|created|"
+            rf"reset)){{0,4}} for [\w@.'\"%-]{{1,100}}:[ \t]{{1,4}})"
+            rf"(?!{_REMARK.pattern})(?!\*)[^\s]{{4,200}}",
+            re.IGNORECASE,
+        ),
+        rf"\1{HIDDEN}",
+    ),
+    _Rule(
+        # Jenkins has it in a line of its own.
+        "values of secret names",
+        ("password",),
+        re.compile(
+            r"(\bpassword\b[^\n]{0,80}:[ \t]{0,4}(?:\n[ \t]{0,4}){1,3}(?:\d{4}-\S{1,40} )?)[0-9a-f]{32}(?=\s|$)",
+            re.IGNORECASE,
+        ),
+        rf"\1{HIDDEN}",
+    ),
+    _Rule(
+        "values of secret names",
+        ("unseal key", "recovery key"),
+        re.compile(r"(\b(?:unseal|recovery) key \d{1,3}:[ \t]{1,4})(?!\*)[\w+/=]{16,400}", re.IGNORECASE),
+        rf"\1{HIDDEN}",
+    ),
+    _Rule(
+        "values of secret names",
+        ("token", "key"),
+        re.compile(
+            r"((?<!unexpected )\b(?:token|api[_ -]?key)[ \t]{1,4}\\?\")(?!\*)"
+            r"(?=[^\s\"\\]{0,400}\d)(?=[^\s\"\\]{0,400}[A-Za-z])"
+            r"[^\s\"\\]{8,400}(?=\\?\")",
+            re.IGNORECASE,
+        ),
+        rf"\1{HIDDEN}",
+    ),
+    _Rule(
+        # A value of a form that words and names of objects do not have; those of Secrets are in lower case.
+        "values of secret names",
+        ("secret", "token", "key"),
+        re.compile(
+            r"(\b(?:api[ _-]?key|(?:access|client|encryption|license|secret|private|signing) (?:key|secret|token)|"
+            r"secret(?=[^\n]{1,30}(?-i:[A-Z+/=_~]))|token)(?: (?:is|was|provided|used|generated))?:?[ \t]{1,4})(?!\*)"
+            r"(?=[A-Za-z+/=_~]{0,400}\d)(?=[\d+/=_~]{0,400}[A-Za-z])"
+            r"[A-Za-z0-9+/=_~]{16,400}(?![\w.:@-])",
+            re.IGNORECASE,
+        ),
         rf"\1{HIDDEN}",
     ),
     _Rule(
@@ -409,7 +552,8 @@ class Redactor:
         self.counts: Counter[str] = Counter()
 
     def text(self, text: str) -> str:
-        """Return a text without what looks like a secret."""
+        """Return a text without what looks like a secret, and without the colours of a terminal, which may hide one."""
+        text = without_escapes(text)
         if "PRIVATE KEY" in text:
             text, number = _without_private_keys(text)
             self.counts[_PRIVATE_KEYS] += number
@@ -445,14 +589,27 @@ class Redactor:
     def _is_none(match: re.Match[str], bare: str) -> bool:
         """Tell whether what stands behind a name that promises a secret is something else."""
         name, value = match["name"], match["value"]
-        if _PLACE.search(name) or (_FIGURE.fullmatch(bare) and _COUNTS.search(name)):
+        if _OTHER_BEFORE.search(match.string, max(0, match.start() - 12), match.start()):
+            return True
+        if (
+            _PLACE.search(name)
+            or bare == name
+            or re.search("tokeni[sz]", name, re.IGNORECASE)
+            or (_FIGURE.fullmatch(bare) and _COUNTS.search(name))
+        ):
             return True
         following = match.string[match.start("value") : match.start("value") + 80]
         if value != bare:
             return _REMARK.fullmatch(bare) is not None
-        if _is_remark(following):
+        if _is_remark(following) or _MOUNTED.match(bare) or _RESULT.match(following):
             return True
-        if "=" in match["between"] or re.search(rf"{_PASSWORDS}$", name, re.IGNORECASE):
+        password = re.search(rf"{_PASSWORDS}$", name, re.IGNORECASE)
+        if match["between"] == ":" and not password and _PORT.match(following):
+            return True
+        # That of Kubernetes has a name, whose form a value has rarely.
+        if name in ("secret", "Secret") and (_ABSENT.match(following) or _NAMED_OBJECT.fullmatch(value)):
+            return True
+        if "=" in match["between"] or password:
             return False
         return bool(_PROSE.match(following) or re.match(r"[a-z_]{1,40}=", value))
 

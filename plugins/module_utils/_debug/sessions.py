@@ -36,7 +36,8 @@ def start_sessions(
     *,
     dry_run: bool,
 ) -> list[Session]:
-    """Go to all targets side by side. One that is wrong or gone stops none of the others, unless it is the only one.
+    """Go to all targets side by side. One that is wrong or gone stops none of the others; the only one is an error if
+    nothing else is to be said of it.
 
     Those that are one pod have one session. ``meanwhile`` is called with the pods while the sessions are at work.
     """
@@ -53,7 +54,8 @@ def start_sessions(
             # There is still something to be said of it.
             chosen.append(exc)
         except NoTarget as exc:
-            if len(targets) == 1:
+            # Where it is diagnosed besides, its last events may tell what became of it.
+            if len(targets) == 1 and (meanwhile is None or request.collection.interactive):
                 raise
             chosen.append(exc)
     for each in chosen:

@@ -42,6 +42,13 @@ _SHORT = {
     "pvc": "persistentvolumeclaim",
     "no": "node",
 }
+_SHORT |= {plural: kind.lower() for kind, (_api, plural) in PLACES.items()}
+# The group of a kind, with and without its version.
+_GROUPS = {
+    kind.lower(): (parts[1], f"{parts[2]}.{parts[1]}")
+    for kind, (api, _plural) in PLACES.items()
+    if (parts := api.removeprefix("/").split("/"))[0] == "apis"
+}
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
 _LABEL = r"[A-Za-z0-9](?:[-A-Za-z0-9_./]{0,252}[A-Za-z0-9])?"
 _VALUE = r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?"
@@ -104,7 +111,9 @@ def check_name(name: str, what: str) -> str:
 def read_target(text: str) -> Target:
     """Return what a target means; raise InvalidInput for anything that is neither a name nor a selector."""
     kind, slash, name = text.partition("/")
-    kind = _SHORT.get(kind.lower(), kind.lower())
+    # With the group behind it, as kubectl prints it: deployment.apps/web.
+    kind, _dot, group = kind.lower().partition(".")
+    kind = _SHORT.get(kind, kind) if group in ("", *_GROUPS.get(_SHORT.get(kind, kind), ())) else ""
     if slash and kind in _KINDS and _NAME.fullmatch(name):
         return Target(text, kind, name)
     if text == ALL:

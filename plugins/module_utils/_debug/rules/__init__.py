@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ..._k8s.objects import is_ready
 from ..._severity import INFO, WARNING, rank
+from ..._time import ago, parse_time
 from ..collector_output import Sections
 from ..finding import Finding
 from ..observed import Facts
@@ -85,7 +86,9 @@ _EXPLAINED_BY = {
 }
 
 # What is only good to know, and yet answers what was asked.
-_ANSWERS = ("job_progress", "statefulset_service", "log_slow")
+_ANSWERS = ("job_progress", "statefulset_service", "log_slow", "old_revision")
+# So long, a start is no reason to look for more.
+_YOUNG_SECONDS = 30.0
 _AFTER = {
     "": "inspect it from inside (debug_pod_mode=auto)",
     "planned": "run it without --check to inspect it from inside",
@@ -119,11 +122,20 @@ def _nothing(facts: Facts, sections: Sections, tried: str) -> Finding:
         for each in facts.pod["status"].get("conditions") or []
         if each["status"] == "False"
     ]
+    status = facts.pod["status"]
+    told = " ".join(str(status[each]) for each in ("reason", "message") if status.get(each))
+    made = parse_time(facts.pod["metadata"].get("creationTimestamp"))
+    young = made is not None and (facts.now - made).total_seconds() < _YOUNG_SECONDS
+    what = (
+        f"was made {ago(made, facts.now)}, and is not ready yet"
+        if made and young
+        else "is not ready, and no rule knows why"
+    )
     return Finding(
         "not_ready",
         WARNING,
-        f"the pod is not ready, and no rule knows why{unknown}",
-        shorten("; ".join([evidence, *waits, *conditions])),
+        f"the pod {what}{unknown}",
+        shorten("; ".join(filter(None, [evidence, told, *waits, *conditions]))),
         "read its events and conditions below, and look again in a minute if it was just made",
     )
 
@@ -133,6 +145,7 @@ RULES: tuple[Rule, ...] = (
     startup.evicted,
     startup.disrupted,
     node.not_ready,
+    node.missing,
     owners.revision,
     startup.terminating,
     startup.failed,
@@ -144,6 +157,7 @@ RULES: tuple[Rule, ...] = (
     startup.container_start,
     startup.sandbox,
     startup.mount,
+    startup.making,
     containers.oom_killed,
     containers.lost,
     containers.oom_killed_process,
@@ -151,6 +165,7 @@ RULES: tuple[Rule, ...] = (
     startup.init_stuck,
     startup.init_running,
     containers.ended,
+    containers.outlived,
     probes.killed,
     probes.sidecar_starting,
     owners.job,
@@ -158,6 +173,7 @@ RULES: tuple[Rule, ...] = (
     owners.rollout,
     network.dns,
     network.dns_in_log,
+    peers.called_by_node,
     network.dns_slow,
     peers.called,
     peers.dependencies,
@@ -170,17 +186,20 @@ RULES: tuple[Rule, ...] = (
     probes.liveness_failing,
     logs.more_warnings,
     logs.other_errors,
+    logs.waits,
     logs.slow,
     owners.ordinals,
     owners.autoscaler,
     owners.governing_service,
     owners.job_progress,
+    podless.cronjob,
     network.service_selectors,
     network.service_ports,
     peers.ingresses,
     peers.routes,
     network.policies_that_isolate,
     network.policies_that_limit,
+    network.policies_of_nobody,
     node.pressure,
     node.cordoned,
     containers.memory_grows,

@@ -16,8 +16,9 @@ from ..._k8s.objects import containers
 from ..._time import parse_time
 from ..causes import Told, told_by
 from ..collector_output import Sections
+from ..dependencies import service_of
 from ..finding import Finding
-from ..logs import Log, last_words, level_of, looks_bad
+from ..logs import WARN, Log, last_words, level_of, looks_bad
 from ..observed import Facts
 from ..statuses import NOT_STARTED, container_statuses, last_end
 
@@ -130,6 +131,9 @@ def as_evidence(words: str, log: Log | None) -> str:
 
 
 _PLACE = re.compile(r"host:? ?[\"'=]?([\w.-]+)[\"']?,? port:? ?[\"'=]?(\d{1,5})", re.IGNORECASE)
+# As PostgreSQL's clients ask in two lines.
+_PLACE_OF_TWO = re.compile(r"host \"([^\"]+)\"[^\"]{0,60}?accepting\s+TCP/IP connections on port (\d{1,5})")
+_OF_WARNINGS = ("unknown_name", "refused", "authentication", "disk_full", "file_missing", "setting_missing", "tls")
 # A cause is told among so many of the last lines.
 _LAST_LINES = 20
 
@@ -144,7 +148,12 @@ def told_at_end(facts: Facts, status: Object, words: str) -> tuple[Told | None, 
         bad = [each for each in last if looks_bad(each)]
         rest = [each for each in last if each not in bad and not level_of(each)]
         line, cause = next(((each, one) for each in (*bad, *rest) if (one := told_by(each))), ("", None))
-    place = next(filter(None, map(_PLACE.search, reversed(last))), None)
+        if cause is None:
+            # Many a program only warns of what it cannot do without.
+            warnings = [each for each in last if level_of(each) == WARN]
+            told = ((each, one) for each in reversed(warnings) if (one := told_by(each)) and one.kind in _OF_WARNINGS)
+            line, cause = next(told, ("", None))
+    place = next(filter(None, map(_PLACE.search, reversed(last))), None) or _PLACE_OF_TWO.search(" ".join(last))
     if cause and cause.kind == "refused" and ":" not in cause.peer and place:
         cause = told_by(f"connect to {place[1]}:{place[2]} refused")
         line = line or place[0]
@@ -158,13 +167,59 @@ def told(words: str) -> Told | None:
 _CLOSE = 0.6
 
 
-def meant_service(facts: Facts, cause: Told) -> str:
-    """Return what to do about an unknown name: the Service that is probably meant, if there is one of a like name."""
-    name = cause.peer.partition(".")[0]
-    services = [each["metadata"]["name"] for each in facts.services or []]
-    close = difflib.get_close_matches(name, services, 1, _CLOSE) if name and name not in services else []
+def asks_cluster(facts: Facts) -> bool:
+    """Tell whether the pod asks the name servers of the cluster."""
+    spec = facts.pod["spec"]
+    policy = spec.get("dnsPolicy") or "ClusterFirst"
+    return policy == "ClusterFirstWithHostNet" or (policy == "ClusterFirst" and not spec.get("hostNetwork"))
+
+
+def why_unknown(facts: Facts, name: str) -> tuple[str, str]:
+    """Return why a name is unknown to the pod, as far as the API server knows, and what to do; both may be empty."""
+    place = service_of(name, facts.namespace)
+    if place is None:
+        return "", ""
+    services = {each["metadata"]["name"]: each for each in facts.services or []}
+    there = services.get(place[1]) if place[0] == facts.namespace else facts.others.get(place)
+    outside = (there or {}).get("spec", {}).get("externalName")
+    if outside:
+        return (
+            f"the Service {place[1]} is another name of {outside} (ExternalName)",
+            f"correct externalName of the Service {place[1]}, if {outside} is no name that the cluster's DNS knows",
+        )
+    if (there or "." in name) and not asks_cluster(facts):
+        policy = facts.pod["spec"].get("dnsPolicy") or "ClusterFirst"
+        asked = "has name servers of its own" if policy == "None" else "asks the name servers of its node"
+        network = " and hostNetwork" if facts.pod["spec"].get("hostNetwork") else ""
+        return (
+            f"the pod {asked} (dnsPolicy {policy}{network}), which know no Service",
+            f"set dnsPolicy to ClusterFirst{'WithHostNet' if network else ''}",
+        )
+    spaces = facts.namesakes.get(place[1], [])
+    if not there and spaces:
+        return (
+            f"a Service of that name is in the namespace {' and in '.join(spaces[:_MOST_SPACES])}",
+            f"call it by {place[1]}.{spaces[0]}, if that is meant",
+        )
+    close = _closest_service(place[1], list(services))
+    return "", f"correct the name to {close} if that Service is meant" if close else ""
+
+
+_MOST_SPACES = 3
+
+
+def _closest_service(name: str, services: list[str]) -> str:
+    if name in services:
+        return ""
+    if close := difflib.get_close_matches(name, services, 1, _CLOSE):
+        return close[0]
     # Names of one thing often begin alike.
     begin = name.partition("-")[0]
-    alike = [each for each in services if each.partition("-")[0] == begin] if name not in services else []
-    close = close or (alike if len(alike) == 1 else [])
-    return f"correct the name to {close[0]} if that Service is meant; else {cause.step}" if close else cause.step
+    alike = [each for each in services if each.partition("-")[0] == begin]
+    return alike[0] if len(alike) == 1 else ""
+
+
+def told_of_name(facts: Facts, cause: Told) -> tuple[str, str]:
+    """Return what an unknown name is about, to go on after that it cannot be resolved, and what to do."""
+    why, step = why_unknown(facts, cause.peer) if cause.peer else ("", "")
+    return (f"; {why}" if why else ""), (f"{step}; else {cause.step}" if step else cause.step)

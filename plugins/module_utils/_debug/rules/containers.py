@@ -23,17 +23,22 @@ from ..statuses import is_running, last_end
 from .common import (
     as_evidence,
     container_states,
+    event_time,
+    events_of,
     exit_words,
     log_of_end,
-    meant_service,
     shorten,
     told_at_end,
+    told_of_name,
     words_of_end,
 )
 from .ends import LOST, RECENT, End, ends, killer
+from .logs import message_of
 from .peers import why_silent
 
-_KILLED, _FAULT = 137, 139
+_KILLED, _FAULT, _NO_COMMAND, _NOT_EXECUTABLE, _ASKED = 137, 139, 127, 126, 143
+# How the runtime tells of a container that ended with it.
+_UNKNOWN, _UNKNOWN_CODE = "Unknown", 255
 # Shares of a limit, of all periods, and of the time of the last minute in percent, from which on it is a finding.
 # Seconds that are looked at least, the share of the limit by which memory grows in them, and seconds until its limit.
 _LEAST_LOOK, _LEAST_GROWTH, _SOON = 2, 0.01, 1800.0
@@ -72,6 +77,8 @@ def _growth_of(facts: Facts, status: Object) -> str:
 
 
 _MOST_GROWN = 3
+# An end and what the kubelet tells of it lie so near.
+_NEAR_SECONDS = 120.0
 
 
 def lost(facts: Facts, _sections: Sections) -> Iterator[Finding]:
@@ -92,10 +99,11 @@ def lost(facts: Facts, _sections: Sections) -> Iterator[Finding]:
 def oom_killed_process(_facts: Facts, sections: Sections) -> Iterator[Finding]:
     kills = cgroup(sections).oom_kills
     if kills:
+        noun = "process" if kills == 1 else "processes"
         yield Finding(
             "oom_killed_process",
             WARNING,
-            f"the kernel has killed {kills} processes of the container because they exceeded its memory limit",
+            f"the kernel has killed {kills} {noun} of the container for exceeding its memory limit",
             f"memory.events: oom_kill {kills}",
             "raise its memory limit, or find what takes the memory",
         )
@@ -120,10 +128,14 @@ def ended(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         evidence += f"; before that: {shorten(line, 160)}" if line else ""
         evidence += _claims_of(facts, end.name) if cause and cause.kind == "disk_full" else ""
         evidence += _growth_of(facts, end.status) if end.code == _KILLED else ""
-        why = f"it {cause.what}" if cause else shorten(words, 160)
+        why = f"it {cause.what}" if cause else shorten(message_of(words), 160)
         step = cause.step if cause else _step_of_end(end, not words and log_of_end(facts, end.status) is not None)
+        if not cause and _ended_with_node(facts, end):
+            why = "its node or the container runtime was restarted"
+            step = "look at the node at that time (kubectl describe node, its uptime); the program need not be at fault"
         if cause and cause.kind == "unknown_name":
-            step = meant_service(facts, cause)
+            unknown, step = told_of_name(facts, cause)
+            why += unknown
         silent = why_silent(facts, end.name, cause.peer) if cause and cause.kind in ("refused", "timeout") else None
         if silent:
             why, step = f"{why}; it calls {silent[0]}", silent[2]
@@ -135,6 +147,34 @@ def ended(facts: Facts, _sections: Sections) -> Iterator[Finding]:
             evidence + _why_killed(facts, end),
             step,
         )
+
+
+def outlived(facts: Facts, _sections: Sections) -> Iterator[Finding]:
+    """A Job whose program has ended well, and that does not complete because another container runs on."""
+    if not any(each["kind"] == "Job" for each in facts.owners):
+        return
+    all_states = [(name, status) for name, status, is_init in container_states(facts) if not is_init]
+    sidecars = {each["name"] for each in facts.pod["spec"].get("initContainers") or []}
+    done = [(name, last_end(status)) for name, status in all_states if "terminated" in (status.get("state") or {})]
+    left = [name for name, status in all_states if is_running(status) and name not in sidecars]
+    times = [parse_time(end.get("finishedAt")) for _name, end in done]
+    last = max(filter(None, times), default=None)
+    if not left or last is None or any(end.get("exitCode") for _name, end in done):
+        return
+    late = (facts.now - last).total_seconds()
+    if late > _OUTLIVED_SECONDS:
+        yield Finding(
+            "outlived",
+            WARNING,
+            f"container {done[0][0]} has ended well, and {', '.join(left)} runs on: the Job does not complete",
+            f"it ended {ago(last, facts.now)}",
+            f"make {left[0]} a sidecar (an init container with restartPolicy Always), which ends with the others, "
+            f"or let "
+            "it end when the work is done",
+        )
+
+
+_OUTLIVED_SECONDS = 20.0
 
 
 def _claims_of(facts: Facts, name: str) -> str:
@@ -167,6 +207,19 @@ def _step_of_end(end: End, silent: bool) -> str:
             "find out who killed it: its own processes, the kernel for memory of the node (kubectl describe node), "
             "or the kubelet because it did not end within terminationGracePeriodSeconds"
         )
+    if end.code == _NO_COMMAND:
+        return (
+            "correct the command of the container or what its script calls: a program is not in the image or not in "
+            "$PATH; "
+            "a binary may be built for another libc (Alpine has musl)"
+        )
+    if end.code == _NOT_EXECUTABLE:
+        return "make what its command or its script starts executable (chmod +x; of a ConfigMap: defaultMode 0755)"
+    if end.code == _ASKED:
+        return (
+            "find out who asks it to end: the kubelet (its probes, its events), an operator, or what it runs below; a "
+            "program may also end itself so"
+        )
     if end.code == _FAULT:
         return "look at the log of that run, at native libraries and at the image's architecture: it is a memory fault"
     if silent:
@@ -175,6 +228,16 @@ def _step_of_end(end: End, silent: bool) -> str:
             "of the pod (kubectl debug --copy-to with a shell as command)"
         )
     return "read the log of that run, and what changed before it"
+
+
+def _ended_with_node(facts: Facts, end: End) -> bool:
+    """Tell whether a container ended because its node or the runtime was restarted, as far as these tell."""
+    if end.code == _UNKNOWN_CODE and last_end(end.status).get("reason") == _UNKNOWN:
+        return True
+    renewed = events_of(facts, "SandboxChanged")
+    when = event_time(renewed[-1]) if renewed else None
+    near = when is not None and abs((end.finished - when).total_seconds()) < _NEAR_SECONDS
+    return near and end.code in (_KILLED, _ASKED, _UNKNOWN_CODE)
 
 
 def _why_killed(facts: Facts, end: End) -> str:

@@ -14,7 +14,7 @@ from ..._k8s.client import Object
 from ..._k8s.objects import is_ready
 from ..._severity import INFO, WARNING
 from ..._time import ago, clock, parse_time
-from ..causes import WORDS, Told, told_by
+from ..causes import WORDS, Told, place_of, told_by
 from ..collector_output import Sections
 from ..finding import Finding
 from ..logs import Group, Log
@@ -83,7 +83,7 @@ _ANSWERED = (
     ),
 )
 # Causes that may be found at the Service of the other side.
-_OF_PEERS = ("refused", "timeout", "connection_lost", "peer_failing")
+OF_PEERS = ("refused", "timeout", "connection_lost", "peer_failing", "waits")
 # Causes that a status alone tells, of whichever side.
 _OF_STATUS = ("rate_limited", "authentication", "forbidden", "peer_failing")
 _STEPS_OF_ANSWERS = (
@@ -106,7 +106,40 @@ def recent_cause(facts: Facts, name: str) -> tuple[Told, Group] | None:
     for group, cause in complaints(facts, name):
         if cause and (group.last is None or (facts.now - group.last).total_seconds() < _RECENT):
             return cause, group
+    log = facts.logs.get((name, False)) or Log()
+    if log.waits and (log.until is None or (facts.now - log.until).total_seconds() < _RECENT):
+        return told_of_wait(log), Group("", 1, log.until, log.until, log.waits)
     return None
+
+
+def told_of_wait(log: Log) -> Told:
+    """Return what a log whose last lines only wait tells as its cause."""
+    peer = place_of(log.waits)
+    return Told(
+        "waits",
+        f"waits for {peer}" if peer else f"waits: {shorten(log.waits, 120)}",
+        "check whether what it waits for runs and can be reached from this pod (its name, its Service, "
+        "NetworkPolicies)",
+        peer,
+    )
+
+
+def waits(facts: Facts, _sections: Sections) -> Iterator[Finding]:
+    """Programs whose last lines tell only what they wait for."""
+    for name, status, is_init in container_states(facts):
+        log = facts.logs.get((name, False)) or Log()
+        if is_init or not is_running(status) or not log.waits:
+            continue
+        cause = told_of_wait(log)
+        silent = why_silent(facts, name, cause.peer)
+        yield Finding(
+            "log_waits",
+            WARNING,
+            f"container {name} {cause.what}, as the last lines of its log say"
+            + (f"; it calls {silent[0]}" if silent else ""),
+            shorten(log.waits) + (f"; {silent[1]}" if silent else ""),
+            silent[2] if silent else cause.step,
+        )
 
 
 def errors(facts: Facts, _sections: Sections) -> Iterator[Finding]:
@@ -142,7 +175,7 @@ def _complaint(facts: Facts, name: str, status: Object, log: Log, groups: list[G
     lasts = [each.last for each in groups if each.last]
     times = "once" if count == 1 else f"{count:,} times"
     errors = "an error" if count == 1 else f"errors ({times})"
-    what = f"container {name} logs {errors}: {shorten(_message(example), 160)}"
+    what = f"container {name} logs {errors}: {shorten(message_of(example), 160)}"
     if cause:
         what = f"container {name} {cause.what}, as its log says {times}"
     if groups[0].shared and groups[0].count == count:
@@ -163,7 +196,7 @@ def _complaint(facts: Facts, name: str, status: Object, log: Log, groups: list[G
     if log.changes and any(each.example == log.first_bad for each in groups):
         step = f"look first at what changed just before: {shorten(' | '.join(log.changes), 240)}; then {step}"
     others = "".join(f"; also: {shorten(each.example, 160)}" for each in groups[1:_MOST_EXAMPLES])
-    silent = why_silent(facts, name, cause.peer) if cause and cause.kind in _OF_PEERS else None
+    silent = why_silent(facts, name, cause.peer) if cause and cause.kind in OF_PEERS else None
     if silent:
         what, step = f"{what}; it calls {silent[0]}", silent[2]
         others += f"; {silent[1]}"
@@ -179,7 +212,7 @@ def _complaint(facts: Facts, name: str, status: Object, log: Log, groups: list[G
     )
 
 
-def _message(example: str) -> str:
+def message_of(example: str) -> str:
     """Return what a line in JSON says in words, another line as it is."""
     parts = list(dict.fromkeys(each[1] for each in WORDS.finditer(example))) if example.startswith("{") else []
     return ": ".join(parts) or example
@@ -229,7 +262,7 @@ def more_warnings(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         yield Finding(
             "log_warnings",
             WARNING,
-            f"container {name} warns more often since: {shorten(_message(log.rise), 160)}"
+            f"container {name} warns more often since: {shorten(message_of(log.rise), 160)}"
             + (f"; {log.trends[0]}" if log.trends else ""),
             f"{sum(each.count for each in warnings):,} warnings; most of them: {shorten(warnings[0].example)}"
             + _course(log),
@@ -244,13 +277,13 @@ def slow(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         if is_init or not is_running(status) or not log.slow:
             continue
         first = log.slow[0]
-        others = "".join(f"; also {each.seconds:.1f} s: {shorten(_message(each.what), 120)}" for each in log.slow[1:])
+        others = "".join(f"; also {each.seconds:.1f} s: {shorten(message_of(each.what), 120)}" for each in log.slow[1:])
         yield Finding(
             "log_slow",
             # Some requests are meant to take long, and nobody but the program knows which.
             WARNING if first.of_others else INFO,
             f"container {name} is slow: a call that its log tells of takes {first.seconds:.1f} s "
-            f"({shorten(_message(first.what), 120)})",
+            f"({shorten(message_of(first.what), 120)})",
             f"half of {first.times:,} such lines tell so much or more{others}",
             "find out why this call takes so long at the side that answers it (its load, slow queries, locks), before "
             "the pods are scaled",

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..._k8s.client import Object
 from ..._k8s.objects import containers, selects
@@ -18,7 +18,7 @@ from ..causes import told_by
 from ..collector_output import Outcome, Sections
 from ..finding import Finding
 from ..observed import Facts
-from .common import meant_service, shorten
+from .common import asks_cluster, shorten, told_of_name
 
 _DNS_STEP = "look at the pod's dnsPolicy and dnsConfig, at NetworkPolicies for port 53, and at the cluster's DNS pods"
 _SLOW_MILLISECONDS = 100
@@ -45,13 +45,6 @@ def certificates(facts: Facts, sections: Sections) -> Iterator[Finding]:
 
 
 _REFUSED = "REFUSED"
-
-
-def asks_cluster(facts: Facts) -> bool:
-    """Tell whether the pod asks the name servers of the cluster."""
-    spec = facts.pod["spec"]
-    policy = spec.get("dnsPolicy") or "ClusterFirst"
-    return policy == "ClusterFirstWithHostNet" or (policy == "ClusterFirst" and not spec.get("hostNetwork"))
 
 
 def _of_no_cluster(facts: Facts, outcome: Outcome) -> bool:
@@ -109,10 +102,11 @@ def dns_in_log(facts: Facts, sections: Sections) -> Iterator[Finding]:
             ((group, cause) for group, cause in told if cause.kind == "unknown_name"), key=lambda pair: not pair[1].peer
         )
         for group, cause in unknown[:1]:
-            step, policy = (_DNS_STEP if own else meant_service(facts, cause)), policy_against_names(facts)
+            (why, step), policy = told_of_name(facts, cause), policy_against_names(facts)
+            step = _DNS_STEP if own and not why else step
             others = "other names are resolved from inside" if looked_up else ""
             evidence = "; ".join(filter(None, [shorten(group.example), own, others]))
-            what = f"container {name} {cause.what}: names cannot be resolved, as its log says"
+            what = f"container {name} {cause.what}: names cannot be resolved, as its log says{why}"
             if policy and not looked_up:
                 what += f"; by NetworkPolicy {policy} it may ask no name server"
                 step = f"allow egress to port {_DNS_PORT} (UDP and TCP) in {policy}"
@@ -241,6 +235,7 @@ def service_ports(facts: Facts, sections: Sections) -> Iterator[Finding]:
     numbers = {port["name"]: port["containerPort"] for port in declared if port.get("name")}
     ports = {port["containerPort"] for port in declared}
     heard = collector_output.listeners(sections)
+    yield from _other_protocols(facts, declared)
     for name, target, headless in _target_ports(facts):
         if isinstance(target, str) and target not in numbers:
             yield Finding(
@@ -280,6 +275,25 @@ def service_ports(facts: Facts, sections: Sections) -> Iterator[Finding]:
             )
 
 
+def _other_protocols(facts: Facts, declared: t.Sequence[Object]) -> Iterator[Finding]:
+    """Ports that the pod declares for another protocol only than a Service sends by."""
+    for service, selected in services_of(facts):
+        for port in (service["spec"].get("ports") or []) if selected else ():
+            wanted, target = port.get("protocol", "TCP"), port.get("targetPort", port["port"])
+            known = {
+                each.get("protocol", "TCP") for each in declared if target in (each["containerPort"], each.get("name"))
+            }
+            if known and wanted not in known:
+                yield Finding(
+                    "service_port",
+                    WARNING,
+                    f"the service {service['metadata']['name']} sends to port {target} by {wanted}, which the pod "
+                    f"declares for {' and '.join(sorted(known))} only",
+                    f"port {port['port']}, protocol {wanted}",
+                    "correct protocol in the port of the service, or in the port of the container",
+                )
+
+
 def _target_ports(facts: Facts) -> Iterator[tuple[str, str | int, bool]]:
     """Yield the TCP ports that services of the pod send to, and whether a service is headless: its clients choose."""
     for service, selected in services_of(facts):
@@ -292,6 +306,29 @@ def _target_ports(facts: Facts) -> Iterator[tuple[str, str | int, bool]]:
 def policies_of(facts: Facts) -> list[Object]:
     labels = facts.pod["metadata"].get("labels") or {}
     return [each for each in facts.policies or [] if matches(each["spec"].get("podSelector") or {}, labels)]
+
+
+def selects_none(facts: Facts, kind: str, objects: Sequence[Object], field: str, so: str) -> Iterator[Finding]:
+    """Objects with the name of this workload that select no pod at all."""
+    labels = facts.pod["metadata"].get("labels") or {}
+    for each in objects if facts.pods is not None and facts.chosen.name else ():
+        name, selector = each["metadata"]["name"], each["spec"].get(field) or {}
+        pods = [labels, *(pod["metadata"].get("labels") or {} for pod in facts.pods or [])]
+        if name not in names_around(facts) or any(matches(selector, one) for one in pods):
+            continue
+        asked = ", ".join(f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items()))
+        own = ", ".join(f"{key}={value}" for key, value in sorted(labels.items())) or "no label"
+        yield Finding(
+            "selects_none",
+            WARNING,
+            f"the {kind} {name} selects no pod, so that {so}; it is probably meant for this one",
+            f"its {field} asks for {asked or 'other labels'}; this pod has {own}",
+            f"correct {field} of the {kind}, or the labels in the pod's template",
+        )
+
+
+def policies_of_nobody(facts: Facts, _sections: Sections) -> Iterator[Finding]:
+    yield from selects_none(facts, "NetworkPolicy", facts.policies or [], "podSelector", "it limits nothing")
 
 
 def policies_that_isolate(facts: Facts, _sections: Sections) -> Iterator[Finding]:
@@ -320,7 +357,7 @@ def policies_that_limit(facts: Facts, sections: Sections) -> Iterator[Finding]:
                 "network_policy",
                 WARNING,
                 f"by NetworkPolicy {names}, the pod may ask no name server",
-                "; ".join(_rule_words(rule) for rule in rules[:5]),
+                "; ".join(rule_words(rule) for rule in rules[:5]),
                 f"allow egress to port {_DNS_PORT} (UDP and TCP) in {names}, if the network enforces policies",
             )
         elif rules:
@@ -328,7 +365,7 @@ def policies_that_limit(facts: Facts, sections: Sections) -> Iterator[Finding]:
                 "network_policy",
                 INFO,
                 f"NetworkPolicy {names} limits {kind.lower()} to {len(rules)} rules",
-                "; ".join(_rule_words(rule) for rule in rules[:5]),
+                "; ".join(rule_words(rule) for rule in rules[:5]),
                 "check that its peers are among them, if the cluster's network enforces policies",
             )
 
@@ -342,7 +379,7 @@ def _policies_by_direction(facts: Facts) -> Iterator[tuple[str, str, list[Object
             yield kind, ", ".join(each["metadata"]["name"] for each in ours), rules
 
 
-def _rule_words(rule: t.Mapping[str, t.Any]) -> str:
+def rule_words(rule: t.Mapping[str, t.Any]) -> str:
     ports = ", ".join(str(each.get("port", "any")) for each in rule.get("ports") or []) or "any"
     peers = len(rule.get("from") or rule.get("to") or [])
     return f"port {ports} from {peers or 'all'} peers"

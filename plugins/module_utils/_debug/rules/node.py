@@ -37,6 +37,23 @@ def not_ready(facts: Facts, _sections: Sections) -> Iterator[Finding]:
             )
 
 
+def missing(facts: Facts, _sections: Sections) -> Iterator[Finding]:
+    """A pod that is bound to a node which does not exist."""
+    name = facts.pod["spec"].get("nodeName")
+    started = (facts.pod.get("status") or {}).get("containerStatuses")
+    # Where its pods could be listed and the node is not there, it was asked for in vain.
+    refused = any(each.startswith("the node") for each in facts.unknown)
+    if name and facts.node is None and facts.node_pods is not None and not refused and not started:
+        yield Finding(
+            "node_missing",
+            CRITICAL,
+            f"the node {name} that the pod is bound to does not exist",
+            f"spec.nodeName is {name}; no scheduler is asked where it is given",
+            "remove nodeName from the pod's template, or correct it (kubectl get nodes); a nodeSelector is meant "
+            "for that",
+        )
+
+
 def pressure(facts: Facts, _sections: Sections) -> Iterator[Finding]:
     for name, condition in _conditions(facts):
         if condition["type"] in BAD_CONDITIONS and condition["status"] == "True":

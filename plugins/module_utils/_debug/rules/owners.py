@@ -10,6 +10,7 @@ These rules look at owners and their events only, so that they hold where there 
 from __future__ import annotations
 
 import re
+import typing as t
 from collections.abc import Iterator
 
 from ..._k8s.client import Object
@@ -18,8 +19,9 @@ from ..._severity import CRITICAL, INFO, WARNING
 from ..._time import ago, parse_time, span
 from ..collector_output import Sections
 from ..finding import Finding
-from ..observed import WEBHOOK, Facts
+from ..observed import SCALED, WEBHOOK, Facts
 from .common import condition, event_time, events_about, last_message, shorten
+from .network import selects_none
 
 # An event that is older tells of a trouble that is over.
 _RECENT_SECONDS = 3600.0
@@ -100,10 +102,11 @@ def refused(facts: Facts, _sections: Sections) -> Iterator[Finding]:
             continue
         why, step = _behind_webhook(facts, message) or _why_refused(message)
         more = " further" if facts.pod["metadata"]["name"] else ""
+        what = "Job" if owner["kind"] == "CronJob" else "pod"
         yield Finding(
             "replica_failure",
             CRITICAL,
-            f"{_named(owner)} can make no{more} pod{f': {why}' if why else ''}",
+            f"{_named(owner)} can make no{more} {what}{f': {why}' if why else ''}",
             f"{shorten(message, 500)}{_counts(owner)}",
             step,
         )
@@ -259,7 +262,7 @@ def job(facts: Facts, _sections: Sections) -> Iterator[Finding]:
                 "job_failed",
                 CRITICAL,
                 f"job/{name} {what.format(**figures)}",
-                f"{done}; {shorten(failed.get('message', ''))}",
+                f"{done}; {shorten(failed.get('message', ''))}{_failed_indexes(status)}",
                 step.format(**figures),
             )
         elif spec.get("suspend"):
@@ -272,6 +275,20 @@ def job(facts: Facts, _sections: Sections) -> Iterator[Finding]:
                 f"kubectl patch job {name} -n {facts.namespace} "
                 """-p '{"spec":{"suspend":false}}'""",
             )
+
+        elif spec.get("parallelism") == 0 and not status.get("active"):
+            yield Finding(
+                "job_suspended",
+                WARNING,
+                f"job/{name} makes no pod: its parallelism is 0",
+                done,
+                f"kubectl patch job {name} -n {facts.namespace} "
+                """-p '{"spec":{"parallelism":1}}'""",
+            )
+
+
+def _failed_indexes(status: Object) -> str:
+    return f"; failed indexes: {status['failedIndexes']}" if status.get("failedIndexes") else ""
 
 
 _JOB_ENDS = {
@@ -337,6 +354,7 @@ def disruptions(facts: Facts, _sections: Sections) -> Iterator[Finding]:
     """A PodDisruptionBudget that can never allow that a pod is moved: it blocks each drain of a node."""
     labels = facts.pod["metadata"].get("labels") or {}
     ours = [each for each in facts.budgets or [] if selects(each["spec"].get("selector") or {}, labels)]
+    yield from selects_none(facts, "PodDisruptionBudget", facts.budgets or [], "selector", "it protects nothing")
     if len(ours) > 1:
         names = ", ".join(each["metadata"]["name"] for each in ours)
         yield Finding(
@@ -409,12 +427,19 @@ _UNSCALED = (
         "its custom metric is not served",
         "look at the adapter that serves custom metrics, and at the name of the metric",
     ),
+    (
+        r"controlled by multiple HPAs",
+        "another one scales the same pods",
+        "delete one of the HorizontalPodAutoscalers, or correct the selectors of their workloads",
+    ),
     (r"not found", "what it scales does not exist", "correct scaleTargetRef"),
 )
 
 
 def autoscaler(facts: Facts, _sections: Sections) -> Iterator[Finding]:
     owners = {(each["kind"], each["metadata"]["name"]): each for each in facts.owners}
+    yield from _scalers_of_one(facts, owners)
+    yield from _scalers_of_none(facts)
     for scaler in facts.scalers or []:
         target = scaler["spec"].get("scaleTargetRef") or {}
         owner = owners.get((target.get("kind", ""), target.get("name", "")))
@@ -447,6 +472,58 @@ def autoscaler(facts: Facts, _sections: Sections) -> Iterator[Finding]:
                 f"{status.get('currentReplicas')} replicas; {shorten(limited.get('message', ''))}",
                 "raise maxReplicas, or find what the load comes from",
             )
+
+
+def _target_of(scaler: Object) -> tuple[str, str]:
+    target = scaler["spec"].get("scaleTargetRef") or {}
+    return target.get("kind", ""), target.get("name", "")
+
+
+def _scalers_of_one(facts: Facts, owners: t.Mapping[tuple[str, str], Object]) -> Iterator[Finding]:
+    """More than one autoscaler of the same workload: each undoes what the other does."""
+    for kind, name in owners:
+        names = sorted(each["metadata"]["name"] for each in facts.scalers or [] if _target_of(each) == (kind, name))
+        if len(names) > 1:
+            yield Finding(
+                "autoscaler",
+                WARNING,
+                f"{len(names)} HorizontalPodAutoscalers scale {kind.lower()}/{name}, and each undoes what the other "
+                f"does",
+                ", ".join(names),
+                "keep one of them, with all metrics",
+            )
+
+
+def _scalers_of_none(facts: Facts) -> Iterator[Finding]:
+    """An autoscaler whose target is not there, and that was probably meant for this workload."""
+    for scaler in facts.scalers or []:
+        (kind, target), name = _target_of(scaler), scaler["metadata"]["name"]
+        lost = condition(scaler, "AbleToScale")
+        if lost.get("status") != "False" or lost.get("reason") != "FailedGetScale" or "not found" not in str(lost):
+            continue
+        for owner in facts.owners:
+            own = owner["metadata"]["name"]
+            if owner["kind"] in SCALED and (name == own or _is_slip(target, own)):
+                yield Finding(
+                    "autoscaler",
+                    WARNING,
+                    f"the HorizontalPodAutoscaler {name} scales nothing: there is no {kind.lower()}/{target}; "
+                    f"closest is "
+                    f"{owner['kind'].lower()}/{own}",
+                    shorten(lost.get("message", "")),
+                    f"correct scaleTargetRef of {name} to {owner['kind']} {own}, if that is meant",
+                )
+
+
+def _is_slip(written: str, meant: str) -> bool:
+    """Tell whether a name is another one with two letters that changed places, or with one or two at its end.
+
+    Names of a namespace are often alike, and each means another thing.
+    """
+    short, long = sorted((written, meant), key=len)
+    wrong = [place for place, (one, two) in enumerate(zip(written, meant)) if one != two]
+    swapped = len(written) == len(meant) and sorted(written) == sorted(meant) and len(wrong) == 2
+    return (swapped and wrong[1] - wrong[0] == 1) or (long.startswith(short) and len(long) - len(short) <= 2)
 
 
 def _without_request(owner: Object, scaler: Object) -> tuple[str, str] | None:

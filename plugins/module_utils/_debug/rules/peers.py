@@ -11,8 +11,9 @@ import re
 import typing as t
 from collections.abc import Iterator, Sequence
 
+from ..._addresses import is_address
 from ..._k8s.client import Object
-from ..._k8s.objects import is_ready, selects
+from ..._k8s.objects import containers, is_ready, selects
 from ..._severity import CRITICAL, WARNING
 from .. import collector_output
 from ..collector_output import Sections
@@ -21,7 +22,8 @@ from ..finding import Finding
 from ..observed import Facts
 from ..statuses import container_statuses, last_end, waiting
 from ..target import backends
-from .network import asks_cluster, matches, names_around, scaled_to_zero
+from .common import asks_cluster, why_unknown
+from .network import matches, names_around, policies_of, rule_words, scaled_to_zero
 
 _CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 _DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
@@ -57,13 +59,15 @@ def called(facts: Facts, sections: Sections) -> Iterator[Finding]:
             )
 
 
-_ADDRESS = re.compile(r"([A-Za-z][\w.-]*):(\d{1,5})")
+_ADDRESS = re.compile(r"([\w.-]+):(\d{1,5})")
 
 
 def why_silent(facts: Facts, container: str, peer: str) -> tuple[str, str, str] | None:
     """Return why a peer that a log names cannot answer, as far as the API server knows: what, evidence, what to do."""
-    found, place = _ADDRESS.fullmatch(peer), service_of(peer.partition(":")[0], facts.namespace)
-    if not place or facts.services is None or not asks_cluster(facts):
+    found, host = _ADDRESS.fullmatch(peer), peer.partition(":")[0]
+    named = _service_at(facts, host)
+    place = (facts.namespace, named) if named else service_of(host, facts.namespace)
+    if not place or facts.services is None or not (named or asks_cluster(facts)):
         return None
     service = _service(facts, *place)
     if service is None:
@@ -73,6 +77,26 @@ def why_silent(facts: Facts, container: str, peer: str) -> tuple[str, str, str] 
     number = int(found[2]) if found else ports[0]["port"]
     trouble = _trouble(facts, _Call(container, Dependency(place[1], number, False), *place))
     return trouble[1:] if trouble else None
+
+
+def _service_at(facts: Facts, address: str) -> str:
+    """Return the Service of this namespace that has an address, or one of whose pods has it; empty if there is none."""
+    if not is_address(address):
+        return ""
+    for service in facts.services or []:
+        spec = service["spec"]
+        if address in (spec.get("clusterIPs") or [spec.get("clusterIP")]):
+            return str(service["metadata"]["name"])
+    labels = [
+        pod["metadata"].get("labels") or {}
+        for pod in facts.pods or []
+        if (pod.get("status") or {}).get("podIP") == address
+    ]
+    for service in facts.services or []:
+        selector = service["spec"].get("selector")
+        if selector and any(matches(selector, each) for each in labels):
+            return str(service["metadata"]["name"])
+    return ""
 
 
 def dependencies(facts: Facts, sections: Sections) -> Iterator[Finding]:
@@ -89,6 +113,26 @@ def dependencies(facts: Facts, sections: Sections) -> Iterator[Finding]:
                 each.says,
                 "check whether it runs, whether its service has endpoints, and which NetworkPolicies are between",
             )
+
+
+def called_by_node(facts: Facts, sections: Sections) -> Iterator[Finding]:
+    """Services that the pod calls by their names, though it asks name servers that know no Service."""
+    if asks_cluster(facts) or facts.services is None:
+        return
+    outcomes = {each.name: each.ok for each in collector_output.names(sections)}
+    for container in facts.pod["spec"]["containers"]:
+        for dependency in dependencies_of(container, facts.settings.get(container["name"])):
+            place, ok = service_of(dependency.host, facts.namespace), outcomes.get(dependency.host)
+            if place and place[0] == facts.namespace and _service(facts, *place) and not ok:
+                why, step = why_unknown(facts, dependency.host)
+                yield Finding(
+                    "called_by_node",
+                    CRITICAL if ok is False else WARNING,
+                    f"container {container['name']} calls the Service {place[1]} by its name, and {why}",
+                    f"{dependency.host}:{dependency.port}",
+                    step,
+                )
+                return
 
 
 def _calls(facts: Facts, sections: Sections) -> list[_Call]:
@@ -120,6 +164,15 @@ def _trouble(facts: Facts, call: _Call) -> tuple[str, str, str, str] | None:
         if not here and (call.namespace, call.service) not in facts.others:
             return None
         services = [each["metadata"]["name"] for each in facts.services or []] if here else []
+        if here and (spaces := facts.namesakes.get(call.service)):
+            return (
+                "called_missing",
+                f"{call.dependency.host}, and there is no Service {call.service} in the namespace {call.namespace}, "
+                f"but "
+                f"in {' and in '.join(spaces[:3])}",
+                f"Services there: {', '.join(sorted(services)[:8]) or 'none known'}",
+                f"call it by {call.service}.{spaces[0]}, if that is meant, or create the Service",
+            )
         close = difflib.get_close_matches(call.service, services, 1, 0.7)
         return (
             "called_missing",
@@ -159,7 +212,22 @@ def _trouble(facts: Facts, call: _Call) -> tuple[str, str, str, str] | None:
             ", ".join(each["metadata"]["name"] for each in pods[:5]),
             f"find out why {worst} is not ready (debug_pod_targets={worst})",
         )
-    return _refused_by_policy(facts, call, pods)
+    ports = _ports_of(service, port, pods[0])
+    return _refused_by_policy(facts, call, pods, ports) or _kept_in_by_policy(facts, call, pods, ports)
+
+
+def _ports_of(service: Object, port: int, pod: Object) -> tuple[int | str, ...]:
+    """Return the port of a pod that a port of a Service leads to: by its number, and by its name if it has one."""
+    spec = service["spec"]
+    # To a headless Service, its clients choose the port of the pod.
+    target = next((each.get("targetPort", port) for each in spec.get("ports") or [] if each["port"] == port), port)
+    if spec.get("clusterIP") == "None":
+        target = port
+    declared = [each for one in containers(pod) for each in one.get("ports") or []]
+    names = [each["name"] for each in declared if each.get("name") and each["containerPort"] == target]
+    numbers = [each["containerPort"] for each in declared if each.get("name") == target]
+    # A name whose number is not known may be any.
+    return (target, *names, *numbers) if isinstance(target, int) or numbers else ()
 
 
 def _state(pod: Object) -> str:
@@ -199,7 +267,9 @@ def selects_nothing(facts: Facts, service: str, selector: t.Mapping[str, str]) -
     )
 
 
-def _refused_by_policy(facts: Facts, call: _Call, pods: Sequence[Object]) -> tuple[str, str, str, str] | None:
+def _refused_by_policy(
+    facts: Facts, call: _Call, pods: Sequence[Object], ports: Sequence[int | str]
+) -> tuple[str, str, str, str] | None:
     """Judge the policies of the other side, with the labels of this pod."""
     labels, other = facts.pod["metadata"].get("labels") or {}, pods[0]["metadata"].get("labels") or {}
     policies = [
@@ -209,8 +279,10 @@ def _refused_by_policy(facts: Facts, call: _Call, pods: Sequence[Object]) -> tup
         and matches(each["spec"].get("podSelector") or {}, other)
     ]
     rules = [rule for each in policies for rule in each["spec"].get("ingress") or []]
-    if not policies or any(_lets_in(facts, rule, labels) for rule in rules):
+    if not policies or any(_lets(facts, rule, "from", labels, ports) for rule in rules):
         return None
+    if wrong := [rule for rule in rules if _lets(facts, rule, "from", labels, ())]:
+        return _wrong_port(call, policies, wrong, ports, "let this pod in to")
     names = ", ".join(each["metadata"]["name"] for each in policies)
     asked = [
         ", ".join(f"{key}={value}" for key, value in sorted((peer["podSelector"].get("matchLabels") or {}).items()))
@@ -228,9 +300,56 @@ def _refused_by_policy(facts: Facts, call: _Call, pods: Sequence[Object]) -> tup
     )
 
 
-def _lets_in(facts: Facts, rule: Object, labels: t.Mapping[str, str]) -> bool:
-    peers = rule.get("from")
-    return not peers or any(_is_peer(facts, peer, labels) for peer in peers)
+def _kept_in_by_policy(
+    facts: Facts, call: _Call, pods: Sequence[Object], ports: Sequence[int | str]
+) -> tuple[str, str, str, str] | None:
+    """Judge the policies of this side, with the labels of the other pod."""
+    other = pods[0]["metadata"].get("labels") or {}
+    policies = [each for each in policies_of(facts) if "Egress" in (each["spec"].get("policyTypes") or ["Ingress"])]
+    rules = [rule for each in policies for rule in each["spec"].get("egress") or []]
+    # That it may connect to nothing at all is told by a rule of its own.
+    if not rules or any(_lets(facts, rule, "to", other, ports) for rule in rules):
+        return None
+    if wrong := [rule for rule in rules if _lets(facts, rule, "to", other, ()) and rule.get("to")]:
+        return _wrong_port(call, policies, wrong, ports, "let this pod out to")
+    names = ", ".join(each["metadata"]["name"] for each in policies)
+    labels = ", ".join(f"{key}={value}" for key, value in sorted(other.items())) or "no label"
+    return (
+        "called_policy",
+        f"the Service {call.service}, to which NetworkPolicy {names} does not let this pod out",
+        f"port {ports[0]}, pods with {labels}; allowed: {'; '.join(rule_words(rule) for rule in rules[:5])}",
+        f"allow egress to these pods and port {ports[0]} in {names}, if the cluster's network enforces policies",
+    )
+
+
+def _wrong_port(
+    call: _Call, policies: Sequence[Object], rules: Sequence[Object], ports: Sequence[int | str], does: str
+) -> tuple[str, str, str, str]:
+    names = ", ".join(each["metadata"]["name"] for each in policies)
+    allowed = ", ".join(str(each.get("port", "any")) for rule in rules for each in rule.get("ports") or [])
+    return (
+        "called_policy",
+        f"the Service {call.service}, whose port {ports[0]} NetworkPolicy {names} does not {does}",
+        f"allowed are the ports {allowed}; the Service leads to port {ports[0]} of its pods",
+        f"allow port {ports[0]} in {names} (that of the pods, not that of the Service), if the cluster's network "
+        f"enforces "
+        "policies",
+    )
+
+
+def _lets(facts: Facts, rule: Object, side: str, labels: t.Mapping[str, str], ports: Sequence[int | str]) -> bool:
+    """Tell whether a rule lets pods with these labels through, at one of these ports if there are some."""
+    peers = rule.get(side)
+    if peers and not any(_is_peer(facts, peer, labels) for peer in peers):
+        return False
+    allowed = [each for each in rule.get("ports") or [] if each.get("protocol", "TCP") == "TCP"]
+    return not ports or not rule.get("ports") or any(_is_port(each, ports) for each in allowed)
+
+
+def _is_port(allowed: Object, ports: Sequence[int | str]) -> bool:
+    port, end = allowed.get("port"), allowed.get("endPort")
+    numbers = [each for each in ports if isinstance(each, int)]
+    return port is None or port in ports or bool(end and any(port <= each <= end for each in numbers))
 
 
 def _is_peer(facts: Facts, peer: Object, labels: t.Mapping[str, str]) -> bool:

@@ -17,7 +17,8 @@ from ..._time import ago, parse_time
 from ..collector_output import Sections
 from ..finding import Finding
 from ..observed import Facts
-from ..target import backends, trouble
+from ..schedule import last_times
+from ..target import backends, read_target, trouble
 from .common import condition, event_time, events_about, shorten
 from .network import matches
 from .node import BAD_CONDITIONS
@@ -95,7 +96,10 @@ def cronjob(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         schedule = f"schedule {spec.get('schedule')} {spec.get('timeZone') or ''}".strip()
         when = f"its last run began {ago(last, facts.now)}" if last else "it has not run yet"
         warnings = [each for each in events_about(facts, found["metadata"]["uid"]) if each.get("type") == "Warning"]
-        if warnings:
+        # What it has run since is over.
+        warnings = [each for each in warnings if not last or (event_time(each) or last) >= last]
+        has_pod = bool(facts.pod["metadata"]["name"])
+        if warnings and warnings[-1].get("reason") != "FailedCreate":
             reason = warnings[-1].get("reason", "")
             what, step = _CRON_EVENTS.get(reason, (f"starts no Job: {reason}", "correct what the message names"))
             yield Finding(
@@ -108,13 +112,15 @@ def cronjob(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         if spec.get("suspend"):
             yield Finding(
                 "cronjob_suspended",
-                WARNING,
+                INFO if has_pod and read_target(facts.chosen.asked).kind != "cronjob" else WARNING,
                 f"cronjob/{name} is suspended: it starts no Job",
                 f"{schedule}; {when}",
                 f"kubectl patch cronjob {name} -n {facts.namespace} "
                 """-p '{"spec":{"suspend":false}}', if it should run""",
             )
-        if facts.owners[0]["kind"] == "Job" or warnings or spec.get("suspend"):
+        late = () if warnings or spec.get("suspend") else tuple(_late_cronjob(facts, name, found))
+        yield from late
+        if facts.owners[0]["kind"] == "Job" or warnings or spec.get("suspend") or late:
             continue
         if last and not status.get("active") and (succeeded is None or succeeded < last):
             yield Finding(
@@ -135,6 +141,41 @@ def cronjob(facts: Facts, _sections: Sections) -> Iterator[Finding]:
             f"{schedule}; {when}",
             f"kubectl create job --from=cronjob/{name} NAME -n {facts.namespace} starts one now",
         )
+
+
+def _late_cronjob(facts: Facts, name: str, found: Object) -> Iterator[Finding]:
+    """A CronJob whose schedule never comes, or that has missed two of its times though nothing of it runs."""
+    spec, status = found["spec"], found.get("status") or {}
+    schedule, zone = str(spec.get("schedule") or ""), spec.get("timeZone") or ""
+    times = last_times(schedule, zone, facts.now, 2)
+    if times == []:
+        yield Finding(
+            "cronjob_never",
+            CRITICAL,
+            f"cronjob/{name} starts no Job: its schedule never comes",
+            f"schedule {schedule}",
+            "correct schedule: there is no such day (minute, hour, day of the month, month, day of the week)",
+        )
+    # A run that lasts longer than its period keeps the next ones from beginning.
+    known = [parse_time(status.get(each)) for each in ("lastScheduleTime", "lastSuccessfulTime")]
+    last = max(filter(None, known), default=parse_time(found["metadata"].get("creationTimestamp")))
+    # One time may be that of another time zone, in which the controller is.
+    if not times or len(times) < 2 or not last or last >= times[1] or status.get("active"):
+        return
+    began = f"its last run began {ago(last, facts.now)}" if status.get("lastScheduleTime") else "it has not run yet"
+    deadline, step = spec.get("startingDeadlineSeconds"), "look whether the controller of CronJobs runs"
+    if deadline is not None and deadline < _SHORT_DEADLINE:
+        step += f", and raise startingDeadlineSeconds ({deadline}): it looks every {_SHORT_DEADLINE} s"
+    yield Finding(
+        "cronjob_late",
+        WARNING,
+        f"cronjob/{name} has missed its times: it was due {ago(times[1], facts.now)}, and {ago(times[0], facts.now)}",
+        f"schedule {schedule} {zone}".strip() + f"; {began}",
+        f"{step} (kube-controller-manager)",
+    )
+
+
+_SHORT_DEADLINE = 10
 
 
 def service(facts: Facts, _sections: Sections) -> Iterator[Finding]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..._k8s.objects import is_ready
 from ..._k8s.references import ENV, ENV_FROM, SECRET, references
-from ..._severity import CRITICAL, INFO
+from ..._severity import CRITICAL, INFO, WARNING
 from ..._time import ago, parse_time
 from ..collector_output import Sections
 from ..finding import Finding
@@ -23,6 +24,16 @@ def missing_references(facts: Facts, _sections: Sections) -> Iterator[Finding]:
     for kind, single in (("configmaps", "ConfigMap"), ("secrets", "Secret")):
         present = getattr(facts, kind)
         for name in sorted(needed[kind] - present.keys()) if present is not None else ():
+            if is_ready(facts.pod):
+                yield Finding(
+                    "missing_reference",
+                    WARNING,
+                    f"the {single} {name} that the pod was started with does not exist any more: no pod can be started "
+                    "with it",
+                    f"namespace {facts.namespace} has none of that name; what runs keeps what it has read",
+                    f"create the {single} again, before a restart or a rollout needs it",
+                )
+                continue
             yield Finding(
                 "missing_reference",
                 CRITICAL,

@@ -11,7 +11,6 @@ import typing as t
 from collections.abc import Iterator
 
 from ..._k8s.client import Object
-from ..._k8s.objects import containers
 from ..._k8s.quantity import quantity
 from ..._severity import CRITICAL, WARNING
 from ..collector_output import Sections
@@ -131,6 +130,26 @@ _REASONS = (
         "make room where the volume is, or restore the data into a volume elsewhere",
     ),
     (
+        r"ReadWriteOncePod",
+        "its volume may be used by one pod only (ReadWriteOncePod), and another one has it",
+        "end the pod that mounts the claim; a Deployment with such a volume needs the strategy Recreate",
+    ),
+    (
+        r"unbound immediate PersistentVolumeClaims",
+        "its volume claim has no volume yet",
+        "look at its claims (kubectl get pvc): their class, size and access modes, and whether a provisioner runs",
+    ),
+    (
+        r"cannot allocate all claims|ResourceClaim|resourceclaim",
+        "no node has the devices that its resource claims ask for",
+        "look at its ResourceClaims, at the DeviceClass, and whether the driver of the devices runs on the nodes",
+    ),
+    (
+        r"^no nodes available",
+        "the cluster has no node",
+        "look why no node has joined (kubectl get nodes), or let the autoscaler add one",
+    ),
+    (
         r"max volume count|maximum volume",
         "no node can attach a further volume",
         "add a node, or use fewer volumes",
@@ -196,7 +215,8 @@ def _pending(facts: Facts) -> bool:
 
 def _why_no_node(facts: Facts, message: str) -> tuple[str, str, str]:
     """Return why no node fits, the evidence beside the scheduler's message, and what to do."""
-    if "node affinity/selector" in message or "node selector" in message:
+    fitting = _with_labels(facts)
+    if ("node affinity/selector" in message or "node selector" in message) and not fitting:
         return _by_labels(facts)
     if "missing required label" in message:
         keys = ", ".join(each["topologyKey"] for each in facts.pod["spec"].get("topologySpreadConstraints") or [])
@@ -209,7 +229,7 @@ def _why_no_node(facts: Facts, message: str) -> tuple[str, str, str]:
     if lacking:
         # What few nodes offer at all tells more than what all have some of.
         lacking.sort(key=lambda each: "/" not in each)
-        why, evidence, step = _by_room(facts, lacking[0])
+        why, evidence, step = _by_room(facts, lacking[0], fitting)
         return why + (f"; nor enough {' and '.join(lacking[1:])}" if lacking[1:] else ""), evidence, step
     taint = _telling_taint(message)
     if taint and taint[1].startswith(_OF_NODES) and "unschedulable" not in taint[1]:
@@ -257,13 +277,22 @@ def _by_labels(facts: Facts) -> tuple[str, str, str]:
                 best, lacks = node["metadata"]["name"], missing
     if lacks is not None:
         close = f"closest is node {best}, which lacks {' and '.join(lacks)}{f' (it has {has})' if has else ''}"
-        if not lacks:
-            close = f"node {best} has the labels, and does not fit for another reason"
         names = " and ".join(lacks) or names
     else:
-        close = "the nodes could not be read"
+        close = "the nodes could not be read" if facts.nodes is None else "there is no node"
     step = f"label a node with {names} (kubectl label node NODE KEY=VALUE), or correct nodeSelector or nodeAffinity"
     return f"none has {names}", close, step
+
+
+def _with_labels(facts: Facts) -> list[Object]:
+    """Return the nodes whose labels are those that the pod asks for; all of them if it asks for none."""
+    wanted = _terms(facts.pod["spec"])
+
+    def fits(node: Object) -> bool:
+        labels = node["metadata"].get("labels") or {}
+        return any(all(holds(labels) for _text, holds in term) for term in wanted)
+
+    return [each for each in facts.nodes or [] if not wanted or fits(each)]
 
 
 _Term = list[tuple[str, t.Callable[[t.Mapping[str, str]], bool]]]
@@ -303,18 +332,31 @@ def _expression(each: Object) -> tuple[str, t.Callable[[t.Mapping[str, str]], bo
     return text, lambda labels: (labels.get(key) in values) == (operator == "In")
 
 
-def _by_room(facts: Facts, resource: str) -> tuple[str, str, str]:
-    asked = sum(
-        quantity(((each.get("resources") or {}).get("requests") or {}).get(resource)) for each in containers(facts.pod)
-    )
-    texts = [((each.get("resources") or {}).get("requests") or {}).get(resource) for each in containers(facts.pod)]
-    said = " + ".join(str(each) for each in texts if each)
+def _asked_of_node(spec: Object, resource: str) -> tuple[float, str]:
+    """Return how much of a resource a pod asks its node for, and how it says so: init containers run one by one."""
+
+    def request(container: Object) -> t.Any:
+        return ((container.get("resources") or {}).get("requests") or {}).get(resource)
+
+    inits = spec.get("initContainers") or []
+    beside = [*(each for each in inits if each.get("restartPolicy") == "Always"), *spec["containers"]]
+    together = [request(each) for each in beside if request(each)]
+    first = [request(each) for each in inits if each not in beside and request(each)]
+    largest = max(first, key=quantity, default=None)
+    if largest is not None and quantity(largest) > sum(map(quantity, together)):
+        return quantity(largest), f"{largest} (an init container)"
+    return sum(map(quantity, together)), " + ".join(map(str, together))
+
+
+def _by_room(facts: Facts, resource: str, nodes: t.Sequence[Object]) -> tuple[str, str, str]:
+    asked, said = _asked_of_node(facts.pod["spec"], resource)
     sizes = {
-        each["metadata"]["name"]: ((each.get("status") or {}).get("allocatable") or {}).get(resource)
-        for each in facts.nodes or []
+        each["metadata"]["name"]: ((each.get("status") or {}).get("allocatable") or {}).get(resource) for each in nodes
     }
     largest = max(sizes, key=lambda name: quantity(sizes[name]), default="")
     evidence = f"it asks for {said or 'none'} of {resource}"
+    if len(nodes) < len(facts.nodes or []):
+        evidence += f", and for labels that {len(nodes)} of {len(facts.nodes or [])} nodes have"
     if not largest:
         return f"too little {resource} is free", evidence, f"add a node, or lower its request for {resource}"
     room = sizes[largest]

@@ -25,16 +25,20 @@ from .common import (
     as_evidence,
     condition,
     container_states,
+    event_time,
     events_of,
     exit_words,
     last_message,
     log_of_end,
     shorten,
     told,
+    told_of_name,
     words_of_end,
 )
+from .logs import OF_PEERS, told_of_wait
+from .peers import why_silent
 
-_IMAGE = (*WRONG_IMAGE, "RegistryUnavailable")
+_IMAGE = (*WRONG_IMAGE, "RegistryUnavailable", "SignatureValidationFailed", "ImageInspectError")
 # After its grace period, a pod that is still there hangs.
 _LATE_SECONDS = 60.0
 # An init container that takes longer is stuck rather than slow.
@@ -230,6 +234,11 @@ _PULLS = (
         "correct the host in the name of the image, or the name servers of the node",
     ),
     (
+        r"HTTP response to HTTPS client",
+        "its registry speaks plain HTTP, and the node asks it by HTTPS",
+        "give the registry a certificate, or make it known to the container runtime of the node as one of plain HTTP",
+    ),
+    (
         r"x509|certificate|tls:",
         "the node does not trust the certificate of the registry",
         "make the CA of the registry known to the container runtime of the node",
@@ -240,6 +249,11 @@ _PULLS = (
         "look at the way from the node to the registry: proxy, firewall, whether it runs",
     ),
     (r"no space left", "the disk of the node is full", "free the disk of the node (images, logs)"),
+    (
+        r"context canceled",
+        "the pull was broken off before its end",
+        "look again in a minute; if it stays, look at the size of the image, the way to the registry, and the runtime",
+    ),
 )
 
 
@@ -258,6 +272,8 @@ def image_pull(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         why, step = _why_no_image(reason, message, image)
         secret = last_message(events_of(facts, "FailedToRetrieveImagePullSecret"))
         if secret and "denies" in why:
+            named = re.search(r"\(([^)]+)\)", secret)
+            why += f"; its pull secret {named[1]} cannot be read" if named else ""
             step = f"create the pull secret that is missing, or correct its name: {secret}"
         yield Finding(
             "image_pull",
@@ -271,6 +287,11 @@ def image_pull(facts: Facts, _sections: Sections) -> Iterator[Finding]:
 def _why_no_image(reason: str, message: str, image: str) -> tuple[str, str]:
     if reason == "ErrImageNeverPull":
         return ", because imagePullPolicy is Never and the node has none", "load it into the node, or let it be pulled"
+    if reason == "SignatureValidationFailed":
+        return (
+            ", because its signature is not accepted",
+            "sign the image, or correct the policy of signatures on the node (policy.json)",
+        )
     if reason == "InvalidImageName":
         return ", because its name is not valid", "correct the name of the image"
     # Parts of the name may look like a cause.
@@ -289,7 +310,8 @@ _CONFIGS = (
         "set runAsUser to a user of the image (securityContext), or build the image with a numeric USER",
     ),
     (
-        r"runAsNonRoot and (?:runAsUser|container's runAsUser) breaks",
+        r"runAsUser breaks (?:the )?(?:non-root|runAsNonRoot)|runAsNonRoot and (?:runAsUser|"
+        r"container's runAsUser) breaks",
         "container {name} may not run as root (runAsNonRoot), and its runAsUser is 0",
         "set another runAsUser, or remove runAsNonRoot",
     ),
@@ -316,7 +338,7 @@ _CONFIGS = (
         "set command in the template, or give the image an ENTRYPOINT or CMD; look whether it is the right image",
     ),
     (
-        r"(?P<kind>apparmor|seccomp)[^\n]{0,20} profile",
+        r"(?i)(?P<kind>apparmor|seccomp)[^\n]{0,20} profile",
         "container {name} cannot be created: its node does not have its profile of {kind}",
         "put the profile onto the node, or correct the security context (seccompProfile, appArmorProfile)",
     ),
@@ -351,6 +373,11 @@ _STARTS = (
         "mount it at a folder, or one key of it with subPath: {0} is a file in the image, or a folder in the volume",
     ),
     (
+        r"exec: \\?\"([^\s\"\\]+ [^\n]{1,200}?)\\?\": (?:executable file not found|stat .*no such file)",
+        "its command is one text, {0}, of which no program has the name",
+        "give command as a list with one word in each entry, or as [sh, -c, the whole text]",
+    ),
+    (
         r"exec: \\?\"([^\"\\]+)\\?\": (?:executable file not found|stat .*no such file|.*no such file or directory)|"
         r"\bstat (\S+): no such file or directory",
         "its program {0} is not in the image",
@@ -365,6 +392,11 @@ _STARTS = (
         r"exec format error",
         "its program is made for another processor, or is a script without its first line",
         "take an image for the architecture of the node",
+    ),
+    (
+        r"chdir to cwd \(\\?\"([^\"\\]+)[^\n]*permission denied",
+        "its user may not enter its working directory {0}",
+        "correct workingDir or runAsUser of the container, or the rights of {0} in the image",
     ),
     (
         r"chdir to cwd \(\\?\"([^\"\\]+)|Cwd must be an absolute path",
@@ -421,7 +453,8 @@ def _why_no_start(message: str) -> tuple[str, str]:
 
 _SANDBOXES = (
     (
-        r"no IP addresses available|failed to assign an IP|no available (?:ip|address)|InsufficientFreeAddresses",
+        r"no IP addresses available|range set is full|no IP ranges|failed to assign an IP|no available (?:ip|"
+        r"address)|InsufficientFreeAddresses",
         "no IP address is free for it on its node",
         "end pods of that node, enlarge its range of addresses, or let the pod go to another node",
     ),
@@ -458,6 +491,26 @@ _MOUNTS = (
         "add the key {key} to {what}, or correct the key in the pod's template",
     ),
     (
+        r"(?i)(?P<kind>configmap|secret) \"(?P<object>[^\"]+)\" not found",
+        "the {kind} {object} does not exist, which the volume {volume} needs",
+        "create the {kind} {object}, or correct its name in the pod's template; the pod then starts by itself",
+    ),
+    (
+        r"serviceaccounts? \"(?P<object>[^\"]+)\" not found",
+        "its ServiceAccount {object} does not exist any more, whose token it is to have",
+        "create the ServiceAccount {object} again",
+    ),
+    (
+        r"kubernetes\.io~(?:projected|secret)[^\n]*no space left on device",
+        "its memory limit is too low even for the files of its volumes, which are kept in memory",
+        "raise its memory limit: the unit may be missing (128Mi, not 128)",
+    ),
+    (
+        r"no space left on device",
+        "the disk of its node is full",
+        "free the disk of the node (images, logs), or let the pod go to another one",
+    ),
+    (
         r"hostPath type check failed: (?P<path>\S+) is not an? (?P<type>[\w ]+)",
         "the {type} {path} of its node does not exist, which the volume {volume} needs",
         "create it on the node, or correct the path or the type of the hostPath",
@@ -484,9 +537,24 @@ _MOUNTS = (
         "allow the addresses of the nodes at the export of the file server",
     ),
     (
+        r"you might need a /sbin/mount\.<type> helper|unknown filesystem type",
+        "its node lacks the program that mounts such a file system",
+        "install it on the node (nfs-common, cifs-utils), or let the pod go to a node that has it",
+    ),
+    (
+        r"(?i)mount\.nfs[^\n]*reason given by server: No such file",
+        "the file server does not have the folder that its volume names",
+        "make or export that folder on the file server, or correct the path of the volume",
+    ),
+    (
         r"(?i)mount\.nfs.*(?:timed out|refused|no route)|connection timed out",
         "the file server of its volume does not answer",
         "check whether the node reaches the server that the volume names",
+    ),
+    (
+        r"unmounted volumes=\[(?P<names>[^\]]+)\].*timed out waiting for the condition",
+        "its volumes are not mounted in time: {names}",
+        "look at the other events of the pod, at kubectl get volumeattachments, and at the CSI driver of its node",
     ),
     (
         r"(?i)wrong fs type|bad superblock|structure needs cleaning|fsck found errors",
@@ -506,6 +574,53 @@ def mount(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         yield Finding("mount", CRITICAL, what, shorten(message), step)
 
 
+def making(facts: Facts, _sections: Sections) -> Iterator[Finding]:
+    """Containers that are being made, and nothing says that something is wrong with it."""
+    if (facts.pod.get("status") or {}).get("phase") != "Pending":
+        return
+    waits = {name: waiting(status).get("reason") for name, status, _init in container_states(facts)}
+    last = events_of(facts)[-1:]
+    when = event_time(last[0]) if last else None
+    reason = last[0].get("reason", "") if last else ""
+    if when is None or reason not in _STEPS or not waits or set(waits.values()) - set(_BEING_MADE):
+        return
+    what, step = _STEPS[reason]
+    late = (facts.now - when).total_seconds()
+    yield Finding(
+        "making",
+        WARNING,
+        f"{what.format(name=next(iter(waits)))}, since {span(late)}",
+        last_message(last),
+        step if late > _INIT_SECONDS else "wait, and look again in a minute",
+    )
+
+
+_BEING_MADE = ("ContainerCreating", "PodInitializing")
+# What the node is at, by the last of its events, and what to do if that takes long.
+_STEPS = {
+    "Scheduled": (
+        "the node makes the pod's network and volumes",
+        "look at the kubelet, the network plugin and the CSI drivers of its node, which has not told anything since",
+    ),
+    "Pulling": (
+        "the node pulls an image for the pod",
+        "wait if the image is large; else look at the way from the node to the registry, and at the node's disk",
+    ),
+    "Pulled": (
+        "the image is there, and the node makes container {name}",
+        "look at the kubelet and the container runtime of its node, which has not told anything since",
+    ),
+    "SuccessfulAttachVolume": (
+        "the volume is attached, and the node mounts it",
+        "look at the CSI driver of its node; a check or a change of owners (fsGroup) of many files takes long",
+    ),
+    "VolumePermissionChangeInProgress": (
+        "the node changes the owner of all files of a volume (fsGroup)",
+        "wait; fsGroupChangePolicy OnRootMismatch does so only once",
+    ),
+}
+
+
 _Table = tuple[tuple[str, str, str], ...]
 
 
@@ -514,6 +629,7 @@ def _told(table: _Table, message: str, other: tuple[str, str], values: dict[str,
     for pattern, what, step in table:
         if found := re.search(pattern, message):
             groups = {"pods": "", **{key: value for key, value in found.groupdict().items() if value}}
+            groups["kind"] = {"configmap": "ConfigMap", "secret": "Secret"}.get(groups.get("kind", "").lower(), "")
             groups["users"] = f" ({groups['pods'].strip()})" if groups["pods"] else ""
             return what.format(**{**(values or {}), **groups}), step.format(**{**(values or {}), **groups})
     return other
@@ -572,45 +688,56 @@ def _words_so_far(log: Log | None) -> str:
     return (bad[0] if bad else log.tail[-1]) if log and log.tail else ""
 
 
+def _why_init(facts: Facts, each: _Init) -> tuple[str, str]:
+    """Return the cause that an init container tells, as the rest of a sentence, and what to do; both may be empty."""
+    cause = told(each.words)
+    if cause is None and each.log and each.log.waits and not each.failing:
+        cause = told_of_wait(each.log)
+    if cause is None:
+        return "", ""
+    if cause.kind == "unknown_name":
+        more, step = told_of_name(facts, cause)
+        return f": it {cause.what}{more}", step
+    silent = why_silent(facts, each.name, cause.peer) if cause.kind in OF_PEERS else None
+    return f": it {cause.what}{f'; it calls {silent[0]}' if silent else ''}", silent[2] if silent else cause.step
+
+
 def init_failing(facts: Facts, _sections: Sections) -> Iterator[Finding]:
     for each in _inits(facts):
         if each.failing:
-            code, cause = each.end.get("exitCode", 0), told(each.words)
+            code, (why, step) = each.end.get("exitCode", 0), _why_init(facts, each)
             yield Finding(
                 "init_failing",
                 CRITICAL,
                 f"init container {each.name} fails again and again, and no other container starts before it has "
-                f"succeeded{f': it {cause.what}' if cause else ''}",
+                f"succeeded{why}",
                 f"exit code {code} ({exit_words(code)}), {each.restarts} restarts{as_evidence(each.words, each.log)}",
-                cause.step
-                if cause
-                else f"read its log (kubectl logs {facts.chosen.name} -c {each.name} -n {facts.namespace})",
+                step or f"read its log (kubectl logs {facts.chosen.name} -c {each.name} -n {facts.namespace})",
             )
 
 
 def init_stuck(facts: Facts, _sections: Sections) -> Iterator[Finding]:
     for each in _inits(facts):
         if not each.failing and each.running > _INIT_SECONDS:
-            cause = told(each.words)
+            why, step = _why_init(facts, each)
             yield Finding(
                 "init_stuck",
                 CRITICAL,
                 f"init container {each.name} has been running for {span(each.running)}, and no other container starts "
-                f"before it has ended{f': it {cause.what}' if cause else ''}",
+                f"before it has ended{why}",
                 as_evidence(each.words, each.log).lstrip("; ") or "its log was not read",
-                cause.step if cause else "find what it waits for: a service, a migration, a lock",
+                step or "find what it waits for: a service, a migration, a lock",
             )
 
 
 def init_running(facts: Facts, _sections: Sections) -> Iterator[Finding]:
     for each in _inits(facts):
         if not each.failing and each.running <= _INIT_SECONDS:
-            cause = told(each.words)
+            why, step = _why_init(facts, each)
             yield Finding(
                 "init_running",
                 WARNING,
-                f"init container {each.name} is still running, and no other container starts before it has ended"
-                + (f": it {cause.what}" if cause else ""),
+                f"init container {each.name} is still running, and no other container starts before it has ended" + why,
                 f"since {span(each.running)}{as_evidence(each.words, each.log)}",
-                cause.step if cause else "wait for its end, or find what it waits for",
+                step or "wait for its end, or find what it waits for",
             )

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.inspection import Diagnoser
 from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.options import (
     debug_argument_spec,
     debug_request,
@@ -24,7 +25,7 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.targe
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import InvalidInput
 
 from .cluster import APPS, BATCH, NAMESPACE, Cluster
-from .rules.objects import NOW, at, claim, condition, ingress, looping, owner, peer, pod, running, service
+from .rules.objects import NOW, at, claim, condition, event, ingress, looping, owner, peer, pod, running, service
 
 NETWORK = "/apis/networking.k8s.io/v1/namespaces/shop"
 RUN = "20261123t101500z-debug-pod-7f3a"
@@ -262,10 +263,47 @@ def test_a_namespace_without_a_workload_is_said_to_be_that(cluster: Cluster) -> 
         cluster.diagnose("all")
 
 
-def sessions(cluster: Cluster, *targets: str, **options: Any) -> list[Any]:
+def wish(**options: Any) -> Any:
     defaults = {name: option.get("default") for name, option in debug_argument_spec().argument_spec.items()}
-    request = debug_request({**defaults, "namespace": "shop", "image": "debug:1", **options}, RUN)
-    return start_sessions(cluster.login, request, [read_target(each) for each in targets], lambda: None, dry_run=False)
+    return debug_request({**defaults, "namespace": "shop", "image": "debug:1", **options}, RUN)
+
+
+def sessions(cluster: Cluster, *targets: str, **options: Any) -> list[Any]:
+    asked = [read_target(each) for each in targets]
+    return start_sessions(cluster.login, wish(**options), asked, lambda: None, dry_run=False)
+
+
+@pytest.mark.parametrize(
+    ("target", "what"),
+    [
+        ("all", "the quota compute is used up"),
+        ("deployment/refused", "the quota compute is used up"),
+        ("deployment/idle", "is scaled to 0"),
+        ("job/import", "has given up"),
+    ],
+)
+def test_what_has_no_pod_is_diagnosed_where_pods_are_inspected(target: str, what: str, shop: Cluster) -> None:
+    asked = [read_target(target)]
+    diagnoser = Diagnoser(shop.login, wish(), asked, 200)
+    found = start_sessions(shop.login, wish(), asked, lambda: None, diagnoser.read, dry_run=False)
+    assert what in diagnoser.judge(found)[0].findings[0].what
+
+
+@pytest.mark.parametrize(
+    "events", [[event("Preempted", "Preempted by pod 7f3a on node n1")], []], ids=["gone", "wrong"]
+)
+def test_what_became_of_the_only_target_is_told_where_pods_are_inspected(events: list[Any], cluster: Cluster) -> None:
+    cluster.objects |= {f"{NAMESPACE}/events": events, f"{NAMESPACE}/pods": []}
+    asked = [read_target("web")]
+    diagnoser = Diagnoser(cluster.login, wish(), asked, 200)
+    found = start_sessions(cluster.login, wish(), asked, lambda: None, diagnoser.read, dry_run=False)
+    if events:
+        assert "the pod was preempted" in diagnoser.judge(found)[0].findings[0].what
+    else:
+        with pytest.raises(NoTarget, match="There is no pod web in the namespace shop"):
+            diagnoser.judge(found)
+    with pytest.raises(NoTarget, match="There is no pod web"):
+        sessions(cluster, "web")
 
 
 def test_in_all_workloads_nothing_is_made(shop: Cluster) -> None:

@@ -51,6 +51,25 @@ def test_a_bare_pod_that_was_preempted_is_not_called_a_wrong_name(cluster: Clust
     assert "priority class" in first.next_step
 
 
+@pytest.mark.parametrize(
+    ("reason", "severity", "what"),
+    [
+        ("Completed", "ok", "job/load has completed, and was removed since"),
+        ("BackoffLimitExceeded", "critical", "job/load is not there any more; its last word was BackoffLimitExceeded"),
+    ],
+)
+def test_a_job_that_was_removed_after_its_end_is_not_called_a_wrong_name(
+    reason: str, severity: str, what: str, cluster: Cluster
+) -> None:
+    events = [event("SuccessfulCreate", "Created pod: load-x", ago=90), event(reason, "the Job has ended", ago=60)]
+    for each in events:
+        each["involvedObject"] = {"kind": "Job", "name": "load", "uid": "load"}
+    cluster.objects[f"{NAMESPACE}/events"] = events
+    found = cluster.first("job/load")
+    assert (found.severity, found.findings[0].what) == (severity, what)
+    assert "the Job has ended" in found.findings[0].evidence
+
+
 def test_a_pod_that_never_was_is_a_wrong_name(cluster: Cluster) -> None:
     cluster.objects[f"{NAMESPACE}/events"] = []
     with pytest.raises(NoTarget, match="There is no pod web in the namespace shop"):

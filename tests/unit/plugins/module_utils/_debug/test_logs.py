@@ -27,6 +27,24 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.logs 
         ("npm ERR! code ELIFECYCLE", "error"),
         ('{"@timestamp":"x","message":"' + "WARN x" * 60 + '","level":"ERROR"}', "error"),
         ("INFO handled ERROR of before", "info"),
+        ('{"t":{"$date":"x"},"s":"E","c":"STORAGE","msg":"x"}', "error"),
+        ('{"t":{"$date":"x"},"s":"I","c":"ACCESS","msg":"Failed to authenticate"}', "info"),
+        ('{"@t":"x","@mt":"x","@l":"Error"}', "error"),
+        ('{"severityText":"ERROR","body":"x"}', "error"),
+        ("t=2026 lvl=eror msg=x", "error"),
+        ("[10:00:00 FTL] x", "fatal"),
+        ("10:00AM WRN x", "warning"),
+        ("10:00AM INF x", "info"),
+        ("fail: Shop.Orders.Store[20004] x", "error"),
+        ("crit: Shop.Orders.Store[0] x", "fatal"),
+        ("NOTICE: PHP message: PHP Fatal error:  Uncaught TypeError: x", "fatal"),
+        ("PHP Warning:  Undefined variable $x", "warning"),
+        ("/srv/x.py:12: DeprecationWarning: invalid escape sequence", "warning"),
+        ("2026-11-29T10:00:00Z\twarn\tretrying: unexpected status 503", "warning"),
+        ("2026-11-29T10:00:00Z\tinfo\tfailed over to the other zone", "info"),
+        ("alert manager started", ""),
+        ("critical section entered", ""),
+        ("app --log-level=error", ""),
         ("GET /errors 200", ""),
         ("an error of the user", ""),
     ],
@@ -45,12 +63,95 @@ DEBUG retry after timeout 500 ms
 registered error handler 404 for /oops at info level=info
 2026-11-23T10:15:00Z INFO took 403 ms
 I1123 10:15:00.000000       1 leader.go:1] failed to acquire lease is only said once
+10:00AM INF the attempt before failed error=timeout
+Error budget remaining: 99.9%
+Error count: 0
+Errors in last hour: 0
+connection refused count 0
+timeouts: 0 refused: 0
+Tests: 0 failed, 24 passed
+Finished with 0 error(s)
+Circuit breaker closed (failure rate 0%)
+error=<nil>
+lastError: ""
+error handling middleware registered
+Registered exception handler
+Successfully recovered from previous failure
+log level is set to ERROR
+critical section entered
+panic mode off
+ok 12 - returns an error when denied
+PASS src/error.test.js
++ echo "cannot fail"
+2026/11/29 10:00:00 http: TLS handshake error from 10.0.0.1:4444: EOF
+2026/11/29 10:00:00 [error] 31#31: *1 open() "/www/favicon.ico" failed (2: No such file or directory)
+E1129 10:00:00.000000 1 c.go:1] "Reconciler error" err="the object has been modified; please apply your changes"
+2026-11-29 10:00:00.000 UTC [29] LOG:  invalid record length at 0/1551BD8: expected at least 24, got 0
+{"t":{"$date":"x"},"s":"I","c":"ACCESS","msg":"Failed to authenticate","attr":{"error":"AuthenticationFailed"}}
+2026-11-29 10:00:00.000 UTC [1] LOG:  could not receive data from client: Connection reset by peer
+AH00558: httpd: Could not reliably determine the server's fully qualified domain name, using 10.244.0.5.
+WordPress not found in /var/www/html - copying now...
 """
 
 
 @pytest.mark.parametrize("line", HEALTHY.strip().splitlines())
 def test_healthy_lines_are_no_trouble(line: str) -> None:
     assert not digest(line).groups
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"msg":"payment failed","error":null}',
+        "job 0 failed",
+        "ERROR order 0 of user 0 failed",
+        "Error: connect to the store",
+        "level=error failed=0 msg=stopped",
+        "error budget exhausted, cannot deploy",
+        "giving up after 5 attempts",
+        "recovered from nothing: cannot open the store",
+    ],
+)
+def test_a_zero_or_a_null_beside_a_trouble_does_not_hide_it(line: str) -> None:
+    assert [each.example for each in digest(line).groups] == [line]
+
+
+def test_colours_of_a_terminal_hide_neither_the_level_nor_the_words() -> None:
+    (group,) = digest("\x1b[2m10:00\x1b[0m \x1b[31mERROR\x1b[0m failed to reach \x1b[1mdb:5432\x1b[0m: refused").groups
+    assert (group.level, group.example) == ("error", "10:00 ERROR failed to reach db:5432: refused")
+    assert not digest("\x1b[32mINFO\x1b[0m an error of before is over").groups
+
+
+def test_what_net_says_in_the_next_line_belongs_to_its_level() -> None:
+    lines = [
+        "2026-11-29T10:00:00.1Z info: Shop.Web[14]",
+        "2026-11-29T10:00:00.2Z       Now listening on: http://[::]:8080",
+        "2026-11-29T10:00:01.1Z fail: Shop.Store.Connection[20004]",
+        "2026-11-29T10:00:01.2Z       The store gave no answer.",
+        "2026-11-29T10:00:01.3Z          at Shop.Store.Open() in /src/Store.cs:line 12",
+    ]
+    (group,) = digest("\n".join(lines), stamped=True).groups
+    assert group.level == "error"
+    assert group.example.startswith("fail: Shop.Store.Connection[20004] The store gave no answer.")
+
+
+@pytest.mark.parametrize(
+    ("line", "waits"),
+    [
+        ("waiting for postgres:5432", True),
+        ("still waiting for lock migrations (pid 12)...", True),
+        ("Retrying in 30 seconds...", True),
+        ("waiting for messages", False),
+        ("Waiting for new connections on :8080", False),
+        ("waiting for the next run", False),
+        ("waiting for SIGTERM", False),
+        ("Sleeping for 300 seconds", False),
+        ("still waiting for leader lease", False),
+    ],
+)
+def test_a_program_that_only_waits_is_told_from_one_that_serves(line: str, waits: bool) -> None:
+    assert bool(digest("\n".join(["INFO started", *[line] * 20])).waits) is waits
+    assert not digest("\n".join([*[line] * 20, "INFO started"])).waits
 
 
 def test_lines_of_one_shape_are_one_group_with_its_times() -> None:
@@ -190,6 +291,70 @@ def test_last_words(lines: list[str], words: str) -> None:
         ("stock-db:5432 - no response", "refused", "stock-db:5432"),
         ("GET https://rates.example.com/v1: context deadline exceeded", "timeout", "rates.example.com"),
         ("main.go:108 request to backend timed out after 30000ms", "timeout", "its backend"),
+        ("Error: getaddrinfo ENOTFOUND $(DB_HOST)", "unexpanded", "$(DB_HOST)"),
+        ("open /var/run/secrets/kubernetes.io/serviceaccount/token: no such file or directory", "no_token", "token"),
+        ('pods is forbidden: User "system:anonymous" cannot list resource "pods"', "no_token", "token"),
+        ("FATAL: license has expired on 2026-10-01", "license", "license"),
+        ('no matches for kind "Widget" in version "example.com/v1"', "crd_missing", "Widget"),
+        ("SignatureDoesNotMatch: Signature expired: 20261129T10Z is now earlier than 20261129T11Z", "clock", "time"),
+        ("PHP Fatal error: Allowed memory size of 134217728 bytes exhausted", "out_of_memory", "memory"),
+        ('initdb: error: directory "/data" exists but is not empty', "data_not_empty", "/data"),
+        ("A server is already running. Check /app/tmp/pids/server.pid.", "data_locked", "locked"),
+        ("ERROR 2005 (HY000): Unknown MySQL server host 'shopdb' (-2)", "unknown_name", "shopdb"),
+        ("** server can't find orders.svc.cluster.local: NXDOMAIN", "unknown_name", "resolve orders"),
+        ("** server can't find orders.sales.svc.cluster.local: NXDOMAIN", "unknown_name", "orders.sales.svc"),
+        ("wget: bad address 'orders:8080'", "unknown_name", "orders"),
+        ("git@github.com: Permission denied (publickey).", "authentication", "credentials"),
+        ("rpc error: code = Unauthenticated desc = missing token", "authentication", "credentials"),
+        ("java.security.cert.CertificateExpiredException: NotAfter: Sun Nov 01", "tls_expired", "expired"),
+        ("http: TLS handshake error from 10.0.0.1:4: remote error: tls: bad certificate", "tls_own", "does not trust"),
+        ("SSL_CTX_use_PrivateKey failed (x509 certificate routines::key values mismatch)", "key_mismatch", "together"),
+        ("tls: first record does not look like a TLS handshake", "scheme", "speaks TLS"),
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1131)", "scheme", "speaks TLS"),
+        ("Error [ERR_TLS_CERT_ALTNAME_INVALID]: Host: db. is not in the cert's altnames", "tls", "certificate"),
+        ("SocketException (111): Connection refused [::ffff:10.0.0.4]:5432", "refused", "cannot connect"),
+        ("failed to connect to postgres:5432: connection refused", "refused", "postgres:5432"),
+        ("nc: connect to db port 5432 (tcp) failed: Connection refused", "refused", "db:5432"),
+        ('connection to server at "db" (10.0.0.5), port 5432 failed: Connection timed out', "timeout", "db:5432"),
+        ("wait-for-it.sh: timeout occurred after waiting 15 seconds for db:5432", "timeout", "db:5432"),
+        ("Web server failed to start. Port 8080 was already in use.", "port_in_use", "taken"),
+        ("PermissionError: [Errno 13] Permission denied: ('0.0.0.0', 80)", "bind", "port 80"),
+        ("httpd: bind: Permission denied", "bind", "its port"),
+        ("Killed", "process_killed", "killed from outside"),
+        ("/run.sh: line 3:    12 Killed", "process_killed", "killed from outside"),
+        ("ActiveRecord::PendingMigrationError: Migrations are pending", "migration", "migration"),
+        ("alembic.util.exc.CommandError: Can't locate revision identified by 'a1b2c3'", "migration", "migration"),
+        ("NoSuchBucket: The specified bucket does not exist", "bucket_missing", "bucket"),
+        ("/bin/sh: /app/run.sh: Permission denied", "not_executable", "/app/run.sh"),
+        ("app.py: error: the following arguments are required: --config", "option_missing", "--config"),
+        ("Invalid maximum heap size: -Xmx4gb", "option", "-Xmx4gb"),
+        ("Error: Unable to access jarfile /app/app.jar", "module_missing", "part of its program"),
+        ("cannot load such file -- sinatra (LoadError)", "module_missing", "part of its program"),
+        ('npm ERR! Missing script: "strt"', "module_missing", "part of its program"),
+        ("Failed to bind properties under 'spring.pool.size' to int", "setting_invalid", "spring.pool.size"),
+        ("exec user process caused: no such file or directory", "interpreter", "interpreter"),
+        ("getaddrinfo for mysql failed: Name or service not known", "unknown_name", "mysql"),
+        ('FATAL:  data directory "/data" has wrong ownership', "file_permission", "permission"),
+        ('error unmarshaling JSON: json: unknown field "replica"', "configuration", "configuration"),
+        ('toml: line 4 (last key "server"): expected value', "configuration", "configuration"),
+        ("AH00526: Syntax error on line 5 of /usr/local/apache2/conf/httpd.conf:", "configuration", "configuration"),
+        ('Error: unknown command "serv" for "app"', "subcommand", "serv"),
+        ('/bin/sh: 1: Syntax error: "(" unexpected', "script", "script"),
+        ("RuntimeError: Found no NVIDIA driver on your system.", "gpu", "GPU"),
+        ("torch.cuda.OutOfMemoryError: CUDA out of memory.", "gpu_memory", "GPU"),
+        ("This might be caused by insufficient shared memory (shm).", "shared_memory", "/dev/shm"),
+        ("required key DATABASE_URL missing value", "setting_missing", "DATABASE_URL"),
+        ("Could not resolve placeholder 'payment.url' in value \"${payment.url}\"", "setting_missing", "payment.url"),
+        ('config.rb:3:in `fetch\': key not found: "DATABASE_URL" (KeyError)', "setting_missing", "DATABASE_URL"),
+        ("You must specify POSTGRES_PASSWORD to a non-empty value", "setting_missing", "POSTGRES_PASSWORD"),
+        ('strconv.Atoi: parsing "eighty": invalid syntax', "setting_invalid", "eighty"),
+        ("panic: unknown time zone Europe/Brelin", "setting_invalid", "Europe/Brelin"),
+        ("*** FATAL CONFIG FILE ERROR (Redis 7.0.15) ***", "configuration", "configuration"),
+        ("SyntaxError: Unexpected token } in JSON at position 120", "not_json", "JSON"),
+        ("json.decoder.JSONDecodeError: Expecting ',' delimiter: line 3 column 5", "not_json", "JSON"),
+        ("python: can't open file '/app/man.py': [Errno 2] No such file or directory", "file_missing", "/app/man.py"),
+        ("Error: could not find config file /etc/supervisord.conf", "file_missing", "/etc/supervisord.conf"),
+        ("Attempted to create a lock file on a read-only directory: /data/db", "read_only", "read-only"),
     ],
 )
 def test_causes(line: str, kind: str, word: str) -> None:
@@ -215,6 +380,9 @@ def test_causes(line: str, kind: str, word: str) -> None:
         "loading settings from config.yaml",
         "all peers are up",
         "certificate expires in 80 days",
+        "license valid until 2027-10-01",
+        "$(document).ready",
+        "cannot open the database /data/shop.db",
     ],
 )
 def test_a_plain_line_tells_no_cause(line: str) -> None:

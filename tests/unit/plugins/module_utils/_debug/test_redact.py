@@ -182,6 +182,62 @@ paid with card «4111 1111 1111 1111» today
 card=«5555555555554444»
 pan «378282246310005»
 card: «4012-8888-8888-1881», 12/27
+jdbc:oracle:thin:app/«S3cr3t1x»@db:1521/XE
+jdbc:mysql://db:3306/shop?user=app&password=«S3cr3t1x»&useSSL=false
+-Djavax.net.ssl.keyStorePassword=«S3cr3t1x» -jar app.jar
+password: Some("«S3cr3t1x»")
+Config { user: "app", password: "«S3cr3t1x»" }
+&{User:app Password:«S3cr3t1x» Host:db}
+map[db:map[password:«S3cr3t1x» user:app]]
+User(name='bob', password='«S3cr3t1x»')
+Passwort: «S3cr3t1x»
+Mot de passe: «S3cr3t1x»
+Contraseña: «S3cr3t1x»
+otp=«123456»
+new password for bob: «S3cr3t1x»
+[Note] A temporary password is generated for root@localhost: «S3cr3t1x,k»
+GENERATED ROOT PASSWORD: «S3cr3t1xAbC»
+Initial admin password is «S3cr3t1x»
+Your API key is «S3cr3t1xS3cr3t1x»
+invalid api key «S3cr3t1xS3cr3t1xS3cr3t1x»
+token «S3cr3t1xS3cr3t1xS3cr3t1x» is invalid
+using encryption key «0123456789abcdef0123456789abcdef»
+TOTP secret «JBSWY3DPEHPK3PXP» for bob
+Unseal Key 1: «S3cr3t1xS3cr3t1xS3cr3t1xS3cr3t1xS3cr3t1xABCD=»
+Recovery Key 2: «S3cr3t1xS3cr3t1xS3cr3t1xABCD=»
+vault login «S3cr3t1xS3cr3t1x»
+ACL SETUSER bob on >«S3cr3t1x» ~*
+user default on nopass >«S3cr3t1x» ~* +@all
+user bob on #«0123456789abcdef0123456789abcdef» ~*
+GET /callback?code=«S3cr3t1xS3cr3t1x»&state=1
+GET /api?v=1&key=«S3cr3t1xS3cr3t1xS3cr3t1x»
+POST /acs?SAMLResponse=«PHNhbWxwOlJlc3BvbnNl»
+JSESSIONID=«S3cr3t1xS3cr3t1x»; Path=/
+sent PHPSESSID=«S3cr3t1xS3cr3t1x»
+bob:«$apr1$S3cr3t1x$abcdefgh»
+root:«$6$S3cr3t1x$abcdefghijklmnop»:19000:0:99999:7:::
+hash «$2b$12$S3cr3t1xS3cr3t1xS3cr3t1xS3cr3t1xS3cr3t1xS3cr3t1»
+hash «$argon2id$v=19$m=65536,t=3,p=4$S3cr3t1xS3cr3t1x$S3cr3t1x»
+Data Source=db;User ID=sa;Password=«S3cr3t1x»
+Endpoint=sb://x.example.net/;SharedAccessKeyName=Root;SharedAccessKey=«S3cr3t1xAAAABBBB=»
+kubectl create secret generic x --from-literal=password=«S3cr3t1x»
+{"refreshToken":"«S3cr3t1x»"}
+{"clientSecret":"«S3cr3t1x»","clientId":"x"}
+smtp://user:«S3cr3t1x»@mail:587
+token: «S3cr3t1x» not found
+env: [{DB_PASSWORD «S3cr3t1x» nil} {LEVEL info nil}]
+EnvVar{Name:DB_PASSWORD,Value:«S3cr3t1x»,}
+dbpass=«S3cr3t1x»
+DBPASS: «S3cr3t1x»
+keystorePass="«S3cr3t1x»"
+pw=«S3cr3t1x»
+bindpw «S3cr3t1x»
+bind_pw: «S3cr3t1x»
+token "«S3cr3t1x»" is not valid
+api_key "«S3cr3t1x»"
+csrf=«S3cr3t1x»
+.dockerconfigjson: «eyJhdXRocyI6eyJyLmV4YW1wbGUuY29tIjp7fX19»
+api_key: «s3cr3t1x» does not exist
 """.strip().splitlines()
 
 MUST_STAY = r"""
@@ -335,6 +391,63 @@ https://discord.com/api/v10/gateway
 https://api.telegram.org/ is unreachable
 is forbidden: User "system:serviceaccount:shop:web" cannot list resource "secrets" in API group ""
 user=bob action=login status=ok
+pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth
+authorization failed: no basic auth credentials
+authorization: RBAC: access denied
+Can't locate revision identified by 'a1b2c3'
+no such secret: web-tls
+secret: web-tls not found
+secret: web-tls does not exist
+Secret: shop/web-tls
+error: secret "regcred" not found
+unexpected token: 'EOF'
+SyntaxError: Unexpected token } in JSON at position 120
+syntax error near unexpected token `('
+tokenizer=bert-base
+tokenizer: bert-base
+token bucket refill rate=5
+pass: 12, fail: 3
+passed: 12 failed: 0
+secretary: alice
+auth-service: ready
+auth_cache: 12 entries
+http://auth:8080/token: connection refused
+POST http://auth-service:8080/oauth/token: 503
+dial tcp auth:8080: connect: connection refused
+http://token:9000/
+password: /run/secrets/db-password
+password: /etc/app/password.txt
+open /run/secrets/password: no such file or directory
+TokenReview: unauthenticated
+token: ready
+credentials: loaded from /var/run/creds
+private key does not match certificate
+private key: /etc/ssl/private/key.pem
+tls.key: no such file or directory
+license_key: not found
+signature: mismatch
+enter new password for bob:
+password has been reset for user 12
+password required for bob: denied
+api key header is missing
+secret db-credentials-7d9f8b6c5-x2k8p is immutable
+token default-token-x2k8p not found
+client token count 12
+code=200 key=orders
+GET /items?key=42
+$6 $1 $2
+user bob logged on > 3 times
+user agents on mobile
+/entrypoint.sh: line 4: API_KEY: API_KEY is required
+unexpected token "EOF123456" at line 3
+invalid token "identifier" at line 3
+env: [{LEVEL info nil} {DB_PASSWORD  &EnvVarSource{SecretKeyRef:db}}]
+csrf: disabled
+httpd: mod_pw loaded
+the Secret myregistrysecret2024 that the pod needs does not exist
+its pull secret registrycredentials01 cannot be read
+bypass: true
+compass: north
 """.strip().splitlines()
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
@@ -400,8 +513,23 @@ def test_a_private_key_is_taken_out_whole_and_the_log_around_it_stays(text: str)
     assert redactor.counts == {"private keys": 1}
 
 
+def test_a_password_in_a_line_of_its_own_goes() -> None:
+    text = "Please use the following password to proceed to installation:\n\n{}\n\nThis may also be found at: /x"
+    secret = "0123456789abcdef0123456789abcdef"
+    assert Redactor().text(text.format(secret)) == text.format(HIDDEN)
+
+
+def test_colours_do_not_hide_a_secret() -> None:
+    assert Redactor().text("\x1b[33mpassword\x1b[0m=\x1b[36mS3cr3t\x1b[0m ok") == f"password={HIDDEN} ok"
+
+
 def test_a_pair_of_fields_over_several_lines_is_one() -> None:
     text = '{\n    "name": "DB_PASSWORD",\n    "value": "S3cr3t"\n}'
+    assert Redactor().text(text) == text.replace("S3cr3t", HIDDEN)
+
+
+def test_a_variable_of_a_pod_in_yaml_is_one() -> None:
+    text = "- name: DB_PASSWORD\n  value: S3cr3t\n- name: LEVEL\n  value: info"
     assert Redactor().text(text) == text.replace("S3cr3t", HIDDEN)
 
 
@@ -495,8 +623,12 @@ def test_a_variable_is_judged_by_its_name_too() -> None:
         "mysql -" * 36_000,
         "password " * 28_000,
         "4" * 250_000,
+        "user a on " * 25_000,
+        "name: password\n" * 17_000,
+        "token " + "a1" * 120_000 + ".",
     ],
-    ids=["base64", "one word", "dashes", "dots", "schemes", "quotes", "tools", "arguments", "names", "digits"],
+    ids=["base64", "one word", "dashes", "dots", "schemes", "quotes", "tools", "arguments", "names", "digits"]
+    + ["users", "variables", "a token"],
 )
 def test_a_long_text_takes_no_time_of_its_own(text: str) -> None:
     # Would take hours if a rule went back over what it has read.

@@ -180,6 +180,75 @@ def rejected(reason: str, message: str) -> Facts:
     return facts(pod(phase="Failed", reason=reason, message=f"Pod was rejected: {message}", containerStatuses=[]))
 
 
+def probed(kind: str, probe: Object, answer: str, *logs: str) -> Facts:
+    """Return a pod that is not ready, or was killed, because of a probe."""
+    state = running(ready=False) if kind == "readiness" else restarted(137, lived=8)
+    spec = {"containers": [container(**{f"{kind}Probe": probe})]}
+    events = [event("Unhealthy", f"{kind.capitalize()} probe failed: {answer}", container="main", ago=31)]
+    events += [event("Killing", f"Container main failed {kind} probe, will be restarted", container="main", ago=31)]
+    found = log(*logs)
+    return facts(pod(state, spec=spec), events=events, logs={"main": found}, before={"main": found})
+
+
+def read_by(host: str, **probe: Any) -> Object:
+    return {"httpGet": {"path": "/healthz", "port": 8080, **({"host": host} if host else {})}, **probe}
+
+
+def by_command(*command: str) -> Object:
+    return {"exec": {"command": list(command)}}
+
+
+def calling(*policies: Object, line: str = "ERROR db:5432: connection timed out", **parts: Any) -> Facts:
+    """Return a pod that calls the Service db, as its variables or its log say."""
+    known = {"services": [service("db", None, 5432)], "pods": [pod(), peer("db-0", app="db")]}
+    return facts(logs={"main": log(*[line] * 5)}, policies=list(policies), **{**known, **parts})
+
+
+def unresolved(name: str, spec: Object | None = None, **parts: Any) -> Facts:
+    known = {"services": [service("db", None, 5432)], "pods": [pod(), peer("db-0", app="db")], **parts}
+    return facts(
+        pod(spec=spec or {}), logs={"main": log(f"ERROR dial tcp: lookup {name} on 8.8.8.8:53: no such host")}, **known
+    )
+
+
+def of_job(*statuses: Object) -> Facts:
+    working = owner("Job", "load", active=1, startTime=at(4000), spec={"completions": 1})
+    return facts(pod(*statuses, spec={"restartPolicy": "Never"}), owners=[working])
+
+
+def initial(*lines: str, **parts: Any) -> Facts:
+    """Return a pod whose init container has been running for some minutes, and says these lines."""
+    found = pod(
+        waiting(reason="PodInitializing"),
+        spec={"containers": [container()], "initContainers": [container("first")]},
+        phase="Pending",
+        initContainerStatuses=[running("first", since=300, ready=False)],
+    )
+    return facts(found, logs={"first": log(*lines)}, **parts)
+
+
+def made(seconds: float, found: Object) -> Object:
+    """Return an object that was made so many seconds ago."""
+    return {**found, "metadata": {**found["metadata"], "creationTimestamp": at(seconds)}}
+
+
+def of_cronjob(asked: str, *events: Object, **spec: Any) -> Facts:
+    """Return the pod of the last run, which has succeeded."""
+    done = owner("Job", "report-1", succeeded=1, conditions=[condition("Complete", "True")])
+    found = owner("CronJob", "report", uid="cron", spec={"schedule": "0 * * * *", **spec}, lastScheduleTime=at(2400))
+    read = facts(
+        pod(over(0), spec={"restartPolicy": "Never"}, phase="Succeeded"), owners=[done, found], events=[*events]
+    )
+    return replace(read, chosen=replace(read.chosen, asked=asked))
+
+
+LOST = hpa(condition("AbleToScale", "False", "FailedGetScale", 'deployments/scale.apps "wbe" not found'))
+LOST["spec"]["scaleTargetRef"]["name"] = "wbe"
+OLD = pod()
+OLD["metadata"] |= {"name": "db-0", "labels": {"app": "db", "controller-revision-hash": "db-1"}}
+
+OTHERS = {"matchLabels": {"app": "wbe"}}
+
 CASES: dict[str, tuple[Facts, str, str]] = {
     "evicted for memory": (
         evicted("The node was low on resource: memory. Container main was using 900Mi, request is 0"),
@@ -643,6 +712,365 @@ CASES: dict[str, tuple[Facts, str, str]] = {
         pull("pull access denied, repository does not exist or may require authorization"),
         "the registry denies access, or has no such name",
         "correct the name of the image; if it is private",
+    ),
+    "a probe of HTTP at a server of HTTPS": (
+        probed("readiness", read_by(""), "HTTP probe failed with statuscode: 400"),
+        "/healthz answers that the request is wrong (400)",
+        "correct the scheme of the probe",
+    ),
+    "a probe that a server answers with another status": (
+        probed("readiness", read_by(""), "HTTP probe failed with statuscode: 405"),
+        "/healthz answers with status 405",
+        "a path that answers GET with 200",
+    ),
+    "a probe that is cut off": (
+        probed("liveness", read_by(""), 'Get "http://10.0.0.1:8080/healthz": EOF'),
+        "port 8080 ends the connection without an answer",
+        "correct the scheme of the probe",
+    ),
+    "a probe of the node's own loopback": (
+        probed("readiness", read_by("localhost"), "dial tcp 127.0.0.1:8080: connect: connection refused"),
+        "it asks the host localhost, and not the pod",
+        "leave host out of the probe",
+    ),
+    "a liveness probe that comes too early": (
+        probed("liveness", read_by("", initialDelaySeconds=1), "connect: connection refused"),
+        "its liveness probe fails: nothing listens on port 8080",
+        "if it was still starting (after 8 s), give it a startupProbe, or more than initialDelaySeconds 1",
+    ),
+    "a probe whose program cannot reach its database": (
+        probed("readiness", read_by(""), "connect: connection refused", "ERROR db:5432: connection refused"),
+        "nothing listens on port 8080, and it cannot connect to db:5432",
+        "runs and listens",
+    ),
+    "a server without a health service of gRPC": (
+        probed("readiness", {"grpc": {"port": 50051}}, "this server does not implement the grpc health protocol"),
+        "its server has no health service of gRPC",
+        "grpc.health.v1.Health",
+    ),
+    "a health service of gRPC that says no": (
+        probed("readiness", {"grpc": {"port": 50051}}, 'service unhealthy (responded with "NOT_SERVING")'),
+        "answers NOT_SERVING",
+        "why the program is not ready to serve",
+    ),
+    "no server of gRPC": (
+        probed("liveness", {"grpc": {"port": 50051}}, 'failed to connect service "10.0.0.1:50051" within 1s'),
+        "no gRPC server answers on port 50051 within 1 s",
+        "correct the port of the probe",
+    ),
+    "a file that a probe looks for": (
+        probed("liveness", by_command("cat", "/tmp/up"), "cat: can't open '/tmp/up': No such file or directory"),
+        "the file /tmp/up that its command looks for does not exist",
+        "why the program does not make /tmp/up",
+    ),
+    "a program that a probe's script lacks": (
+        probed("readiness", by_command("sh", "-c", "curl localhost"), "sh: curl: not found"),
+        "its command calls curl, which is not in the image",
+        "put curl into it",
+    ),
+    "a probe that may not be executed": (
+        probed("readiness", by_command("/check"), 'exec failed: exec: "/check": permission denied: unknown'),
+        "its command /check may not be executed",
+        "make /check executable",
+    ),
+    "what the command of a probe says": (
+        probed("readiness", by_command("redis-cli", "ping"), "NOAUTH Authentication required."),
+        "its command says: NOAUTH Authentication required.",
+        "compare the Secret",
+    ),
+    "a probe that has not been asked yet": (
+        facts(
+            pod(
+                running(ready=False, since=20),
+                spec={"containers": [container(readinessProbe=read_by("", initialDelaySeconds=600))]},
+            )
+        ),
+        "is not ready yet: its readiness probe is asked first 600 s after the start",
+        "lower initialDelaySeconds",
+    ),
+    "a profile of AppArmor": (
+        kept_from_running("CreateContainerError", 'AppArmor profile "k8s-deny" is not loaded'),
+        "does not have its profile of AppArmor",
+        "put the profile onto the node",
+    ),
+    "a working directory that its user may not enter": (
+        kept_from_running(
+            "RunContainerError", 'chdir to cwd ("/srv/app") set in config.json failed: permission denied'
+        ),
+        "its user may not enter its working directory /srv/app",
+        "runAsUser",
+    ),
+    "root where it must not be": (
+        kept_from_running("CreateContainerConfigError", "container's runAsUser breaks non-root policy (pod: web)"),
+        "may not run as root (runAsNonRoot), and its runAsUser is 0",
+        "set another runAsUser",
+    ),
+    "a command that is one text": (
+        kept_from_running("RunContainerError", 'exec: "sh -c \\"echo hello\\"": executable file not found in $PATH'),
+        "its command is one text, sh -c",
+        "one word in each entry",
+    ),
+    "a limit of bytes, seen by its volumes": (
+        mount('volume "t" : write /pods/1/volumes/kubernetes.io~projected/t/ca.crt: no space left on device'),
+        "its memory limit is too low even for the files of its volumes",
+        "128Mi, not 128",
+    ),
+    "a registry of plain HTTP": (
+        pull("http: server gave HTTP response to HTTPS client"),
+        "its registry speaks plain HTTP",
+        "container runtime of the node",
+    ),
+    "an image without a signature": (
+        kept_from_running("SignatureValidationFailed", "A signature was required, but no signature exists"),
+        "its signature is not accepted",
+        "sign the image",
+    ),
+    "an image that is still pulled": (
+        starting(event("Pulling", 'Pulling image "large:1"', ago=500, type="Normal")),
+        "the node pulls an image for the pod, since 8 min",
+        "wait if the image is large",
+    ),
+    "a ConfigMap behind a volume, where they may not be listed": (
+        mount('MountVolume.SetUp failed for volume "c" : configmap "app-config" not found'),
+        "the ConfigMap app-config does not exist, which the volume c needs",
+        "create the ConfigMap app-config",
+    ),
+    "a ServiceAccount that was deleted": (
+        mount('volume "kube-api-access-x" : failed to fetch token: serviceaccounts "builder" not found'),
+        "its ServiceAccount builder does not exist any more",
+        "create the ServiceAccount builder again",
+    ),
+    "a node without a program for NFS": (
+        mount("mount failed: you might need a /sbin/mount.<type> helper program."),
+        "its node lacks the program that mounts such a file system",
+        "nfs-common",
+    ),
+    "a folder that a file server lacks": (
+        mount("mount.nfs: mounting 10.0.0.9:/exports/x failed, reason given by server: No such file or directory"),
+        "does not have the folder that its volume names",
+        "correct the path of the volume",
+    ),
+    "a range of addresses that is full": (
+        sandbox('plugin type="bridge" failed (add): no IP ranges: range set is full'),
+        "no IP address is free",
+        "range of addresses",
+    ),
+    "a node that does not exist": (
+        facts(
+            pod(waiting(), phase="Pending", spec={"nodeName": "n9"}, containerStatuses=[], conditions=[]), node_pods=[]
+        ),
+        "the node n9 that the pod is bound to does not exist",
+        "remove nodeName",
+    ),
+    "the label is there, and no room": (
+        facts(
+            unplaced(
+                "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector.",
+                nodeSelector={"pool": "gpu"},
+                containers=[container(resources={"requests": {"cpu": "6"}})],
+            ),
+            nodes=[node("n1", {"pool": "gpu"}), node("n2", cpu="64")],
+        ),
+        "it asks for more cpu than any node has",
+        "lower its request for cpu",
+    ),
+    "init containers that run one by one": (
+        facts(
+            unplaced(
+                "0/1 nodes are available: 1 Insufficient cpu.",
+                containers=[container(resources={"requests": {"cpu": "2"}})],
+                initContainers=[container("first", resources={"requests": {"cpu": "3"}})],
+            ),
+            nodes=[node("n1")],
+        ),
+        "too little cpu is free",
+        "add a node",
+    ),
+    "a volume for one pod only": (
+        facts(unplaced("0/1 nodes are available: 1 node has pod using PersistentVolumeClaim with ReadWriteOncePod.")),
+        "its volume may be used by one pod only",
+        "strategy Recreate",
+    ),
+    "no node at all": (
+        facts(unplaced("no nodes available to schedule pods"), nodes=[]),
+        "the cluster has no node",
+        "kubectl get nodes",
+    ),
+    "a sidecar that keeps a Job": (
+        of_job(over(0, reason="Completed"), running("proxy")),
+        "container main has ended well, and proxy runs on: the Job does not complete",
+        "restartPolicy Always",
+    ),
+    "a Job without parallelism": (
+        without(owner("Job", "load", spec={"parallelism": 0, "completions": 3})),
+        "job/load makes no pod: its parallelism is 0",
+        "parallelism",
+    ),
+    "a node that was restarted": (
+        facts(pod(restarted(255, reason="Unknown"))),
+        "its node or the container runtime was restarted",
+        "look at the node at that time",
+    ),
+    "a sandbox that was made anew": (
+        facts(pod(restarted(137)), events=[event("SandboxChanged", "Pod sandbox changed", type="Normal")]),
+        "its node or the container runtime was restarted",
+        "look at the node at that time",
+    ),
+    "a script that lacks a program, silently": (
+        facts(pod(looping(127))),
+        "exit code 127, the command is not found",
+        "not in $PATH",
+    ),
+    "an old revision that a partition keeps": (
+        facts(
+            OLD,
+            owners=[
+                owner(
+                    "StatefulSet",
+                    "db",
+                    spec={"replicas": 1, "updateStrategy": {"rollingUpdate": {"partition": 2}}},
+                    replicas=1,
+                    updateRevision="db-2",
+                )
+            ],
+        ),
+        "the pod is of an old revision of statefulset/db",
+        "delete the pod to renew it",
+    ),
+    "two scalers of one workload": (
+        facts(
+            owners=[owner("Deployment")], scalers=[{"metadata": {"name": each}, **hpa()} for each in ("web", "web-2")]
+        ),
+        "2 HorizontalPodAutoscalers scale deployment/web",
+        "keep one of them",
+    ),
+    "a scaler of nothing": (
+        scaled(LOST),
+        "the HorizontalPodAutoscaler web scales nothing: there is no deployment/wbe",
+        "to Deployment web",
+    ),
+    "a Service of another protocol": (
+        facts(
+            pod(spec={"containers": [container(ports=[{"containerPort": 53, "protocol": "UDP"}])]}),
+            services=[service("web", None, {"port": 53, "protocol": "TCP"})],
+        ),
+        "sends to port 53 by TCP, which the pod declares for UDP only",
+        "correct protocol",
+    ),
+    "a policy of its own that lets it out elsewhere": (
+        calling(
+            policy(
+                "out",
+                {"app": "web"},
+                {"ports": [{"port": 53}]},
+                {"to": [{"podSelector": {"matchLabels": {"app": "x"}}}]},
+                kind="Egress",
+            )
+        ),
+        "it calls the Service db, to which NetworkPolicy out does not let this pod out",
+        "allow egress to these pods and port 5432",
+    ),
+    "a policy of the other side for another port": (
+        calling(policy("in", {"app": "db"}, {"from": [{"podSelector": {}}], "ports": [{"port": 3306}]})),
+        "whose port 5432 NetworkPolicy in does not let this pod in to",
+        "allow port 5432 in in",
+    ),
+    "an address that is that of a Service": (
+        calling(
+            policy("in", {"app": "db"}, {"from": [{"podSelector": {"matchLabels": {"app": "x"}}}]}),
+            line="ERROR dial tcp 10.96.0.7:5432: i/o timeout",
+        ),
+        "it calls the Service db, whose NetworkPolicy in does not let this pod in",
+        "allow the labels of this pod",
+    ),
+    "another name of a name that is not there": (
+        unresolved("db", services=[service("db", {}, type="ExternalName", externalName="db.nowhere.invalid")]),
+        "the Service db is another name of db.nowhere.invalid",
+        "correct externalName of the Service db",
+    ),
+    "a pod that asks its node for names": (
+        unresolved("db", {"dnsPolicy": "Default"}),
+        "asks the name servers of its node (dnsPolicy Default), which know no Service",
+        "set dnsPolicy to ClusterFirst;",
+    ),
+    "a pod in the network of its node": (
+        unresolved("db", {"hostNetwork": True}),
+        "which know no Service",
+        "set dnsPolicy to ClusterFirstWithHostNet",
+    ),
+    "a Service of another namespace by its bare name": (
+        unresolved("orders", namesakes={"orders": ["sales"]}),
+        "a Service of that name is in the namespace sales",
+        "call it by orders.sales",
+    ),
+    "a CronJob that is suspended, with the pod of its last run": (
+        of_cronjob("cronjob/report", suspend=True),
+        "cronjob/report is suspended: it starts no Job",
+        "kubectl patch cronjob report",
+    ),
+    "a CronJob that has missed its time since its last run": (
+        of_cronjob("cronjob/report", event("MissSchedule", "Missed scheduled time", uid="cron", ago=60)),
+        "cronjob/report has missed its time",
+        "startingDeadlineSeconds",
+    ),
+    "a ConfigMap that was deleted while its pod runs": (
+        facts(pod(spec={"containers": [container(envFrom=[{"configMapRef": {"name": "app"}}])]}), configmaps={}),
+        "the ConfigMap app that the pod was started with does not exist any more",
+        "create the ConfigMap again, before a restart",
+    ),
+    "what an init container waits for": (
+        initial(
+            *["waiting for db:5432"] * 30,
+            services=[service("db", None, 5432)],
+            pods=[pod(), peer("db-0", ready=False, app="db")],
+        ),
+        "it waits for db:5432; it calls the Service db, of whose pods (1) none is ready",
+        "debug_pod_targets=db-0",
+    ),
+    "a name that an init container looks for elsewhere": (
+        initial("** server can't find orders: NXDOMAIN", services=[service()], namesakes={"orders": ["sales"]}),
+        "it cannot resolve orders; a Service of that name is in the namespace sales",
+        "call it by orders.sales",
+    ),
+    "a pod that was just made": (
+        facts(made(5, pod(phase="Pending", conditions=[condition("Ready", "False")], containerStatuses=[]))),
+        "the pod was made 5 s ago, and is not ready yet",
+        "look again in a minute",
+    ),
+    "a budget for nobody": (
+        replace(budgets(), pods=[pod()], budgets=[{"metadata": {"name": "web"}, "spec": {"selector": OTHERS}}]),
+        "the PodDisruptionBudget web selects no pod, so that it protects nothing",
+        "correct selector",
+    ),
+    "a policy for nobody": (
+        facts(policies=[policy("web", {"app": "wbe"})], pods=[pod()]),
+        "the NetworkPolicy web selects no pod, so that it limits nothing",
+        "correct podSelector",
+    ),
+    "a start with little CPU": (
+        facts(
+            pod(
+                restarted(137),
+                spec={"containers": [container(startupProbe=by_command("/up"), resources={"limits": {"cpu": "50m"}})]},
+            ),
+            events=[event("Killing", "Container main failed startup probe, will be restarted", container="main")],
+        ),
+        "its startup probe fails for 30 s",
+        "with a CPU limit of 50m, it does little in that time",
+    ),
+    "a CronJob whose day never comes": (
+        cronjob(spec={"schedule": "0 0 31 2 *"}),
+        "cronjob/report starts no Job: its schedule never comes",
+        "there is no such day",
+    ),
+    "a CronJob that nobody starts": (
+        cronjob(
+            spec={"schedule": "*/5 * * * *", "startingDeadlineSeconds": 5},
+            lastScheduleTime=at(9000),
+            lastSuccessfulTime=at(8990),
+        ),
+        "cronjob/report has missed its times: it was due 5 min ago, and 0 s ago",
+        "raise startingDeadlineSeconds",
     ),
     "a restart for its memory": (
         facts(pod(restarted(137, reason="OOMKilled"))),

@@ -201,6 +201,7 @@ CASES = {
     "postStart hook, between": Case(
         facts(pod(looping(137)), events=[event("FailedPostStartHook", "PostStartHook failed", container="main")]),
         *("post_start", "critical", "its postStart hook fails", "correct the command of the hook"),
+        "back-off",
     ),
     "a sidecar's probe is not the app's": Case(
         facts(
@@ -397,6 +398,19 @@ CASES = {
         facts(pod(looping(3)), before={"main": log()}),
         *("crash_loop", "critical", "exit code 3", "log"),
         "unable to retrieve",
+    ),
+    "a warning of what it cannot do without": Case(
+        facts(
+            pod(looping(255)),
+            before={
+                "main": log(
+                    "PHP Warning:  mysqli(): getaddrinfo for mysql failed: Name or service not known in /a.php:1",
+                    "Warning: slow: timed out after 3 s",
+                    "Error establishing a database connection",
+                )
+            },
+        ),
+        *("crash_loop", "critical", "it cannot resolve mysql", "correct the name"),
     ),
     "words of the termination message": Case(
         facts(pod(looping(3, message="starting\nfatal: no license\n"))),

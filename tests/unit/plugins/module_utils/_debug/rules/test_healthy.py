@@ -218,6 +218,19 @@ HEALTHY: dict[str, tuple[Facts, dict[str, str] | None]] = {
         ),
         None,
     ),
+    "a replica whose primary came later, and that is silent since": (
+        facts(
+            pod(running(since=1300)),
+            logs={
+                "main": log(
+                    *["1:S 29 Nov 2026 17:22:36.016 # Error condition on socket for SYNC: Network is unreachable"] * 4,
+                    "1:S 29 Nov 2026 17:22:47.701 * MASTER <-> REPLICA sync: Finished with success",
+                    until=1260,
+                )
+            },
+        ),
+        None,
+    ),
     "a ConfigMap that has changed": (
         facts(
             pod(spec={"containers": [container(envFrom=[{"configMapRef": {"name": "app"}}])]}),
@@ -234,6 +247,109 @@ HEALTHY: dict[str, tuple[Facts, dict[str, str] | None]] = {
         ),
         None,
     ),
+    "an autoscaler of something else that is not there": (
+        facts(
+            owners=[owner("Deployment", "shop-pdb", spec={"replicas": 1})],
+            scalers=[
+                {
+                    "metadata": {"name": "shop-hpa", "creationTimestamp": at(3000)},
+                    "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "shop-hpb"}, "maxReplicas": 3},
+                    "status": {"conditions": [condition("AbleToScale", "False", "FailedGetScale", "not found")]},
+                }
+            ],
+        ),
+        None,
+    ),
+    "a policy of a component that has no pod": (
+        facts(policies=[policy("batch", {"app": "batch"})], pods=[pod()]),
+        None,
+    ),
+    "files in the cache of the kernel": (
+        facts(),
+        {
+            **NAMES,
+            "cgroup": "memory.current:104000000\nmemory.max:104857600\nmemory.stat:anon 20000000\n"
+            "memory.stat:inactive_file 60000000\nmemory.stat:active_file 23000000",
+        },
+    ),
+    "files in the cache of the kernel, cgroup 1": (
+        facts(),
+        {
+            **NAMES,
+            "cgroup": "memory/memory.usage_in_bytes:104000000\nmemory/memory.limit_in_bytes:104857600\n"
+            "memory/memory.stat:inactive_file 0\nmemory/memory.stat:total_inactive_file 60000000",
+        },
+    ),
+    "policies that let it call by a named port": (
+        facts(
+            pod(spec=variables(DB="http://db:5432")),
+            services=[service("db", None, (5432, "pg"))],
+            pods=[pod(), peer("db-0", app="db")],
+            policies=[
+                policy("db", {"app": "db"}, {"from": [{"podSelector": {}}], "ports": [{"port": "pg"}]}),
+                policy("out", {"app": "web"}, {"ports": [{"port": 53}]}, {"ports": [{"port": 5432}]}, kind="Egress"),
+            ],
+        ),
+        None,
+    ),
+    "policies that let it call addresses": (
+        facts(
+            pod(spec=variables(DB="http://db:5432")),
+            services=[service("db", None, 5432)],
+            pods=[pod(), peer("db-0", app="db")],
+            policies=[
+                policy(
+                    "out",
+                    {"app": "web"},
+                    {"ports": [{"port": 53}]},
+                    {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]},
+                    kind="Egress",
+                )
+            ],
+        ),
+        None,
+    ),
+    "the pod of a CronJob that was suspended since": (
+        facts(
+            pod(over(0, reason="Completed"), spec={"restartPolicy": "Never"}, phase="Succeeded"),
+            owners=[owner("Job", succeeded=1), owner("CronJob", spec={"schedule": "* * * * *", "suspend": True})],
+        ),
+        None,
+    ),
+    "a pull secret that nothing needs": (
+        facts(pod(spec={"imagePullSecrets": [{"name": "registry"}]}), secrets={}, configmaps={}),
+        None,
+    ),
+    "a port of both protocols": (
+        facts(
+            pod(
+                spec={
+                    "containers": [
+                        container(ports=[{"containerPort": 53, "protocol": each} for each in ("TCP", "UDP")])
+                    ]
+                }
+            ),
+            services=[service("web", None, {"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"})],
+        ),
+        None,
+    ),
+    "another name of what is outside": (
+        facts(
+            pod(spec=variables(DB="postgres://db:5432/x")),
+            services=[service("db", {}, type="ExternalName", externalName="db.example.com")],
+            pods=[pod()],
+        ),
+        None,
+    ),
+    "host network with the name servers of the cluster": (
+        facts(
+            pod(spec={"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet", **variables(DB="http://db:5432")}),
+            services=[service("db", None, 5432)],
+            pods=[pod(), peer("db-0", app="db")],
+        ),
+        None,
+    ),
+    "a worker that waits for messages": (facts(logs={"main": log(*["waiting for messages"] * 60)}), None),
     "half of all": (
         facts(
             pod(spec={"containers": [container(resources={"limits": {"cpu": "1", "memory": "100Mi"}})]}),

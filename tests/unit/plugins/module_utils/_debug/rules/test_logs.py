@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._debug.logs import Log
 
-from .objects import facts, findings, log, looping, peer, pod, running, service
+from .objects import container, facts, findings, log, looping, peer, pod, running, service
 
 CALM = [f"INFO request {number} done in {number % 30} ms" for number in range(2_000)]
 FORBIDDEN = (
@@ -118,6 +118,14 @@ CASES = {
         log(*CALM, *['{"level":"error","msg":"cannot price","error":"TypeError: \'NoneType\' has no size"}'] * 4),
         *("log_own_code", "warning", "fails in its own code: TypeError: 'NoneType' has no size", "developers"),
     ),
+    "what it waits for": (
+        log(*CALM[:50], *["waiting for postgres:5432"] * 40),
+        *("log_waits", "warning", "waits for postgres:5432", "whether what it waits for runs"),
+    ),
+    "an error of .NET": (
+        log(*CALM[:50], "fail: Shop.Store[20004]", "      An error occurred using the connection to database 'shop'."),
+        *("log_errors", "warning", "An error occurred using the connection to database 'shop'", "log"),
+    ),
     "time-outs": (
         log(*CALM, "ERROR GET http://pricing:8080/p: context deadline exceeded"),
         *("log_timeout", "warning", "once", "slow"),
@@ -159,6 +167,24 @@ def test_what_a_start_complained_of_is_no_warning() -> None:
     found = findings(facts(pod(running(since=2_010)), logs={"main": read}))
     assert [each.severity for each in found] == ["info", "info"]
     assert found[1].kind == "log_refused"
+
+
+def test_what_a_program_waits_for_is_why_it_is_not_ready() -> None:
+    read = log(*["waiting for orders:8080"] * 40)
+    probed = {"containers": [container(readinessProbe={"exec": {"command": ["/ready"]}})]}
+    states = peer("orders-0", ready=False, app="orders")
+    first = findings(
+        facts(
+            pod(running(ready=False), spec=probed),
+            logs={"main": read},
+            services=[service("orders", None, 8080)],
+            pods=[pod(), states],
+        )
+    )[0]
+    assert (
+        "its readiness probe fails, and it waits for orders:8080; it calls the Service orders, of whose" in first.what
+    )
+    assert "debug_pod_targets=orders-0" in first.next_step
 
 
 def test_an_empty_log_is_said_to_be_one() -> None:
