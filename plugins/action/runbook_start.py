@@ -18,13 +18,18 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._errors impo
 from ansible_collections.market_intel.runbooks.plugins.module_utils._run import check_run_id
 from ansible_collections.market_intel.runbooks.plugins.plugin_utils._cluster import (
     LOGIN,
-    complete_login,
     identify,
+    refuse_elsewhere,
     refuse_unnamed,
+    settle_login,
 )
 from ansible_collections.market_intel.runbooks.plugins.plugin_utils._extra_vars import (
     raw_extra_vars,
     refuse_templates,
+)
+from ansible_collections.market_intel.runbooks.plugins.plugin_utils._host_variables import (
+    variables_of,
+    without_blank,
 )
 from ansible_collections.market_intel.runbooks.plugins.plugin_utils._inputs import Reader
 from ansible_collections.market_intel.runbooks.plugins.plugin_utils._module_action import refuse_argument_files
@@ -64,12 +69,15 @@ class ActionModule(ActionBase):
             reader = Reader(caller_folder())
             # A report tells of what is refused from here on.
             result.update(self._given(role, task_vars or {}, reader))
-            login = login_of(role, result["options"])
-            # A Redis in pods takes its login with its own option.
-            result["login"] = login if "kubernetes" not in result["options"] else {}
-            result["guard"] = self._guard(result["options"], login, task_vars or {})
+            options = result["options"]
+            login = self._login(login_of(role, options), task_vars or {})
+            if "kubernetes" in options:
+                # A Redis in pods takes its login with its own option.
+                options["kubernetes"] = {**options["kubernetes"], **login} if login else options["kubernetes"]
+            result["login"] = {} if "kubernetes" in options else login
+            result["guard"] = self._guard(options, login, task_vars or {})
             if login is not None:
-                result["cluster"] = self._cluster(role, result["options"], login, task_vars or {}, reader)
+                result["cluster"] = self._cluster(role, options, login, task_vars or {}, reader)
         except RunbookError as exc:
             names = role.variables()
             if f"{role.prefix}kubernetes" in role.options:
@@ -78,7 +86,10 @@ class ActionModule(ActionBase):
         return result
 
     def _given(self, role: Role, task_vars: Plain, reader: Reader) -> Plain:
-        variables = Variables(role, task_vars, self._templar, reader)
+        names = (f"{role.prefix}environment", "runbooks_environment")
+        # An unset variable of a shell must not hide that this is production.
+        raw = without_blank(names, raw_extra_vars(), task_vars["inventory_hostname"], self._task, task_vars)
+        variables = self._variables(role, raw, reader)
         options = variables.read_all()
         if options.get("run_id"):
             check_run_id(options["run_id"])
@@ -94,6 +105,21 @@ class ActionModule(ActionBase):
             "guard": {"note": "", "ask": {}},
             "folder": caller_folder(),
         }
+
+    def _login(self, given: Plain | None, task_vars: Plain) -> Plain | None:
+        """Return the login that all steps of the run have; None for a run without one."""
+        if given is None:
+            return None
+        host, environment = task_vars["inventory_hostname"], self._environment()
+        refuse_unnamed(host, given, environment)
+        refuse_elsewhere(host, self._connection.transport)
+        return settle_login(given, environment)
+
+    def _environment(self) -> dict[str, str]:
+        """Return the environment that modules will have, to which a play may add."""
+        added: Plain = {}
+        self._compute_environment_string(added)
+        return {**os.environ, **{name: str(value) for name, value in added.items()}}
 
     def _guard(self, options: Plain, login: Plain | None, task_vars: Plain) -> Plain:
         """Return the namespace whose guard is to be told of (``note``), and how to ask the one to be obeyed (``ask``).
@@ -111,9 +137,8 @@ class ActionModule(ActionBase):
     def _cluster(self, role: Role, options: Plain, login: Plain, task_vars: Plain, reader: Reader) -> Plain:
         """Return the cluster that the run is about."""
         host = task_vars["inventory_hostname"]
-        refuse_unnamed(host, login)
         agent = f"market_intel.runbooks/{options.get('run_id') or 'start'}"
-        found = identify(complete_login(login), agent)
+        found = identify(login, agent)
         allowed = reader.read(
             self._templar.template(task_vars.get("runbooks_same_cluster")), {"type": "bool"}, "runbooks_same_cluster"
         )
@@ -122,7 +147,7 @@ class ActionModule(ActionBase):
             # Its own start says what is wrong with its variables, or that its cluster cannot be reached.
             try:
                 theirs = self._place_of(role, other, task_vars, reader)
-                if theirs is None or not found.is_same(identify(complete_login(theirs[0]), agent)):
+                if theirs is None or not found.is_same(identify(theirs[0], agent)):
                     continue
             except RunbookError:
                 continue
@@ -133,11 +158,12 @@ class ActionModule(ActionBase):
 
     def _place_of(self, role: Role, host: str, task_vars: Plain, reader: Reader) -> tuple[Plain, frozenset[str]] | None:
         """Return the login and the scope of another host of the play, which may come later, or never."""
-        raw = task_vars["hostvars"].raw_get(host)
-        templar = self._templar.copy_with_new_env(available_variables=raw)
-        options = Variables(role, raw, templar, reader).read_all()
+        options = self._variables(role, variables_of(host, self._task, task_vars), reader).read_all()
         login = login_of(role, options)
-        return None if login is None else (login, scope_of(options))
+        return None if login is None else (settle_login(login, self._environment()), scope_of(options))
+
+    def _variables(self, role: Role, raw: Plain, reader: Reader) -> Variables:
+        return Variables(role, raw, self._templar.copy_with_new_env(available_variables=raw), reader)
 
 
 def caller_folder() -> str:

@@ -23,7 +23,7 @@ from .._deps_kubernetes import KUBERNETES, kubernetes_client, kubernetes_config,
 from .._errors import InvalidInput, RunbookError, as_clause, root_cause
 from .._time import parse_http_date, utc_now
 from .._wait import PASSING, Tries
-from .kubeconfig import kubeconfig_paths, uses_service_account
+from .kubeconfig import current_context, kubeconfig_paths, uses_service_account
 
 Object = dict[str, t.Any]
 
@@ -392,7 +392,7 @@ def _configuration(settings: ApiSettings) -> t.Any:
 
 
 def _load(settings: ApiSettings, configuration: t.Any) -> None:
-    if uses_service_account(settings.kubeconfig):
+    if uses_service_account(settings.kubeconfig, settings.context):
         try:
             kubernetes_config.load_incluster_config(client_configuration=configuration)
         except kubernetes_config.ConfigException as exc:
@@ -410,7 +410,7 @@ def _load(settings: ApiSettings, configuration: t.Any) -> None:
     try:
         kubernetes_config.load_kube_config(
             config_file=os.pathsep.join(paths),
-            context=settings.context,
+            context=settings.context or current_context(paths) or None,
             client_configuration=configuration,
             persist_config=False,
         )
