@@ -10,19 +10,25 @@ import hashlib
 import json
 import re
 import typing as t
+import unicodedata
 from datetime import timedelta
 
 from ._errors import InvalidInput, Refused
 from ._time import compact, parse_compact, utc_now
 
+# Letters around "live" would make another word of it.
+_PRODUCTION = re.compile(r"[^a-z0-9]*(prod|live(?![a-z]))")
 VALID = timedelta(minutes=30)
 _FORM = re.compile(r"([0-9a-f]{16})-([0-9]+)-([0-9]{8}T[0-9]{6}Z)")
 
 
 def is_production(environment: str) -> bool:
-    """Tell whether a name means production: ``live``, and all that begin with ``prod``, in whatever case."""
-    name = environment.strip().casefold()
-    return name.startswith("prod") or name == "live"
+    """Tell whether a name means production: ``live``, and all that begin with ``prod``, in whatever case.
+
+    What nobody sees, or what a copy has brought along (quotes, wide letters, marks without a width), makes it no other.
+    """
+    letters = (each for each in unicodedata.normalize("NFKC", environment) if unicodedata.category(each) != "Cf")
+    return bool(_PRODUCTION.match("".join(letters).casefold()))
 
 
 def plan_content(*parts: t.Any) -> str:

@@ -121,6 +121,18 @@ def test_however_production_is_spelled_the_plan_is_to_be_confirmed(
     assert keys(server) == 0
 
 
+@pytest.mark.parametrize("nothing", ["", None], ids=repr)
+def test_an_unset_variable_of_a_shell_does_not_hide_production(
+    nothing: Any, server: RedisServer, tmp_path: Path
+) -> None:
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(json.dumps({"all": {"hosts": {"localhost": {"runbooks_environment": "production"}}}}))
+    given = {**role_variables(server.url, tmp_path, environment=nothing), "runbooks_environment": nothing}
+    refused = run_playbook("flush_redis", given, args=["-i", str(inventory)], cwd=tmp_path)
+    assert "This is production, where the plan must be confirmed" in refused.failures[-1].msg
+    assert keys(server) == KEYS
+
+
 @pytest.mark.parametrize("environment", [5, ["production"], {"name": "staging"}, True], ids=repr)
 def test_an_environment_of_another_type_is_refused(environment: Any, server: RedisServer, tmp_path: Path) -> None:
     given = {**role_variables(server.url, tmp_path), "flush_redis_environment": environment}

@@ -22,13 +22,23 @@ CONTENT = plan_content("https://api.example.com", ["web"], {"force": True})
 
 
 @pytest.mark.parametrize(
-    "name", ["production", "Production", "PROD", "production ", " prod-eu", "prod\n", "live", "LIVE ", "productive"]
+    "name",
+    [
+        *("production", "Production", "PROD", "production ", " prod-eu", "prod\n", "live", "LIVE ", "productive"),
+        *("PROD-EU", "live-eu", "Live_1", "live2", '"production"', "'prod'", "[production]", "\tprod\r\n"),
+        *("\u00a0production\u3000", "\ufeffproduction", "\u200bLive", "\uff50\uff52\uff4f\uff44", "\x00prod"),
+        "pro\u00adduction",
+    ],
+    ids=ascii,
 )
 def test_these_are_production(name: str) -> None:
     assert is_production(name)
 
 
-@pytest.mark.parametrize("name", ["", "staging", "preprod", "non-production", "lively", "delivery", "test"])
+@pytest.mark.parametrize(
+    "name",
+    ["", "  ", "staging", "preprod", "pre-prod", "nonprod", "non-production", "lively", "delivery", "test"],
+)
 def test_these_are_not(name: str) -> None:
     assert not is_production(name)
 
