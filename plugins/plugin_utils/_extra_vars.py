@@ -23,8 +23,12 @@ except ImportError:  # ansible-core < 2.19 marks what it never evaluates
         return not getattr(value, "__UNSAFE__", False)
 
 
-PREFIXES = ("flush_redis_", "rotate_certs_", "debug_pod_", "alert_response_", "prepare_cluster_", "runbooks_")
-_INTERNAL = ("__run", *(f"__{prefix}" for prefix in PREFIXES))
+PREFIXES = (
+    *("flush_redis_", "rotate_certs_", "debug_pod_", "alert_response_", "prepare_cluster_", "configure_awx_"),
+    "runbooks_",
+)
+# By another name of the host, one that names no cluster would pass for localhost.
+_INTERNAL = ("__run", "__awx_", "inventory_hostname", *(f"__{prefix}" for prefix in PREFIXES))
 _OPENINGS = ("{{", "{%", "{#")
 
 

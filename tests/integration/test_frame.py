@@ -23,7 +23,7 @@ from support.servers import RedisServer
 from tools.tree import ROOT
 
 PLAYBOOKS = {
-    path.stem: {"debug": "debug_pod_", "certs": "rotate_certs_"}.get(
+    path.stem: {"debug": "debug_pod_", "certs": "rotate_certs_", "awx": "configure_awx_"}.get(
         "debug" if "debug" in path.stem else path.stem.rpartition("_")[2], "flush_redis_"
     )
     for path in sorted((ROOT / "playbooks").glob("*.yml"))

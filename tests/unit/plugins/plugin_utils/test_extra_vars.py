@@ -18,14 +18,19 @@ from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import Refused
 from ansible_collections.market_intel.runbooks.plugins.plugin_utils._extra_vars import refuse_templates
-from support.roles import DOCUMENTED, common_variables, variables
+from support.roles import DOCUMENTED, ROLES, common_variables, variables
 from support.templates import evaluated
 
+AWX = yaml.load(
+    # What AWX evaluates itself is text here.
+    (ROLES.parent / "playbooks" / "vars" / "configure_awx.yml").read_text(encoding="utf-8").replace("!unsafe ", ""),
+    yaml.SafeLoader,
+)
 FROM_ALERTS = ("alert_response_fingerprint", "alert_response_labels", "alert_response_name")
 
 
 def names() -> list[str]:
-    found = common_variables()
+    found = common_variables() | set(AWX["__awx_options"])
     for role in DOCUMENTED:
         found |= variables(role)
     return sorted(found)
@@ -78,7 +83,7 @@ def test_what_is_not_ours_is_nobodys_business_here(monkeypatch: pytest.MonkeyPat
 
 
 def test_what_is_internal_cannot_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("__run", "__run_gate", "__flush_redis_plan", "__rotate_certs_stuck"):
+    for name in ("__run", "__run_gate", "__flush_redis_plan", "__awx_credentials", "inventory_hostname"):
         with pytest.raises(Refused, match=f"The extra variable {name} is internal"):
             refuse_templates(given(monkeypatch, json.dumps({name: {}})))
 
