@@ -39,6 +39,7 @@ from ansible_collections.market_intel.runbooks.plugins.plugin_utils._roles impor
     load_role,
     login_of,
     refuse_same,
+    refuse_unnamed_redis,
     scope_of,
 )
 
@@ -67,8 +68,10 @@ class ActionModule(ActionBase):
             refuse_templates(raw_extra_vars())
             refuse_argument_files(self)
             reader = Reader(caller_folder())
+            variables = self._own_variables(role, task_vars or {}, reader)
             # A report tells of what is refused from here on.
-            result.update(self._given(role, task_vars or {}, reader))
+            result.update(_given(variables))
+            refuse_unnamed_redis((task_vars or {})["inventory_hostname"], variables)
             options = result["options"]
             login = self._login(login_of(role, options), task_vars or {})
             if "kubernetes" in options:
@@ -85,26 +88,11 @@ class ActionModule(ActionBase):
             result["refused"] = render(str(exc), LOGIN, names)
         return result
 
-    def _given(self, role: Role, task_vars: Plain, reader: Reader) -> Plain:
+    def _own_variables(self, role: Role, task_vars: Plain, reader: Reader) -> Variables:
         names = (f"{role.prefix}environment", "runbooks_environment")
         # An unset variable of a shell must not hide that this is production.
         raw = without_blank(names, raw_extra_vars(), task_vars["inventory_hostname"], self._task, task_vars)
-        variables = self._variables(role, raw, reader)
-        options = variables.read_all()
-        if options.get("run_id"):
-            check_run_id(options["run_id"])
-        emptied = [name for name in role.options if role.options[name]["type"] == "list" and variables.is_emptied(name)]
-        vault = {name[6:]: value for name, value in options.items() if name.startswith("vault_") and value is not None}
-        return {
-            "options": options,
-            "emptied": [name[len(role.prefix) :] for name in emptied],
-            "vault_login": vault.pop("login", {}),
-            "vault": vault,
-            "production": is_production(options.get("environment") or ""),
-            "cluster": {},
-            "guard": {"note": "", "ask": {}},
-            "folder": caller_folder(),
-        }
+        return self._variables(role, raw, reader)
 
     def _login(self, given: Plain | None, task_vars: Plain) -> Plain | None:
         """Return the login that all steps of the run have; None for a run without one."""
@@ -164,6 +152,25 @@ class ActionModule(ActionBase):
 
     def _variables(self, role: Role, raw: Plain, reader: Reader) -> Variables:
         return Variables(role, raw, self._templar.copy_with_new_env(available_variables=raw), reader)
+
+
+def _given(variables: Variables) -> Plain:
+    """Return what of a result the variables tell."""
+    role, options = variables.role, variables.read_all()
+    if options.get("run_id"):
+        check_run_id(options["run_id"])
+    emptied = [name for name in role.options if role.options[name]["type"] == "list" and variables.is_emptied(name)]
+    vault = {name[6:]: value for name, value in options.items() if name.startswith("vault_") and value is not None}
+    return {
+        "options": options,
+        "emptied": [name[len(role.prefix) :] for name in emptied],
+        "vault_login": vault.pop("login", {}),
+        "vault": vault,
+        "production": is_production(options.get("environment") or ""),
+        "cluster": {},
+        "guard": {"note": "", "ask": {}},
+        "folder": caller_folder(),
+    }
 
 
 def caller_folder() -> str:

@@ -15,9 +15,16 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
-from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import InvalidInput
+from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import InvalidInput, Refused
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.connection import USUAL_URL
 from ansible_collections.market_intel.runbooks.plugins.plugin_utils._inputs import SEPARATORS, Reader
-from ansible_collections.market_intel.runbooks.plugins.plugin_utils._roles import FORMER, ROLES, Variables, load_role
+from ansible_collections.market_intel.runbooks.plugins.plugin_utils._roles import (
+    FORMER,
+    ROLES,
+    Variables,
+    load_role,
+    refuse_unnamed_redis,
+)
 from support.templates import evaluated
 
 HERE = "/home/ops"
@@ -297,6 +304,35 @@ def test_the_common_login_is_the_default_of_every_role() -> None:
 def test_a_login_of_ones_own_gets_nothing_of_the_common_one() -> None:
     own = {"namespace": "shop", "service": "cache", "kubeconfig": "/own"}
     assert read("flush_redis", "main", "flush_redis_kubernetes", own, **COMMON) == own
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({}, False),
+        ({"flush_redis_url": ""}, False),
+        ({"flush_redis_url": None, "flush_redis_kubernetes": " "}, False),
+        ({"flush_redis_url": "redis://localhost:6379/0"}, True),
+        ({"flush_redis_kubernetes": {"service": "cache", "namespace": "shop"}}, True),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("entry_point", ["main", "stats", "restore"])
+def test_only_localhost_stands_for_the_redis_of_this_machine(
+    entry_point: str, given: dict[str, Any], named: bool
+) -> None:
+    role = load_role("flush_redis", entry_point)
+    variables = Variables(role, given, Templar(loader=DataLoader(), variables=given), Reader(HERE))
+    refuse_unnamed_redis("localhost", variables)
+    if named:
+        refuse_unnamed_redis("cache-eu-1", variables)
+        return
+    with pytest.raises(Refused, match=f"The host cache-eu-1 names no Redis, and {USUAL_URL} is on this machine; set"):
+        refuse_unnamed_redis("cache-eu-1", variables)
+
+
+def test_the_engine_knows_the_usual_address_of_the_role() -> None:
+    assert default_of("flush_redis", "main", "flush_redis_url") == USUAL_URL
 
 
 def test_what_cannot_be_evaluated_names_the_variable() -> None:
