@@ -14,6 +14,7 @@ import unicodedata
 from datetime import timedelta
 
 from ._errors import InvalidInput, Refused
+from ._report.model import StepReport
 from ._time import compact, parse_compact, utc_now
 
 # Letters around "live" would make another word of it.
@@ -65,6 +66,20 @@ def check_confirmation(given: str, content: str, count: int, what: str, *, growt
             f"The plan has grown since it was confirmed ({what}, {then} were planned then, allowed is {growth:g} times "
             f"as many); {advice}."
         )
+
+
+def check_answer(answer: str, what: str) -> None:
+    """Raise Refused unless somebody has typed yes; ``what`` says in words what was to be done."""
+    answer = answer.strip()
+    if answer == "yes":
+        return
+    refusal = Refused(
+        f"The plan was not confirmed ({what}); answer yes at the prompt, or set O(skip_prompt)=true where nobody can "
+        "answer."
+    )
+    who = "the operator stopped it" if answer else "nobody confirmed the plan"
+    refusal.report = StepReport(state=refusal.state, headline=f"{who}, and nothing was changed")
+    raise refusal
 
 
 def _digest(content: str, count: int, stamp: str) -> str:

@@ -162,6 +162,33 @@ def test_what_is_typed_at_the_terminal_decides(answer: str, left: int, server: R
     assert keys(server) == left
     assert (result.rc == 0) == (left == 0), result.output
     assert left == 0 or "answer yes at the prompt" in result.failures[-1].msg
+    ended = {"yes": "everything that was planned was done", "no": "the operator stopped it, and nothing was changed"}
+    assert ended.get(answer, "nobody confirmed the plan, and nothing was changed") in result.stderr
+
+
+def test_an_answer_is_for_one_plan_only(server: RedisServer, tmp_path: Path) -> None:
+    """The first host has nothing to do after the first plan; the others are about the second host."""
+    with server.client() as client:
+        client.mset({f"{prefix}:{number}": "x" for prefix in ("pages", "quotes") for number in range(KEYS)})
+    patterns = {"a": {"first": "market:data:*"}, "b": {"second": "pages:*", "third": "quotes:*"}}
+    inventory, playbook = tmp_path / "hosts.yml", tmp_path / "play.yml"
+    common = {**role_variables(server.url, tmp_path, skip_prompt=""), "ansible_connection": "local"}
+    del common["flush_redis_names"]
+    inventory.write_text(json.dumps({"all": {"hosts": patterns, "vars": common}}))
+    role = {"name": "market_intel.runbooks.flush_redis", "rolespec_validate": False}
+    tasks = [
+        {"include_role": role, "vars": {"flush_redis_patterns": f"{{{{ {which} | default('nothing:*') }}}}"}}
+        for which in ("first", "second", "third")
+    ]
+    python = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "vars": python, "tasks": tasks}]))
+    with start_playbook(playbook, {}, args=["-i", str(inventory)], cwd=tmp_path, terminal=True) as running:
+        for answer in ("yes", "yes", "no"):
+            running.answer(answer)
+        result = running.wait()
+    assert [task.host for task in result.failures if "was not confirmed" in task.msg][:1] == ["b"], result.output
+    with server.client() as client:
+        assert sorted(each[:2] for each in client.scan_iter("*")) == [b"qu"] * KEYS
 
 
 @pytest.fixture

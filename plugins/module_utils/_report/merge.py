@@ -168,7 +168,7 @@ def _honest(report: Report, steps: Sequence[StepReport]) -> Report:
         report = replace(report, headline=report.headline or (_NOTHING_LEFT if planned else ""))
     elif report.state == "refused" and report.changed:
         # A guard of a later step is none for what an earlier one has done.
-        report = replace(report, state="failed")
+        report = replace(report, state="failed", headline="")
     elif report.state == "rolled_back" and any(proof.result == "failed" for proof in report.proofs):
         report = replace(report, state="failed")
     return report if report.changed and report.state != "rolled_back" else replace(report, undo=None)

@@ -43,7 +43,7 @@ _SENTENCES = {
     "planned": "nothing was changed; this is what a run would do",
     "unchanged": "there was nothing to change",
     "done": "everything that was planned was done",
-    "refused": "a guard stopped it before anything was changed",
+    "refused": "it stopped before anything was changed",
     "interrupted": "it was stopped before its end; run the same command again",
     "rolled_back": "a step failed, and everything is as it was before",
     "failed": "it ended with an error",
