@@ -61,7 +61,7 @@ def _mapping(value: t.Any) -> t.Any:
         return value
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
 
 

@@ -136,6 +136,7 @@ def spellings_of(items: list[str], separator: str) -> list[Any]:
         separator.join(items),
         f" {separator.join(f' {item} ' for item in items)} ",
         "\n".join(items) + "\n",
+        "\r\n".join(f"\u00a0{item}\t" for item in items) + "\r\n",
         f"{separator.join(items)}{separator}",
         [*items, None, ""],
     ]
@@ -203,6 +204,7 @@ def test_a_list_of_mappings_in_every_spelling(name: str) -> None:
     for value, words in (
         ("api-gateway", "is not a list ('api-gateway')"),
         ('[{"name": ', "is not a list"),
+        ("[" * 100_000, "is not a list"),
         ("{}", "is not a list; give a list of mappings"),
         (["web"], "[0] is not a mapping"),
         ([{**right, "surprise": 1}], "[0] has the unknown key 'surprise'; allowed are"),
@@ -240,7 +242,7 @@ def test_a_mapping_in_every_spelling(name: str) -> None:
     meant = MAPPINGS[name]
     for spelling in (meant, json.dumps(meant), f" {json.dumps(meant)}\n"):
         assert read(role, entry_point, name, spelling) == meant
-    for value in ("approle", '{"secret_id": "open-sesame"', ["a"], 5):
+    for value in ("approle", '{"secret_id": "open-sesame"', '{"a":' * 100_000, ["a"], 5):
         with pytest.raises(InvalidInput, match=f"{name} is not a mapping") as caught:
             read(role, entry_point, name, value)
         assert "open-sesame" not in str(caught.value)
@@ -255,8 +257,52 @@ def test_label_selectors_keep_their_commas() -> None:
     assert read("debug_pod", "main", "debug_pod_targets", given) == ["app in (a, b)", "deployment/web", "x,y=z"]
 
 
-def test_a_pattern_may_begin_with_a_bracket() -> None:
-    assert read("flush_redis", "main", "flush_redis_patterns", "[ab]:*,c:*") == ["[ab]:*", "c:*"]
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("[ab]:*,c:*", ["[ab]:*", "c:*"]),
+        ("[ab]:*,c:[de]", ["[ab]:*", "c:[de]"]),
+        ("[ab]", ["[ab]"]),
+        ("a's,-b,- ", ["a's", "-b", "-"]),
+        (" ,\n", []),
+        ("a\tb\u2028c\x85d", ["a", "b", "c", "d"]),
+        ('["a;b*"]', ["a;b*"]),
+        ("x" * 100_000, ["x" * 100_000]),
+    ],
+    ids=lambda value: ascii(value)[:20],
+)
+def test_what_a_pattern_may_hold(text: str, items: list[str]) -> None:
+    assert read("flush_redis", "main", "flush_redis_patterns", text) == items
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        *[(text, "in quotes, in brackets or behind dashes") for text in ("['a', 'b']", "['a']", "[a, b]", "[ a,b ]")],
+        *[(text, "in quotes, in brackets or behind dashes") for text in ("'a','b'", '"a",\n"b"', "- a\n- b\n", "- a")],
+        *[(text, "sets no items apart") for text in ("a;b", "a; b", "a\uff0cb", "a\u3001b")],
+    ],
+)
+def test_a_notation_whose_marks_would_be_a_part_of_the_items_is_refused(text: str, words: str) -> None:
+    for name in ("flush_redis_patterns", "flush_redis_names"):
+        with pytest.raises(InvalidInput, match=f"{name} .*{words}; write the items alone, .* JSON text such as"):
+            read("flush_redis", "main", name, text)
+
+
+@pytest.mark.parametrize("hidden", ["\u200b", "\ufeff", "\u00ad", "\u2060", "\u202e"], ids=ascii)
+def test_a_character_that_cannot_be_seen_is_named(hidden: str) -> None:
+    for given in (f"api{hidden}", [f"{hidden}api"]):
+        with pytest.raises(InvalidInput, match=rf"holds the character U\+{ord(hidden):04X}, which cannot be seen"):
+            read("rotate_certs", "main", "rotate_certs_names", given)
+    # A password may hold anything.
+    assert read("flush_redis", "main", "flush_redis_password", f"a{hidden}") == f"a{hidden}"
+
+
+def test_a_command_is_split_as_a_shell_does() -> None:
+    name = "debug_pod_copy_command"
+    assert read("debug_pod", "main", name, "sh -c 'sleep 60'") == ["sh", "-c", "sleep 60"]
+    with pytest.raises(InvalidInput, match="debug_pod_copy_command has a quote without its end"):
+        read("debug_pod", "main", name, "sh -c 'sleep 60")
 
 
 def test_where_the_callers_folder_is_gone_only_absolute_paths_are_taken() -> None:
