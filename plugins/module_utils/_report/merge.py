@@ -35,8 +35,8 @@ _KILLED = 128
 _WELL = ("unchanged", "planned", "done")
 _NOT_DONE = "nothing of the plan was done"
 _WHY_NOT_DONE = (
-    "The plan had something to do, and no step did it: something else has changed it since the plan was made; "
-    "look at what is there now, then run the same command again."
+    "The plan had something to do, and no step did it: something else has changed it since the plan was made, or a "
+    "failure on another host has stopped the play; look at what is there now, then run the same command again."
 )
 _NOTHING_LEFT = "nothing of the plan was left to do: something else has done or undone it since the plan was made"
 

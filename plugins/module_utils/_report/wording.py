@@ -86,6 +86,8 @@ def sentence(report: Report | Index) -> str:
     """What follows the word."""
     if isinstance(report, Index):
         return _of_hosts(report)
+    if report.state == "rolled_back" and report.attention and not report.headline:
+        return "; ".join(["a step failed, and its changes were put back", *report.attention])
     if report.state not in _ENDED_WELL:
         return report.headline or _SENTENCES[report.state]
     parts = report.attention

@@ -98,6 +98,19 @@ def test_what_a_step_says_of_a_good_end_is_not_said_of_a_bad_one() -> None:
         assert unproven["headline"] not in headline(merged(PLANNED, ROTATED, unproven, state=state))
 
 
+@pytest.mark.parametrize(
+    ("more", "ended"),
+    [
+        ({}, "a step failed, and everything is as it was before"),
+        ({"proofs": [{**STALE, "result": "unknown"}]}, "its changes were put back; 1 of 1 proof unknown"),
+        ({"degraded": ["the canary was not looked at"]}, "its changes were put back; 1 degradation"),
+    ],
+    ids=["proven", "unknown", "degraded"],
+)
+def test_what_was_put_back_is_as_before_only_where_that_is_proven(more: dict[str, Any], ended: str) -> None:
+    assert headline(merged(PLANNED, ROTATED, more, failure={"msg": "Stale."}, state="rolled_back")).endswith(ended)
+
+
 def test_a_plan_of_which_nothing_was_left_is_not_done() -> None:
     report = merged(PLANNED, {"state": "unchanged"})
     assert report.state == "unchanged"
