@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -68,7 +69,12 @@ def settle_login(given: t.Mapping[str, t.Any], environment: Environment = os.env
 
 
 def _files(kubeconfig: str | None, environment: Environment) -> list[str]:
-    return [expand_path(path, environment) for path in kubeconfig_paths(kubeconfig, environment)]
+    """Return the files of a kubeconfig, which belong to the caller's folder; one of several may be missing."""
+    found = [expand_path(path, environment) for path in kubeconfig_paths(kubeconfig, environment)]
+    # Where that folder is gone, whoever reads them says that they are relative.
+    with contextlib.suppress(FileNotFoundError):
+        found = [os.path.abspath(path) for path in found]
+    return [path for path in found if os.path.exists(path)] or found
 
 
 def _agreeing(login: t.Mapping[str, t.Any], paths: t.Sequence[str]) -> dict[str, t.Any]:

@@ -34,7 +34,8 @@ def files(tmp_path: Path) -> dict[str, str]:
 SETTLED: dict[str, tuple[dict[str, str], dict[str, str], str, str]] = {
     "the current context": ({"kubeconfig": "{first}"}, {}, "{first}", "eu"),
     "as kubectl, the first of several files": ({}, {"KUBECONFIG": "{first}:{second}"}, "{first}:{second}", "eu"),
-    "the first that has one": ({}, {"KUBECONFIG": "{missing}:{none}:{second}"}, "{missing}:{none}:{second}", "us"),
+    "the first that has one": ({}, {"KUBECONFIG": "{missing}:{none}:{second}"}, "{none}:{second}", "us"),
+    "a file beside the caller": ({}, {"KUBECONFIG": "first"}, "{first}", "eu"),
     "the file that counts": ({}, {"KUBECONFIG": "{first}", "K8S_AUTH_KUBECONFIG": "{second}"}, "{second}", "us"),
     "a context of the environment": ({"kubeconfig": "{none}"}, {"K8S_AUTH_CONTEXT": "us"}, "{none}", "us"),
     "the given before all": ({"context": "eu"}, {"KUBECONFIG": "{none}", "K8S_AUTH_CONTEXT": "us"}, "{none}", "eu"),
@@ -49,8 +50,11 @@ def filled(texts: dict[str, str], files: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("case", SETTLED)
-def test_each_step_gets_the_file_and_the_context(case: str, files: dict[str, str]) -> None:
+def test_each_step_gets_the_file_and_the_context(
+    case: str, files: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     given, environment, kubeconfig, context = SETTLED[case]
+    monkeypatch.chdir(files["home"])
     found = settle_login(filled(given, files), filled(environment, files))
     assert (found["kubeconfig"], found["context"]) == (kubeconfig.format(**files), context)
 
