@@ -74,10 +74,14 @@ class ActionModule(ActionBase):
             refuse_unnamed_redis((task_vars or {})["inventory_hostname"], variables)
             options = result["options"]
             login = self._login(login_of(role, options), task_vars or {})
-            if "kubernetes" in options:
-                # A Redis in pods takes its login with its own option.
-                options["kubernetes"] = {**options["kubernetes"], **login} if login else options["kubernetes"]
             result["login"] = {} if "kubernetes" in options else login
+            if login and "kubernetes" in options:
+                # A Redis in pods takes its login with its own option.
+                options["kubernetes"] = {**options["kubernetes"], **login}
+            elif login:
+                # The command that undoes the run names it.
+                found = {"kubeconfig": "kubeconfig", "context": "context", "api_host": "host"}
+                options.update({name: login.get(option) for name, option in found.items()})
             result["guard"] = self._guard(options, login, task_vars or {})
             if login is not None:
                 result["cluster"] = self._cluster(role, options, login, task_vars or {}, reader)
