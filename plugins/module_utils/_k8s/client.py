@@ -102,8 +102,11 @@ class ApiLogin:
     ``client`` is the ApiClient, ``server`` the API server's address, ``kubeconfig`` and ``context`` what was given of
     them, and ``name`` what people call it. With ``dry_run``, each request that would change something is one that the
     API server only tries (``dryRun=All``). ``skew`` is how many seconds the API server's clock is ahead of this one, as
-    its last answer told.
+    its last answer told. ``cluster`` is the uid of the cluster, empty where nobody has asked for it: an address may
+    lead to another one later, as that of a tunnel does.
     """
+
+    cluster = ""
 
     def __init__(self, settings: ApiSettings, user_agent: str, *, dry_run: bool = False) -> None:
         """Read the login; raise InvalidInput where there is none. The API server is not asked yet."""
