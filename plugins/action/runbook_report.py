@@ -60,7 +60,8 @@ class ActionModule(ActionBase):
         except RunbookError as exc:
             run = (task_vars or {}).get("__run") or {}
             names = load_role(run["role"], run["entry_point"]).variables("runbook_report") if run.get("role") else {}
-            raise AnsibleActionFail(render(str(exc), ARGUMENTS, names)) from exc
+            # Ansible would add what its cause says, which is the same in the words of options.
+            raise AnsibleActionFail(render(str(exc), ARGUMENTS, names)) from None
         lines = summary_lines(report, written.best if written else "")
         if options["show"]:
             show("\n".join(lines))

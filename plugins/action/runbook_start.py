@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import typing as t
 from dataclasses import asdict
+from pathlib import Path
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._confirm import is_production
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import RunbookError, render
-from ansible_collections.market_intel.runbooks.plugins.module_utils._run import check_run_id
+from ansible_collections.market_intel.runbooks.plugins.module_utils._k8s.kubeconfig import expand_path
+from ansible_collections.market_intel.runbooks.plugins.module_utils._run import check_run_id, refuse_unwritable
 from ansible_collections.market_intel.runbooks.plugins.plugin_utils._cluster import (
     LOGIN,
     identify,
@@ -163,6 +165,9 @@ def _given(variables: Variables) -> Plain:
     role, options = variables.role, variables.read_all()
     if options.get("run_id"):
         check_run_id(options["run_id"])
+    if options.get("reports_dir"):
+        # What was found and done would else be told nobody in the end.
+        refuse_unwritable(Path(expand_path(options["reports_dir"])))
     emptied = [name for name in role.options if role.options[name]["type"] == "list" and variables.is_emptied(name)]
     vault = {name[6:]: value for name, value in options.items() if name.startswith("vault_") and value is not None}
     return {

@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
+import os
 import re
 import shlex
 import typing as t
@@ -69,6 +70,11 @@ class Reader:
     def _path(self, value: t.Any, option: Option, name: str) -> str:
         path = self._str(value, option, name)
         if path.startswith(_ELSEWHERE):
+            if not os.path.isabs(os.path.expanduser(os.path.expandvars(path))):
+                raise InvalidInput(
+                    f"{name} is {path!r}, which names a variable that is not set or a user that there is not; give an "
+                    "absolute path."
+                )
             return path
         if not self._folder:
             raise InvalidInput(

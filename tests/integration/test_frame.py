@@ -100,6 +100,15 @@ def test_how_much_to_keep_is_refused_before_anything_is_touched(name: str, serve
     assert keys(server) == KEYS
 
 
+def test_a_folder_for_reports_that_nobody_may_write_is_refused_before_anything_is_touched(
+    kubeconfig: tuple[str, ApiServer], tmp_path: Path
+) -> None:
+    given = {"runbooks_kubeconfig": kubeconfig[0], "debug_pod_targets": "web", "runbooks_reports_dir": "/proc/reports"}
+    refused = run_playbook("debug_pod", given, cwd=tmp_path)
+    assert "name a folder in which this user may write" in refused.failures[-1].msg
+    assert kubeconfig[1].requests == []
+
+
 def test_an_empty_folder_for_reports_means_the_default(server: RedisServer, tmp_path: Path) -> None:
     for empty in ("", None):
         given = {**role_variables(server.url, tmp_path), "flush_redis_reports_dir": empty}

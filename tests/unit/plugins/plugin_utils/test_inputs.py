@@ -285,7 +285,7 @@ def test_what_a_pattern_may_hold(text: str, items: list[str]) -> None:
 )
 def test_a_notation_whose_marks_would_be_a_part_of_the_items_is_refused(text: str, words: str) -> None:
     for name in ("flush_redis_patterns", "flush_redis_names"):
-        with pytest.raises(InvalidInput, match=f"{name} .*{words}; write the items alone, .* JSON text such as"):
+        with pytest.raises(InvalidInput, match=rf"{name} .*{words}; write the items alone, .* JSON text such as"):
             read("flush_redis", "main", name, text)
 
 
@@ -303,6 +303,16 @@ def test_a_command_is_split_as_a_shell_does() -> None:
     assert read("debug_pod", "main", name, "sh -c 'sleep 60'") == ["sh", "-c", "sleep 60"]
     with pytest.raises(InvalidInput, match="debug_pod_copy_command has a quote without its end"):
         read("debug_pod", "main", name, "sh -c 'sleep 60")
+
+
+@pytest.mark.parametrize("path", ["$NOT_SET/reports", "${NOT_SET}", "~nobody-here/reports", "$RELATIVE/reports"])
+def test_a_path_that_leads_nowhere_is_refused_at_the_start(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOT_SET", raising=False)
+    monkeypatch.setenv("RELATIVE", "a")
+    with pytest.raises(InvalidInput, match=r"debug_pod_reports_dir is .*, which names a variable that is not set or a"):
+        read("debug_pod", "main", "debug_pod_reports_dir", path)
+    monkeypatch.setenv("NOT_SET", "/a")
+    assert read("debug_pod", "main", "debug_pod_reports_dir", "$NOT_SET/b") == "$NOT_SET/b"
 
 
 def test_where_the_callers_folder_is_gone_only_absolute_paths_are_taken() -> None:
