@@ -93,7 +93,13 @@ class ActionModule(ActionBase):
         """Write the report; without a directory, it is only shown."""
         if not options["directory"]:
             return None
-        return write(report, options["directory"], options["formats"], options["keep"])
+        try:
+            return write(report, options["directory"], options["formats"], options["keep"])
+        except RunbookError:
+            # What was done, and how it is undone, must be known even so.
+            if options["show"]:
+                show("\n".join(summary_lines(report, "")))
+            raise
 
     def _report(self, options: Mapping[str, t.Any], task_vars: Mapping[str, t.Any]) -> Report:
         if not RUNBOOK.fullmatch(options["runbook"] or ""):
