@@ -45,13 +45,14 @@ class Config:
     variables: t.Mapping[str, t.Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    def entries(self, kind: str) -> list[dict[str, t.Any]]:
+        """Return the entries of a catalogue; of one that is wrong, the run says what is wrong."""
+        found = self.variables.get({"caches": "flush_redis_caches", "certificates": "rotate_certs_certificates"}[kind])
+        return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
     def names(self, kind: str) -> list[str]:
         """Return the names in a catalogue."""
-        entries = self.variables.get(
-            {"caches": "flush_redis_caches", "certificates": "rotate_certs_certificates"}[kind]
-        )
-        found = [each.get("name") for each in entries or () if isinstance(each, dict)]
-        return [str(name) for name in found if name]
+        return [str(each["name"]) for each in self.entries(kind) if each.get("name")]
 
     @property
     def reports(self) -> Path:

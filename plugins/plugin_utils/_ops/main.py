@@ -169,8 +169,8 @@ def _tell_why_it_did_not_begin(outcome: Outcome) -> None:
 
 def _secrets(names: Sequence[str], config: Config) -> set[str]:
     """Return the names of Secrets that are meant: those of the catalogue, and names themselves."""
-    catalogue = config.variables.get("rotate_certs_certificates") or ()
-    return {*names, *(str(each.get("secret_name")) for each in catalogue if each.get("name") in names)}
+    meant = [each for each in config.entries("certificates") if each.get("name") in names]
+    return {*names, *(str(each.get("secret_name")) for each in meant)}
 
 
 def _verdict(outcome: Outcome, names: Sequence[str], config: Config) -> Outcome:

@@ -451,7 +451,34 @@ def test_the_latest_run_that_can_be_undone_is_undone(ansible: Ansible, tmp_path:
     assert ansible.words == shlex.split(UNDO)[1:]
 
 
-@pytest.mark.parametrize("command", ["", "rm -rf /", "ansible-playbook site.yml"])
+@pytest.mark.parametrize("broken", ["{", "[]", "{}", '{"hosts": null}'])
+def test_a_broken_report_hides_no_other(
+    broken: str, ansible: Ansible, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reports = tmp_path / "runbooks" / "reports"
+    report(reports, RUN, ("eu-1", UNDO))
+    for name in ("20261124t101500z-flush-redis-0001", "node_modules"):
+        (reports / name).mkdir()
+        (reports / name / "index.json").write_text(broken)
+    assert main(["report"]) == 0
+    _head, first, second = capsys.readouterr().out.splitlines()
+    assert first.split() == ["20261124t101500z-flush-redis-0001", "unreadable"] and second.startswith(RUN)
+    assert main(["undo", "latest"]) == 0
+    assert ansible.words == shlex.split(UNDO)[1:]
+
+
+@pytest.mark.parametrize("catalogue", ["[api-gateway]", "api-gateway", "5", "{api-gateway: {}}", "[{name: 5}]", "[[]]"])
+def test_a_catalogue_that_is_wrong_is_told_by_the_run(
+    catalogue: str, ansible: Ansible, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("certs.yaml").write_text(f"certificates: {catalogue}")
+    ansible.ends(2, failed={"localhost": "rotate_certs_certificates[0] is not a mapping."})
+    assert main(["cert", "validate", "api-gateway"]) == 2
+    assert main(["complete", "--", "cert", "validate", ""]) == 0
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["", "rm -rf /", "ansible-playbook site.yml", "ansible-playbook"])
 def test_nothing_but_a_playbook_of_ours_undoes_a_run(ansible: Ansible, tmp_path: Path, command: str) -> None:
     report(tmp_path / "runbooks" / "reports", RUN, ("eu-1", command))
     assert main(["undo", "latest"]) == 64
