@@ -27,6 +27,7 @@ from ansible_collections.market_intel.runbooks.plugins.plugin_utils._cluster imp
 )
 from ansible_collections.market_intel.runbooks.plugins.plugin_utils._extra_vars import (
     raw_extra_vars,
+    refuse_mistyped,
     refuse_templates,
 )
 from ansible_collections.market_intel.runbooks.plugins.plugin_utils._host_variables import (
@@ -68,6 +69,7 @@ class ActionModule(ActionBase):
         result.update(changed=False, refused="", role=role.name, entry_point=role.entry_point)
         try:
             refuse_templates(raw_extra_vars())
+            refuse_mistyped(raw_extra_vars())
             refuse_argument_files(self)
             reader = Reader(caller_folder())
             variables = self._own_variables(role, task_vars or {}, reader)

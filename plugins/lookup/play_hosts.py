@@ -49,6 +49,7 @@ from ansible.plugins.lookup import LookupBase
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import Refused, RunbookError
 from ansible_collections.market_intel.runbooks.plugins.plugin_utils._extra_vars import (
     raw_extra_vars,
+    refuse_mistyped,
     refuse_templates,
 )
 
@@ -61,6 +62,7 @@ class LookupModule(LookupBase):
     def run(self, terms: t.Sequence[t.Any], variables: t.Any = None, **_options: t.Any) -> list[str]:
         try:
             refuse_templates(raw_extra_vars())
+            refuse_mistyped(raw_extra_vars())
             return [self._pattern(variables or {})]
         except RunbookError as exc:
             raise AnsibleError(str(exc)) from exc

@@ -17,7 +17,11 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import Refused
-from ansible_collections.market_intel.runbooks.plugins.plugin_utils._extra_vars import refuse_templates
+from ansible_collections.market_intel.runbooks.plugins.plugin_utils._extra_vars import (
+    refuse_mistyped,
+    refuse_templates,
+)
+from ansible_collections.market_intel.runbooks.plugins.plugin_utils._roles import FORMER
 from support.roles import DOCUMENTED, ROLES, common_variables, variables
 from support.templates import evaluated
 
@@ -76,6 +80,35 @@ def test_what_is_never_evaluated_is_allowed(name: str, monkeypatch: pytest.Monke
     in_yaml.write_text(f'{name}: !unsafe "{{{{ 7 }}}}"\n')
     refuse_templates(given(monkeypatch, f"@{in_yaml}"))
     refuse_templates(given(monkeypatch, f"{name}='a, b; {{c}} %'"))
+
+
+def test_every_variable_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_mistyped(given(monkeypatch, json.dumps(dict.fromkeys([*names(), *FORMER.values()], 1))))
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("runbooks_contxt", "runbooks_context"),
+        ("runbooks_enviroment", "runbooks_environment"),
+        ("rotate_certs_name", "rotate_certs_names"),
+        ("flush_redis_pattern", "flush_redis_patterns"),
+        ("flush_redis_restor_run", "flush_redis_restore_run"),
+        ("debug_pod_target", "debug_pod_targets"),
+        ("runbooks_same_clusters", "runbooks_same_cluster"),
+        ("runbooks_hots", "runbooks_hosts"),
+        ("configure_awx_images", "configure_awx_image"),
+    ],
+)
+def test_a_mistyped_variable_is_refused_as_its_default_would_count(
+    name: str, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Refused, match=f"There is no variable {name}, but {meant}; correct the extra variable"):
+        refuse_mistyped(given(monkeypatch, json.dumps({name: "eu"})))
+
+
+def test_a_variable_of_ones_own_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_mistyped(given(monkeypatch, json.dumps({"debug_pod_image_tag": "v1", "others_context": "eu", "hots": "a"})))
 
 
 def test_what_is_not_ours_is_nobodys_business_here(monkeypatch: pytest.MonkeyPatch) -> None:
