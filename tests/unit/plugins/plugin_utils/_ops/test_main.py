@@ -262,9 +262,16 @@ def test_what_was_meant_is_proposed(typed: str, meant: str, capsys: pytest.Captu
     assert capsys.readouterr().err.endswith(f" {meant}\n")
 
 
-def test_it_says_which_version_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_says_which_version_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"ops {VERSION} of market_intel.runbooks ({ROLES.parent.resolve()})\n"
+    # As Galaxy installs it.
+    (tmp_path / "MANIFEST.json").write_text('{"collection_info": {"version": "2.0.1"}}')
+    monkeypatch.setattr(ops, "ROOT", tmp_path)
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"ops 2.0.1 of market_intel.runbooks ({tmp_path})\n"
 
 
 def test_a_checkout_is_found_from_any_folder(
