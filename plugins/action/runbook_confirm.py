@@ -11,14 +11,14 @@ import typing as t
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.market_intel.runbooks.plugins.module_utils._confirm import check_confirmation
+from ansible_collections.market_intel.runbooks.plugins.module_utils._confirm import check_answer, check_confirmation
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import Refused, RunbookError, render
 
 
 class ActionModule(ActionBase):
     """In production a plan's hash is demanded, elsewhere an answer at a terminal."""
 
-    _VALID_ARGS = frozenset(("plan", "confirm", "production", "skip_prompt", "unattended"))
+    _VALID_ARGS = frozenset(("plan", "answer", "confirm", "production", "skip_prompt", "unattended"))
     _supports_check_mode = True
     _requires_connection = False
 
@@ -29,7 +29,9 @@ class ActionModule(ActionBase):
         if self._task.check_mode or not plan["count"] or self._says("unattended"):
             return result
         try:
-            if self._says("production"):
+            if "answer" in self._task.args:
+                check_answer(str(self._task.args["answer"] or ""), plan["what"])
+            elif self._says("production"):
                 check_confirmation(
                     self._task.args.get("confirm") or "",
                     plan["content"],
@@ -48,7 +50,9 @@ class ActionModule(ActionBase):
         except RunbookError as exc:
             role = ((task_vars or {}).get("__run") or {}).get("role")
             names = {name: f"{role}_{name}" for name in ("confirm", "skip_prompt")} if role else {}
-            result.update(failed=True, state=exc.state, msg=render(str(exc), ("confirm", "skip_prompt"), names))
+            result.update(
+                exc.result, failed=True, state=exc.state, msg=render(str(exc), ("confirm", "skip_prompt"), names)
+            )
         return result
 
     def _says(self, name: str) -> bool:

@@ -60,7 +60,8 @@ class ActionModule(ActionBase):
         except RunbookError as exc:
             run = (task_vars or {}).get("__run") or {}
             names = load_role(run["role"], run["entry_point"]).variables("runbook_report") if run.get("role") else {}
-            raise AnsibleActionFail(render(str(exc), ARGUMENTS, names)) from exc
+            # Ansible would add what its cause says, which is the same in the words of options.
+            raise AnsibleActionFail(render(str(exc), ARGUMENTS, names)) from None
         lines = summary_lines(report, written.best if written else "")
         if options["show"]:
             show("\n".join(lines))
@@ -92,7 +93,13 @@ class ActionModule(ActionBase):
         """Write the report; without a directory, it is only shown."""
         if not options["directory"]:
             return None
-        return write(report, options["directory"], options["formats"], options["keep"])
+        try:
+            return write(report, options["directory"], options["formats"], options["keep"])
+        except RunbookError:
+            # What was done, and how it is undone, must be known even so.
+            if options["show"]:
+                show("\n".join(summary_lines(report, "")))
+            raise
 
     def _report(self, options: Mapping[str, t.Any], task_vars: Mapping[str, t.Any]) -> Report:
         if not RUNBOOK.fullmatch(options["runbook"] or ""):

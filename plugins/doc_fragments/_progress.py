@@ -27,4 +27,7 @@ options:
       guard:
         description: File that says why the guard stops the run, and is empty until it does.
         type: path
+      cluster:
+        description: The uid of the cluster that the run is about.
+        type: str
 """

@@ -49,6 +49,7 @@ from ansible.plugins.lookup import LookupBase
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import Refused, RunbookError
 from ansible_collections.market_intel.runbooks.plugins.plugin_utils._extra_vars import (
     raw_extra_vars,
+    refuse_mistyped,
     refuse_templates,
 )
 
@@ -61,6 +62,7 @@ class LookupModule(LookupBase):
     def run(self, terms: t.Sequence[t.Any], variables: t.Any = None, **_options: t.Any) -> list[str]:
         try:
             refuse_templates(raw_extra_vars())
+            refuse_mistyped(raw_extra_vars())
             return [self._pattern(variables or {})]
         except RunbookError as exc:
             raise AnsibleError(str(exc)) from exc
@@ -69,17 +71,27 @@ class LookupModule(LookupBase):
         groups = variables.get("groups") or {}
         if not groups.get("all") and list(variables.get("ansible_inventory_sources") or []) != _NO_INVENTORY:
             raise Refused("The inventory is missing or empty; name one with -i, or correct its path.")
-        pattern = _as_pattern(self._templar.template(variables.get("runbooks_hosts")))
-        if not pattern:
-            if _GROUP in groups and not groups[_GROUP]:
-                raise Refused(f"The group {_GROUP} of the inventory has no hosts; add one, or set runbooks_hosts.")
-            return _GROUP if _GROUP in groups else "localhost"
         names = lookup_loader.get("ansible.builtin.inventory_hostnames", loader=self._loader, templar=self._templar)
-        for part in split_host_pattern(pattern):
+        pattern = _as_pattern(self._templar.template(variables.get("runbooks_hosts")))
+        for part in split_host_pattern(pattern) if pattern else ():
             # Such a part only takes hosts away.
             if not part.startswith(("!", "&")) and not names.run([part], variables=variables):
                 raise Refused(
-                    f"No host of the inventory is called {part}; correct runbooks_hosts, or the inventory (-i)."
+                    f"No host of the inventory is called {part}; correct runbooks_hosts (-l of ops), or the inventory "
+                    "(-i)."
+                )
+        if not pattern:
+            if _GROUP in groups and not groups[_GROUP]:
+                raise Refused(f"The group {_GROUP} of the inventory has no hosts; add one, or set runbooks_hosts.")
+            pattern = _GROUP if _GROUP in groups else "localhost"
+        limit = str(variables.get("ansible_limit") or "")
+        # What is in a file behind "@" is Ansible's to read.
+        if limit and "@" not in limit:
+            within = set(names.run([limit], variables=variables))
+            if not within & set(names.run([pattern], variables=variables)):
+                raise Refused(
+                    f"None of the hosts of {pattern}, for which the play is, is in --limit {limit}; correct the limit, "
+                    "or runbooks_hosts."
                 )
         return pattern
 

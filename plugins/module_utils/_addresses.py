@@ -7,6 +7,9 @@
 from __future__ import annotations
 
 import ipaddress
+from urllib.parse import urlsplit
+
+_USUAL_PORTS = {"http": 80, "https": 443}
 
 
 def is_address(host: str) -> bool:
@@ -16,3 +19,13 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def canonical_server(url: str) -> str:
+    """Return the URL of a server in the one spelling by which two can be compared."""
+    parts = urlsplit(url.strip())
+    try:
+        port = parts.port or _USUAL_PORTS.get(parts.scheme)
+    except ValueError:
+        return url
+    return f"{parts.scheme}://{parts.hostname}:{port}{parts.path.rstrip('/')}"

@@ -10,19 +10,26 @@ import hashlib
 import json
 import re
 import typing as t
+import unicodedata
 from datetime import timedelta
 
 from ._errors import InvalidInput, Refused
+from ._report.model import StepReport
 from ._time import compact, parse_compact, utc_now
 
+# Letters around "live" would make another word of it.
+_PRODUCTION = re.compile(r"[^a-z0-9]*(prod|live(?![a-z]))")
 VALID = timedelta(minutes=30)
 _FORM = re.compile(r"([0-9a-f]{16})-([0-9]+)-([0-9]{8}T[0-9]{6}Z)")
 
 
 def is_production(environment: str) -> bool:
-    """Tell whether a name means production: ``live``, and all that begin with ``prod``, in whatever case."""
-    name = environment.strip().casefold()
-    return name.startswith("prod") or name == "live"
+    """Tell whether a name means production: ``live``, and all that begin with ``prod``, in whatever case.
+
+    What nobody sees, or what a copy has brought along (quotes, wide letters, marks without a width), makes it no other.
+    """
+    letters = (each for each in unicodedata.normalize("NFKC", environment) if unicodedata.category(each) != "Cf")
+    return bool(_PRODUCTION.match("".join(letters).casefold()))
 
 
 def plan_content(*parts: t.Any) -> str:
@@ -59,6 +66,20 @@ def check_confirmation(given: str, content: str, count: int, what: str, *, growt
             f"The plan has grown since it was confirmed ({what}, {then} were planned then, allowed is {growth:g} times "
             f"as many); {advice}."
         )
+
+
+def check_answer(answer: str, what: str) -> None:
+    """Raise Refused unless somebody has typed yes; ``what`` says in words what was to be done."""
+    answer = answer.strip()
+    if answer == "yes":
+        return
+    refusal = Refused(
+        f"The plan was not confirmed ({what}); answer yes at the prompt, or set O(skip_prompt)=true where nobody can "
+        "answer."
+    )
+    who = "the operator stopped it" if answer else "nobody confirmed the plan"
+    refusal.report = StepReport(state=refusal.state, headline=f"{who}, and nothing was changed")
+    raise refusal
 
 
 def _digest(content: str, count: int, stamp: str) -> str:

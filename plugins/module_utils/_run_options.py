@@ -16,7 +16,7 @@ def progress_argument_spec() -> ArgumentSpec:
     """The option by which the action plugin hears of a module's progress, and the module of the plugin's end.
 
     By ``names`` a module hears which variable of a role stands behind an option, for its sentences, and by the file
-    ``guard`` why the guard stops it.
+    ``guard`` why the guard stops it. ``cluster`` is the uid of the cluster that the run is about.
     """
     return ArgumentSpec(
         {
@@ -27,6 +27,7 @@ def progress_argument_spec() -> ArgumentSpec:
                     "controllers": {"type": "list", "elements": "int"},
                     "names": {"type": "dict"},
                     "guard": {"type": "path"},
+                    "cluster": {"type": "str"},
                 },
             }
         }
@@ -45,3 +46,8 @@ def controller(params: t.Mapping[str, t.Any]) -> int:
     """Return the process id of ansible-playbook, 0 where nobody told it."""
     controllers = (params["progress"] or {}).get("controllers") or [0]
     return int(controllers[-1])
+
+
+def cluster_uid(params: t.Mapping[str, t.Any]) -> str:
+    """Return the uid of the cluster that the run is about, empty where nobody told it."""
+    return str((params.get("progress") or {}).get("cluster") or "")

@@ -26,6 +26,10 @@ options:
         when it is carried out, C(what) and C(lines) are for people.
     type: dict
     required: true
+  answer:
+    description:
+      - What somebody has answered to the question. With it, all but C(yes) is refused, and nothing else is decided.
+    type: str
   confirm:
     description: The hash that an operator gave.
     type: str

@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
+import difflib
 import json
+import re
 import typing as t
+from functools import lru_cache
+from pathlib import Path
 
 from ansible.parsing.dataloader import DataLoader
 from ansible.utils.vars import load_extra_vars
@@ -23,8 +27,20 @@ except ImportError:  # ansible-core < 2.19 marks what it never evaluates
         return not getattr(value, "__UNSAFE__", False)
 
 
-PREFIXES = ("flush_redis_", "rotate_certs_", "debug_pod_", "alert_response_", "prepare_cluster_", "runbooks_")
-_INTERNAL = ("__run", *(f"__{prefix}" for prefix in PREFIXES))
+PREFIXES = (
+    *("flush_redis_", "rotate_certs_", "debug_pod_", "alert_response_", "prepare_cluster_", "configure_awx_"),
+    "runbooks_",
+)
+# By another name of the host, one that names no cluster would pass for localhost.
+_INTERNAL = ("__run", "__awx_", "inventory_hostname", *(f"__{prefix}" for prefix in PREFIXES))
+# Where variables are documented, and what reads those that belong to no role.
+_COLLECTION = Path(__file__).resolve().parents[2]
+_SOURCES = (
+    *("roles/*/meta/argument_specs.yml", "playbooks/*.yml", "playbooks/vars/*.yml"),
+    *("plugins/action/runbook_start.py", "plugins/lookup/play_hosts.py", "plugins/plugin_utils/_roles.py"),
+)
+# One letter or two of a name; what is further from all of them is somebody's own.
+_MISTYPED = 0.93
 _OPENINGS = ("{{", "{%", "{#")
 
 
@@ -51,13 +67,29 @@ def refuse_templates(extra_vars: t.Mapping[str, t.Any]) -> None:
     check_labels(_mapping(extra_vars.get("alert_response_labels") or {}), "alert_response_labels")
 
 
+def refuse_mistyped(extra_vars: t.Mapping[str, t.Any]) -> None:
+    """Raise Refused for the name of a variable with a letter too many or too few, whose default would count instead."""
+    for name in sorted(each for each in extra_vars if each.startswith(PREFIXES)):
+        meant = [] if name in _known() else difflib.get_close_matches(name, _known(), n=1, cutoff=_MISTYPED)
+        if meant:
+            raise Refused(f"There is no variable {name}, but {meant[0]}; correct the extra variable, or leave it out.")
+
+
+@lru_cache(maxsize=1)
+def _known() -> frozenset[str]:
+    """Return the names of all variables that people may give."""
+    words = re.compile(rf"\b(?:{'|'.join(PREFIXES)})[a-z_]+\b")
+    paths = [path for pattern in _SOURCES for path in _COLLECTION.glob(pattern)]
+    return frozenset(name for path in paths for name in words.findall(path.read_text(encoding="utf-8")))
+
+
 def _mapping(value: t.Any) -> t.Any:
     """Return what a text of JSON holds; another text has no labels, and is refused where it is read."""
     if not isinstance(value, str):
         return value
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
 
 

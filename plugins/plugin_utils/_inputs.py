@@ -13,8 +13,11 @@ from __future__ import annotations
 import datetime
 import json
 import math
+import os
 import re
+import shlex
 import typing as t
+import unicodedata
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
@@ -24,7 +27,10 @@ Option = t.Mapping[str, t.Any]
 
 # Where commas are a part of the items, as in label selectors, or blanks set the items apart.
 SEPARATORS = {"debug_pod_targets": r"[;\n]", "debug_pod_copy_command": r"\s"}
-_USUAL_SEPARATOR = r"[,\n]"
+# Besides, all that a textarea, a spreadsheet or another system ends a line or a cell with.
+_USUAL_SEPARATOR = r"[,\n\r\t\v\f\x85\u2028\u2029]"
+# They look as if they set items apart, which would be one that matches nothing.
+_NO_SEPARATORS = re.compile("[;\uff0c\uff1b\u3001]")
 _ELSEWHERE = ("/", "~", "$")
 _QUOTE = "YAML reads 2026:10, 0644, yes and 2026-01-01 as something else: put what was meant in quotes"
 
@@ -50,12 +56,25 @@ class Reader:
         if not isinstance(value, str):
             what = f"{'' if option.get('no_log') else f'{value}, '}{_kind(value)}"
             raise InvalidInput(f"{name} is {what}; allowed is text, and {_QUOTE}.")
-        # A password may begin or end with a blank.
-        return str(value) if option.get("no_log") else value.strip()
+        if option.get("no_log"):
+            # A password may begin or end with a blank.
+            return str(value)
+        hidden = next((each for each in value if unicodedata.category(each) == "Cf"), "")
+        if hidden:
+            raise InvalidInput(
+                f"{name} holds the character U+{ord(hidden):04X}, which cannot be seen; type it anew, since a copy has "
+                "brought it along."
+            )
+        return value.strip()
 
     def _path(self, value: t.Any, option: Option, name: str) -> str:
         path = self._str(value, option, name)
         if path.startswith(_ELSEWHERE):
+            if not os.path.isabs(os.path.expanduser(os.path.expandvars(path))):
+                raise InvalidInput(
+                    f"{name} is {path!r}, which names a variable that is not set or a user that there is not; give an "
+                    "absolute path."
+                )
             return path
         if not self._folder:
             raise InvalidInput(
@@ -105,7 +124,7 @@ class Reader:
             if element["type"] == "dict" or re.match(r"\s*\[\s*([\"\]{]|-?\d+\s*[],])", value):
                 value = _json(value, element, name, "a list")
             else:
-                return [part.strip() for part in re.split(SEPARATORS.get(name, _USUAL_SEPARATOR), value)]
+                return _split(value, name)
         if not isinstance(value, (list, tuple)):
             shown = "" if element["type"] == "dict" else f" ({_kind(value)})"
             raise InvalidInput(f"{name} is not a list{shown}; {_list_advice(element)}.")
@@ -126,6 +145,31 @@ class Reader:
         return {key: item for key, item in found.items() if item is not None}
 
 
+def _split(text: str, name: str) -> list[str]:
+    """Return the items of a text; raise InvalidInput for a notation whose marks would become a part of them."""
+    separator = SEPARATORS.get(name, _USUAL_SEPARATOR)
+    if separator == r"\s":
+        try:
+            return shlex.split(text)
+        except ValueError:
+            raise InvalidInput(f"{name} has a quote without its end; close it, or give a list as JSON text.") from None
+    parts = [part.strip() for part in re.split(separator, text)]
+    found = [part for part in parts if part]
+    quoted = [part for part in found if len(part) > 1 and part[0] == part[-1] and part[0] in "'\""]
+    # A pattern may begin with a bracket, too, and end with another.
+    in_brackets = bool(found[1:]) and found[0][0] == "[" and "]" not in found[0] and found[-1][-1] == "]"
+    if in_brackets or quoted or text.strip()[:2] == "['" or (found and all(part.startswith("- ") for part in found)):
+        what = "has its items in quotes, in brackets or behind dashes"
+    elif separator == _USUAL_SEPARATOR and _NO_SEPARATORS.search(text):
+        what = f"holds {_NO_SEPARATORS.findall(text)[0]!r}, which sets no items apart"
+    else:
+        return parts
+    raise InvalidInput(
+        f"{name} {what}; write the items alone, with commas or newlines between them, or a list as JSON text such as "
+        '["a", "b"].'
+    )
+
+
 def as_mapping(value: t.Any, option: Option, name: str) -> t.Mapping[str, t.Any]:
     """Return a mapping, or what JSON text holds; raise InvalidInput."""
     found = _json(value, option, name, "a mapping") if isinstance(value, str) else value
@@ -140,7 +184,7 @@ def as_mapping(value: t.Any, option: Option, name: str) -> t.Mapping[str, t.Any]
 def _json(text: str, option: Option, name: str, what: str) -> t.Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         # A mapping may have a password in it.
         shown = "" if option.get("no_log") or "{" in text else f" ({text.strip()[:60]!r})"
         raise InvalidInput(f"{name} is not {what}{shown}; give one, or the same as JSON text.") from None

@@ -58,7 +58,8 @@ class ModuleAction(ActionBase):
             arguments = {name: value for name, value in self._task.args.items() if value is not None}
             # This process is a fork of ansible-playbook: the module is to end with either of them.
             controllers = [os.getpid(), os.getppid()]
-            progress = {"path": path, "controllers": controllers, "names": self._names(variables)}
+            cluster = ((variables.get("__run") or {}).get("cluster") or {}).get("uid", "")
+            progress = {"path": path, "controllers": controllers, "names": self._names(variables), "cluster": cluster}
             with GuardWatch(self._guard(variables)) as watch:
                 arguments["progress"] = {**progress, "guard": watch.path} if watch.path else progress
                 result.update(self._execute_module(module_args=arguments, task_vars=task_vars))

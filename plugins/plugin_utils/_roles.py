@@ -112,10 +112,13 @@ class Variables:
 
     def read(self, name: str) -> t.Any:
         """Return the value of a variable of the role; what is not given has its default."""
-        option = self.role.options[name]
+        value = self.read_given(name)
+        return self._convert(self.role.defaults[name], self.role.options[name], name) if value is None else value
+
+    def read_given(self, name: str) -> t.Any:
+        """Return what somebody has given for a variable of the role, None where nobody has."""
         given = self.given_as(name)
-        value = self._convert(self._raw.get(given), option, given)
-        return self._convert(self.role.defaults[name], option, name) if value is None else value
+        return self._convert(self._raw.get(given), self.role.options[name], given)
 
     def read_all(self) -> dict[str, t.Any]:
         """Return all, without the role's prefix; raise InvalidInput."""
@@ -201,6 +204,18 @@ def scope_of(options: t.Mapping[str, t.Any]) -> frozenset[str]:
     if "namespace" in options:
         return frozenset([options["namespace"]])
     return frozenset(options.get("namespaces") or options.get("check_namespaces") or ())
+
+
+def refuse_unnamed_redis(host: str, variables: Variables) -> None:
+    """Raise Refused for a host, other than localhost, that would be mapped to the Redis of this machine."""
+    url, kubernetes = (f"{variables.role.prefix}{name}" for name in ("url", "kubernetes"))
+    if kubernetes not in variables.role.options or host == "localhost":
+        return
+    if not variables.read_given(url) and not variables.read_given(kubernetes):
+        raise Refused(
+            f"The host {host} names no Redis, and {variables.role.defaults[url]} is on this machine; set {url} for it, "
+            f"or {kubernetes} for one in pods."
+        )
 
 
 def refuse_same(host: str, other: str, server: str) -> t.NoReturn:

@@ -154,3 +154,37 @@ def test_two_hosts_that_reach_the_same_part_of_a_cluster_are_both_refused(
         cwd=tmp_path,
     )
     assert "holds a template" in str(refusals(apart))
+
+
+def test_what_a_play_says_for_all_of_its_hosts_counts_for_each(servers: dict[str, ApiServer], tmp_path: Path) -> None:
+    """Its environment names the kubeconfig, its variables the context; the last host is another machine."""
+    urls = {name: server.url for name, server in servers.items()}
+    config = write_kubeconfig(tmp_path / "config", urls, current="cache-staging-1")
+    hosts = {"a": None, "b": None, "far": {"ansible_connection": "ssh", "runbooks_context": "cache-staging-1"}}
+    inventory, playbook = tmp_path / "hosts.yml", tmp_path / "play.yml"
+    inventory.write_text(json.dumps({"clusters": {"hosts": hosts}}))
+    role = {"name": "market_intel.runbooks.debug_pod", "rolespec_validate": False}
+    common = {"runbooks_context": "cache-eu-1", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    play = {
+        "hosts": "clusters",
+        "gather_facts": False,
+        "connection": "local",
+        "environment": {"K8S_AUTH_KUBECONFIG": str(config)},
+        "vars": common,
+        "tasks": [{"include_role": role}],
+    }
+    playbook.write_text(json.dumps([play]))
+    given = {"debug_pod_targets": "web", "debug_pod_reports_dir": str(tmp_path / "reports")}
+    result = run_playbook(playbook, given, args=["-i", str(inventory)], cwd=tmp_path)
+    told = refusals(result)
+    assert set(told) == set(hosts), result.output
+    assert "a and b reach the same cluster" in told["a"] and "b and a reach the same cluster" in told["b"]
+    assert told["far"].startswith("The host far is reached by ssh, where a kubeconfig may lead to another cluster")
+    assert servers["cache-staging-1"].requests == []
+
+    done = run_playbook(playbook, given, args=["-i", str(inventory), "--limit", "a"], cwd=tmp_path)
+    (module,) = [task.result for task in done.by_action("debug_container")]
+    # What a person switches to meanwhile is nothing to the steps that follow.
+    login = {name: module["invocation"]["module_args"][name] for name in ("kubeconfig", "context")}
+    assert login == {"kubeconfig": str(config), "context": "cache-eu-1"}
+    assert done.custom_stats["_run"]["debug_pod"]["a"]["cluster"]["server"] == servers["cache-eu-1"].url

@@ -23,7 +23,7 @@ from support.servers import RedisServer
 from tools.tree import ROOT
 
 PLAYBOOKS = {
-    path.stem: {"debug": "debug_pod_", "certs": "rotate_certs_"}.get(
+    path.stem: {"debug": "debug_pod_", "certs": "rotate_certs_", "awx": "configure_awx_"}.get(
         "debug" if "debug" in path.stem else path.stem.rpartition("_")[2], "flush_redis_"
     )
     for path in sorted((ROOT / "playbooks").glob("*.yml"))
@@ -100,6 +100,15 @@ def test_how_much_to_keep_is_refused_before_anything_is_touched(name: str, serve
     assert keys(server) == KEYS
 
 
+def test_a_folder_for_reports_that_nobody_may_write_is_refused_before_anything_is_touched(
+    kubeconfig: tuple[str, ApiServer], tmp_path: Path
+) -> None:
+    given = {"runbooks_kubeconfig": kubeconfig[0], "debug_pod_targets": "web", "runbooks_reports_dir": "/proc/reports"}
+    refused = run_playbook("debug_pod", given, cwd=tmp_path)
+    assert "name a folder in which this user may write" in refused.failures[-1].msg
+    assert kubeconfig[1].requests == []
+
+
 def test_an_empty_folder_for_reports_means_the_default(server: RedisServer, tmp_path: Path) -> None:
     for empty in ("", None):
         given = {**role_variables(server.url, tmp_path), "flush_redis_reports_dir": empty}
@@ -119,6 +128,18 @@ def test_however_production_is_spelled_the_plan_is_to_be_confirmed(
     done = run_playbook("flush_redis", {**given, "flush_redis_confirm": advice}, cwd=tmp_path)
     assert done.rc == 0, done.output
     assert keys(server) == 0
+
+
+@pytest.mark.parametrize("nothing", ["", None], ids=repr)
+def test_an_unset_variable_of_a_shell_does_not_hide_production(
+    nothing: Any, server: RedisServer, tmp_path: Path
+) -> None:
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(json.dumps({"all": {"hosts": {"localhost": {"runbooks_environment": "production"}}}}))
+    given = {**role_variables(server.url, tmp_path, environment=nothing), "runbooks_environment": nothing}
+    refused = run_playbook("flush_redis", given, args=["-i", str(inventory)], cwd=tmp_path)
+    assert "This is production, where the plan must be confirmed" in refused.failures[-1].msg
+    assert keys(server) == KEYS
 
 
 @pytest.mark.parametrize("environment", [5, ["production"], {"name": "staging"}, True], ids=repr)
@@ -150,6 +171,33 @@ def test_what_is_typed_at_the_terminal_decides(answer: str, left: int, server: R
     assert keys(server) == left
     assert (result.rc == 0) == (left == 0), result.output
     assert left == 0 or "answer yes at the prompt" in result.failures[-1].msg
+    ended = {"yes": "everything that was planned was done", "no": "the operator stopped it, and nothing was changed"}
+    assert ended.get(answer, "nobody confirmed the plan, and nothing was changed") in result.stderr
+
+
+def test_an_answer_is_for_one_plan_only(server: RedisServer, tmp_path: Path) -> None:
+    """The first host has nothing to do after the first plan; the others are about the second host."""
+    with server.client() as client:
+        client.mset({f"{prefix}:{number}": "x" for prefix in ("pages", "quotes") for number in range(KEYS)})
+    patterns = {"a": {"first": "market:data:*"}, "b": {"second": "pages:*", "third": "quotes:*"}}
+    inventory, playbook = tmp_path / "hosts.yml", tmp_path / "play.yml"
+    common = {**role_variables(server.url, tmp_path, skip_prompt=""), "ansible_connection": "local"}
+    del common["flush_redis_names"]
+    inventory.write_text(json.dumps({"all": {"hosts": patterns, "vars": common}}))
+    role = {"name": "market_intel.runbooks.flush_redis", "rolespec_validate": False}
+    tasks = [
+        {"include_role": role, "vars": {"flush_redis_patterns": f"{{{{ {which} | default('nothing:*') }}}}"}}
+        for which in ("first", "second", "third")
+    ]
+    python = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "vars": python, "tasks": tasks}]))
+    with start_playbook(playbook, {}, args=["-i", str(inventory)], cwd=tmp_path, terminal=True) as running:
+        for answer in ("yes", "yes", "no"):
+            running.answer(answer)
+        result = running.wait()
+    assert [task.host for task in result.failures if "was not confirmed" in task.msg][:1] == ["b"], result.output
+    with server.client() as client:
+        assert sorted(each[:2] for each in client.scan_iter("*")) == [b"qu"] * KEYS
 
 
 @pytest.fixture

@@ -315,6 +315,15 @@ def test_a_mistyped_host_is_not_a_green_run(playbook: str, settings: str, tmp_pa
     assert result.tasks == []
 
 
+def test_a_limit_that_leaves_no_host_of_the_play_is_not_a_green_run(tmp_path: Path) -> None:
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text(json.dumps({"clusters": {"hosts": {"cache-eu-1": {}}}, "others": {"hosts": {"web-1": {}}}}))
+    result = run_playbook("redis_stats", args=["-i", str(inventory), "--limit", "web-1"], cwd=tmp_path)
+    assert result.rc != 0
+    assert "None of the hosts of clusters, for which the play is, is in --limit web-1" in result.output
+    assert result.tasks == []
+
+
 @pytest.mark.parametrize("settings", ["the checkout's settings", "nobody's settings"])
 def test_a_missing_inventory_is_not_a_green_run(
     settings: str, fresh_redis: Callable[..., RedisServer], tmp_path: Path

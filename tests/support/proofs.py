@@ -66,6 +66,7 @@ PROOFS = {
     "rotate_certs rotate_certs_names": LAB,
     # The command ops. Where that is said, what stands in for Ansible is given what the playbook's own tests give it.
     "ops --help": SETUP,
+    "ops --version": "unit/plugins/plugin_utils/_ops/test_main.py::test_it_says_which_version_it_is",
     "ops completion bash": SETUP,
     "ops completion fish": SETUP,
     "ops completion zsh": SETUP,

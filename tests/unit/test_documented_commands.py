@@ -86,7 +86,7 @@ def parse(program: Any, command: Command) -> None:
 
 
 def check_ops(command: Command) -> None:
-    words = [word.strip("[]") for word in command.words[1:] if word != "--help"]
+    words = [word.strip("[]") for word in command.words[1:] if word not in ("--help", "--version")]
     if words and words != ["VERB"]:
         read(words)
 

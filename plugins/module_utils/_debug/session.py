@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import typing as t
 from collections.abc import Callable, Sequence
@@ -181,14 +182,18 @@ class SessionContext:
         """Return the lines that lead there: to the container's own shell, or to what its command prints, and to another
         shell beside it, whose end does not end the container.
         """
-        login = [("--kubeconfig", self.login.kubeconfig), ("--context", self.login.context), ("-n", where)]
+        # Only its environment tells kubectl of several files.
+        several = os.pathsep in self.login.kubeconfig
+        program = shlex.join(["env", f"KUBECONFIG={self.login.kubeconfig}", "kubectl"]) if several else "kubectl"
+        file = "" if several else self.login.kubeconfig
+        login = [("--kubeconfig", file), ("--context", self.login.context), ("-n", where)]
         options = [word for option, value in login if value for word in (option, value)]
         words = shlex.join([pod, "-c", container])
         # Only a container with a terminal can be attached to.
         own = "attach {} -it" if self.request.collection.interactive else "logs {} -f"
         return [
-            f"kubectl {own.format(shlex.join(options))} {words}",
-            f"kubectl exec {shlex.join([*options, '-it'])} {words} -- sh",
+            f"{program} {own.format(shlex.join(options))} {words}",
+            f"{program} exec {shlex.join([*options, '-it'])} {words} -- sh",
         ]
 
     def need_node(self) -> None:

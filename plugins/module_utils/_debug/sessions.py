@@ -104,7 +104,7 @@ def confirmation(
     """Return the hash of a plan, and what the module runbook_confirm takes."""
     planned = [each for each in sessions if each.changed]
     content = plan_content(
-        login.server,
+        [login.server, login.cluster],
         request.namespace,
         sorted(target.asked for target in targets),
         [request.mode, request.privileged, request.image, request.ttl, request.container, request.node_namespace],

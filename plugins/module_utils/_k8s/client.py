@@ -23,7 +23,7 @@ from .._deps_kubernetes import KUBERNETES, kubernetes_client, kubernetes_config,
 from .._errors import InvalidInput, RunbookError, as_clause, root_cause
 from .._time import parse_http_date, utc_now
 from .._wait import PASSING, Tries
-from .kubeconfig import kubeconfig_paths, uses_service_account
+from .kubeconfig import current_context, kubeconfig_paths, uses_service_account
 
 Object = dict[str, t.Any]
 
@@ -102,8 +102,11 @@ class ApiLogin:
     ``client`` is the ApiClient, ``server`` the API server's address, ``kubeconfig`` and ``context`` what was given of
     them, and ``name`` what people call it. With ``dry_run``, each request that would change something is one that the
     API server only tries (``dryRun=All``). ``skew`` is how many seconds the API server's clock is ahead of this one, as
-    its last answer told.
+    its last answer told. ``cluster`` is the uid of the cluster, empty where nobody has asked for it: an address may
+    lead to another one later, as that of a tunnel does.
     """
+
+    cluster = ""
 
     def __init__(self, settings: ApiSettings, user_agent: str, *, dry_run: bool = False) -> None:
         """Read the login; raise InvalidInput where there is none. The API server is not asked yet."""
@@ -392,7 +395,7 @@ def _configuration(settings: ApiSettings) -> t.Any:
 
 
 def _load(settings: ApiSettings, configuration: t.Any) -> None:
-    if uses_service_account(settings.kubeconfig):
+    if uses_service_account(settings.kubeconfig, settings.context):
         try:
             kubernetes_config.load_incluster_config(client_configuration=configuration)
         except kubernetes_config.ConfigException as exc:
@@ -410,7 +413,7 @@ def _load(settings: ApiSettings, configuration: t.Any) -> None:
     try:
         kubernetes_config.load_kube_config(
             config_file=os.pathsep.join(paths),
-            context=settings.context,
+            context=settings.context or current_context(paths) or None,
             client_configuration=configuration,
             persist_config=False,
         )

@@ -7,18 +7,47 @@
 from __future__ import annotations
 
 import os
+import typing as t
+from pathlib import Path
 
 _DEFAULT_KUBECONFIG = "~/.kube/config"
 
+Environment = t.Mapping[str, str]
 
-def kubeconfig_paths(given: str | None) -> list[str]:
+
+def kubeconfig_paths(given: str | None, environment: Environment = os.environ) -> list[str]:
     """Return the files that are read for a login: those that are given, those of KUBECONFIG, or the default one."""
-    named = given or os.environ.get("KUBECONFIG") or _DEFAULT_KUBECONFIG
+    named = given or environment.get("KUBECONFIG") or _DEFAULT_KUBECONFIG
     return [path for path in named.split(os.pathsep) if path]
 
 
-def uses_service_account(given: str | None) -> bool:
-    """Tell whether the login is that of the pod that this runs in: no kubeconfig is named, and none is at home."""
-    named = given or os.environ.get("KUBECONFIG")
-    at_home = os.path.exists(os.path.expanduser(_DEFAULT_KUBECONFIG))
-    return not named and not at_home and "KUBERNETES_SERVICE_HOST" in os.environ
+def uses_service_account(given: str | None, context: str | None = None, environment: Environment = os.environ) -> bool:
+    """Tell whether the login is that of the pod that this runs in: nothing else is named, and no kubeconfig at home."""
+    named = given or context or environment.get("KUBECONFIG")
+    at_home = os.path.exists(expand_path(_DEFAULT_KUBECONFIG, environment))
+    return not named and not at_home and "KUBERNETES_SERVICE_HOST" in environment
+
+
+def current_context(paths: t.Iterable[str]) -> str:
+    """Return the current context of the first file that has one, as kubectl does; empty where none can be read.
+
+    The Python client takes that of the last file.
+    """
+    # Only here, because a login with a named context does without it.
+    import yaml
+
+    for path in paths:
+        try:
+            found = yaml.safe_load(Path(path).read_text(encoding="utf-8")).get("current-context")
+        except (OSError, ValueError, AttributeError, yaml.YAMLError):
+            continue
+        if found:
+            return str(found)
+    return ""
+
+
+def expand_path(path: str, environment: Environment = os.environ) -> str:
+    """Return a path as a process with this environment expands it."""
+    expanded = os.path.expandvars(path)
+    home = environment.get("HOME")
+    return home + expanded[1:] if home and expanded.partition("/")[0] == "~" else os.path.expanduser(expanded)

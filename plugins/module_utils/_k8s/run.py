@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .._errors import RunbookError
 from .._module import ArgumentSpec
 from .._run import Progress, check_run_id, new_run_id
-from .._run_options import controller, progress_argument_spec, stop_and_progress
+from .._run_options import cluster_uid, controller, progress_argument_spec, stop_and_progress
 from .client import ApiLogin, ApiSettings
 from .lease import LeaseName, held_lease, process_of
 from .options import login_argument_spec, login_options
@@ -33,7 +33,9 @@ def run_argument_spec() -> ArgumentSpec:
 
 def api_login(params: t.Mapping[str, t.Any], run_id: str, *, dry_run: bool = False) -> ApiLogin:
     """Return the login of a module's run; its requests carry the run's id in their User-Agent."""
-    return ApiLogin(ApiSettings(**login_options(params)), f"market_intel.runbooks/{run_id}", dry_run=dry_run)
+    login = ApiLogin(ApiSettings(**login_options(params)), f"market_intel.runbooks/{run_id}", dry_run=dry_run)
+    login.cluster = cluster_uid(params)
+    return login
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ from .._deps_redis import hiredis, redis_backoff, redis_connection, redis_except
 from .._errors import InvalidInput, RunbookError, as_clause
 
 Reply = t.Any
+# That of the role.
+USUAL_URL = "redis://localhost:6379/0"
 RECEIVE_BYTES = 1 << 18
 
 
@@ -699,8 +701,9 @@ def _open(settings: RedisSettings) -> t.Any:
             raise RedisUnavailable(refusal) from exc
         if (code := error_code(exc)) in _ADVICE:
             raise RedisUnavailable(f"Redis at {settings.display_url} refuses us ({code}); {_ADVICE[code]}.") from exc
+        usual = ", which is tried where O(url) is not given," if settings.display_url == USUAL_URL else ""
         raise RedisUnavailable(
-            f"Redis at {settings.display_url} cannot be reached ({as_clause(exc)}); check the URL"
+            f"Redis at {settings.display_url}{usual} cannot be reached ({as_clause(exc)}); check the URL"
             # With TLS 1.3, a server may close the connection before its refusal of a client certificate is read.
             f"{' (is it the TLS port? does it want a client certificate?)' if scheme == 'rediss' else ''}, the network "
             "and the TLS options."

@@ -35,8 +35,8 @@ _KILLED = 128
 _WELL = ("unchanged", "planned", "done")
 _NOT_DONE = "nothing of the plan was done"
 _WHY_NOT_DONE = (
-    "The plan had something to do, and no step did it: something else has changed it since the plan was made; "
-    "look at what is there now, then run the same command again."
+    "The plan had something to do, and no step did it: something else has changed it since the plan was made, or a "
+    "failure on another host has stopped the play; look at what is there now, then run the same command again."
 )
 _NOTHING_LEFT = "nothing of the plan was left to do: something else has done or undone it since the plan was made"
 
@@ -168,7 +168,7 @@ def _honest(report: Report, steps: Sequence[StepReport]) -> Report:
         report = replace(report, headline=report.headline or (_NOTHING_LEFT if planned else ""))
     elif report.state == "refused" and report.changed:
         # A guard of a later step is none for what an earlier one has done.
-        report = replace(report, state="failed")
+        report = replace(report, state="failed", headline="")
     elif report.state == "rolled_back" and any(proof.result == "failed" for proof in report.proofs):
         report = replace(report, state="failed")
     return report if report.changed and report.state != "rolled_back" else replace(report, undo=None)

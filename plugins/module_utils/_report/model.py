@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
+from .._addresses import canonical_server
 from .._severity import INFO, rank
 from .._time import rfc3339_exact
 from .text import Scalar, plural
@@ -58,7 +59,7 @@ class Cluster:
         """Whether two are one: by the uid, and by the server where one of the uids is not known."""
         if self.uid and other.uid:
             return self.uid == other.uid
-        return self.server == other.server
+        return canonical_server(self.server) == canonical_server(other.server)
 
     @property
     def name(self) -> str:

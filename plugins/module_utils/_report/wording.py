@@ -43,7 +43,7 @@ _SENTENCES = {
     "planned": "nothing was changed; this is what a run would do",
     "unchanged": "there was nothing to change",
     "done": "everything that was planned was done",
-    "refused": "a guard stopped it before anything was changed",
+    "refused": "it stopped before anything was changed",
     "interrupted": "it was stopped before its end; run the same command again",
     "rolled_back": "a step failed, and everything is as it was before",
     "failed": "it ended with an error",
@@ -86,6 +86,8 @@ def sentence(report: Report | Index) -> str:
     """What follows the word."""
     if isinstance(report, Index):
         return _of_hosts(report)
+    if report.state == "rolled_back" and report.attention and not report.headline:
+        return "; ".join(["a step failed, and its changes were put back", *report.attention])
     if report.state not in _ENDED_WELL:
         return report.headline or _SENTENCES[report.state]
     parts = report.attention

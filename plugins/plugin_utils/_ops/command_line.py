@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
+import re
 import typing as t
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,9 +68,34 @@ def find_verb(words: Sequence[str]) -> Verb:
         found = BY_WORDS.get(tuple(words[:length]))
         if found:
             return found
-    typed = " ".join(words[:2]) if words[0] in GROUPS else words[0]
-    known = [verb for verb in VERBS if verb.words[0] == words[0]] or VERBS
-    raise OpsError(f"There is no verb {typed!r}; allowed are {', '.join(verb.name for verb in known)}.")
+    first = words[0] if words else ""
+    typed = " ".join(words[:2]) if first in GROUPS else first
+    known = [verb for verb in VERBS if verb.words[0] == first] or VERBS
+    sentence = f"There is no verb {typed!r}; allowed are {', '.join(verb.name for verb in known)}."
+    if first.startswith("-"):
+        raise OpsError(f"{sentence} Options stand behind the verb.")
+    raise OpsError(sentence + _question(_meant(words)))
+
+
+def _meant(words: Sequence[str]) -> list[str]:
+    """Return the verbs, or the group of verbs, that somebody may have mistyped or named by half."""
+    if not words:
+        return []
+    if words[0] in GROUPS:
+        seconds = {verb.words[1]: verb.name for verb in VERBS if verb.words[0] == words[0]}
+        return [seconds[each] for each in _close(words[1], seconds)] if words[1:] else []
+    by_second = [verb.name for verb in VERBS if verb.words[1:] == (words[0],)]
+    firsts = _close(words[0], [verb.words[0] for verb in VERBS])
+    together = [name for each in firsts for name in [" ".join([each, *words[1:2]])] if tuple(name.split()) in BY_WORDS]
+    return by_second or together or firsts
+
+
+def _close(typed: str, known: t.Iterable[str]) -> list[str]:
+    return difflib.get_close_matches(typed, list(dict.fromkeys(known)), n=1, cutoff=0.65)
+
+
+def _question(meant: Sequence[str]) -> str:
+    return f" Did you mean {' or '.join(meant)}?" if meant else ""
 
 
 def playbook_command(playbook: str, variables: t.Mapping[str, t.Any], words: Sequence[str]) -> list[str]:
@@ -79,7 +106,10 @@ def playbook_command(playbook: str, variables: t.Mapping[str, t.Any], words: Seq
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> t.NoReturn:
-        raise OpsError(f"{message[:1].upper()}{message[1:]}; {self.prog} --help shows what is allowed.")
+        known = [flag for action in self._actions for flag in action.option_strings]
+        mistyped = re.findall(r"(?<![\w-])--[a-z-]+", message.partition("unrecognized arguments: ")[2])
+        meant = _question([flag for each in mistyped for flag in _close(each, known)])
+        raise OpsError(f"{message[:1].upper()}{message[1:]}; {self.prog} --help shows what is allowed.{meant}")
 
 
 def parser_of(verb: Verb) -> argparse.ArgumentParser:

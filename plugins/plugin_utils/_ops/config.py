@@ -34,6 +34,7 @@ _FOLDERS = ("backup_dir", "reports_dir")
 # The role pins a version of this one itself.
 _PINNED = "nicolaka/netshoot"
 _USUAL_INVENTORY = "/etc/ansible/hosts"
+_USUAL_COLLECTIONS = ("~/.ansible/collections", "/usr/share/ansible/collections")
 REPORTS = "~/runbooks/reports"
 
 
@@ -44,13 +45,14 @@ class Config:
     variables: t.Mapping[str, t.Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    def entries(self, kind: str) -> list[dict[str, t.Any]]:
+        """Return the entries of a catalogue; of one that is wrong, the run says what is wrong."""
+        found = self.variables.get({"caches": "flush_redis_caches", "certificates": "rotate_certs_certificates"}[kind])
+        return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
     def names(self, kind: str) -> list[str]:
         """Return the names in a catalogue."""
-        entries = self.variables.get(
-            {"caches": "flush_redis_caches", "certificates": "rotate_certs_certificates"}[kind]
-        )
-        found = [each.get("name") for each in entries or () if isinstance(each, dict)]
-        return [str(name) for name in found if name]
+        return [str(each["name"]) for each in self.entries(kind) if each.get("name")]
 
     @property
     def reports(self) -> Path:
@@ -123,17 +125,28 @@ def usual_inventories() -> list[str]:
     """Return the inventories that Ansible reads where none is named, and which naming one would hide."""
     if os.environ.get("ANSIBLE_INVENTORY"):
         return os.environ["ANSIBLE_INVENTORY"].split(",")
+    configured = _configured("inventory", ",")
+    return configured or ([_USUAL_INVENTORY] if Path(_USUAL_INVENTORY).exists() else [])
+
+
+def usual_collections() -> list[str]:
+    """Return the folders in which Ansible looks for collections where nobody names one."""
+    named = os.environ.get("ANSIBLE_COLLECTIONS_PATH")
+    return named.split(":") if named else _configured("collections_path", ":") or list(_USUAL_COLLECTIONS)
+
+
+def _configured(key: str, separator: str) -> list[str]:
+    """Return the paths that Ansible's own configuration has under a key."""
     named = os.environ.get("ANSIBLE_CONFIG")
     places = [*([named] if named else []), "ansible.cfg", "~/.ansible.cfg", "/etc/ansible/ansible.cfg"]
     found = next((path for path in (Path(place).expanduser() for place in places) if path.is_file()), None)
-    if found:
-        parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes=(";",), strict=False)
-        try:
-            parser.read(found, encoding="utf-8")
-        except configparser.Error:
-            # Ansible says better what is wrong with it.
-            return []
-        text = parser.get("defaults", "inventory", fallback="")
-        if text:
-            return [str(found.absolute().parent / Path(part.strip()).expanduser()) for part in text.split(",")]
-    return [_USUAL_INVENTORY] if Path(_USUAL_INVENTORY).exists() else []
+    if not found:
+        return []
+    parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes=(";",), strict=False)
+    try:
+        parser.read(found, encoding="utf-8")
+    except configparser.Error:
+        # Ansible says better what is wrong with it.
+        return []
+    parts = [part.strip() for part in parser.get("defaults", key, fallback="").split(separator)]
+    return [str(found.absolute().parent / Path(part).expanduser()) for part in parts if part]

@@ -15,11 +15,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import yaml
+
 from . import completion, reports, show
-from .command_line import Given, playbook_command, read
+from .command_line import COLLECTION, Given, playbook_command, read
 from .config import Config, read_config, usual_inventories, write_inventory
 from .errors import UNAVAILABLE, OpsError
-from .run import Outcome, run, run_playbook
+from .run import ROOT, Outcome, run, run_playbook
 from .verbs import COMMON, SHORT, VERBS
 
 # As ansible-playbook ends where something has failed on a host.
@@ -40,7 +42,7 @@ Each verb runs one playbook, which shows its plan, backs up, acts, proves the re
 options that all playbooks take:
 {options}
 
-ops VERB --help shows those of a verb.
+ops VERB --help shows those of a verb, ops --version the version.
 
 config.yaml, certs.yaml and redis.yaml are read from --config, $OPS_CONFIG, the current folder or ~/.config/ops.
 
@@ -72,6 +74,9 @@ def _dispatch(words: Sequence[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(_help())
         return 0
+    if words[0] == "--version":
+        print(f"ops {_version()} of {COLLECTION} ({ROOT})")
+        return 0
     if words[0] == "complete":
         print("\n".join(completion.candidates(words[2:])))
         return 0
@@ -89,6 +94,13 @@ def _dispatch(words: Sequence[str]) -> int:
         print(f"ops: {note}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="ops-") as folder:
         return _undo(given, config, Path(folder)) if given.verb.name == "undo" else _play(given, config, Path(folder))
+
+
+def _version() -> str:
+    """Return the version of the collection, which is in another file once it is installed."""
+    if (ROOT / "MANIFEST.json").is_file():
+        return str(reports.read_json(ROOT / "MANIFEST.json")["collection_info"]["version"])
+    return str(yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["version"])
 
 
 def _help() -> str:
@@ -136,6 +148,7 @@ def _play(given: Given, config: Config, folder: Path) -> int:
         line, status = show.nagios(outcome)
         print(line)
         return status
+    _tell_why_it_did_not_begin(outcome)
     if names:
         outcome = _verdict(outcome, names, config)
     if given.value("json"):
@@ -147,10 +160,17 @@ def _play(given: Given, config: Config, folder: Path) -> int:
     return outcome.status
 
 
+def _tell_why_it_did_not_begin(outcome: Outcome) -> None:
+    why = outcome.failed.get("")
+    # That no host matched is said on the way.
+    if why and not outcome.no_hosts:
+        print(f"ops: {why}", file=sys.stderr)
+
+
 def _secrets(names: Sequence[str], config: Config) -> set[str]:
     """Return the names of Secrets that are meant: those of the catalogue, and names themselves."""
-    catalogue = config.variables.get("rotate_certs_certificates") or ()
-    return {*names, *(str(each.get("secret_name")) for each in catalogue if each.get("name") in names)}
+    meant = [each for each in config.entries("certificates") if each.get("name") in names]
+    return {*names, *(str(each.get("secret_name")) for each in meant)}
 
 
 def _verdict(outcome: Outcome, names: Sequence[str], config: Config) -> Outcome:
@@ -208,6 +228,7 @@ def _undo(given: Given, config: Config, folder: Path) -> int:
         command = ["ansible-playbook", *words, *given.words(inventories)]
         output = sys.stderr if given.value("json") else None
         outcomes.append(run_playbook(command, folder, verbose=bool(given.value("verbose")), output=output))
+        _tell_why_it_did_not_begin(outcomes[-1])
     if given.value("json"):
         print(json.dumps([asdict(outcome) for outcome in outcomes], indent=2))
     return max(outcome.status for outcome in outcomes)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import typing as t
 from pathlib import Path
@@ -16,12 +17,14 @@ from .errors import OpsError
 
 LATEST = "latest"
 INDEX = "index.json"
+# Other folders may have an index, too.
+_RUN = re.compile(r"[0-9]{8}t[0-9]{6}z-")
 
 
 def run_folders(reports: Path) -> list[Path]:
     """Return the folders of all runs, the newest first; their ids begin with the time."""
     found = [path.parent for path in reports.glob(f"*/{INDEX}") if not path.parent.is_symlink()]
-    return sorted(found, key=lambda path: path.name, reverse=True)
+    return sorted((path for path in found if _RUN.match(path.name)), key=lambda path: path.name, reverse=True)
 
 
 def read_index(reports: Path, run: str) -> tuple[Path, dict[str, t.Any]]:
@@ -38,8 +41,8 @@ def read_undoable(reports: Path, run: str) -> dict[str, t.Any]:
     """Return the index of a run; of `latest`, that of the latest run that says how it is undone, if there is one."""
     if run == LATEST:
         for folder in run_folders(reports):
-            index = read_json(folder / INDEX)
-            if any(host.get("undo") for host in index["hosts"]):
+            index = _read_readable(folder)
+            if any(host.get("undo") for host in index.get("hosts") or ()):
                 return index
     return read_index(reports, run)[1]
 
@@ -55,11 +58,19 @@ def read_json(path: Path) -> dict[str, t.Any]:
     return content
 
 
+def _read_readable(folder: Path) -> dict[str, t.Any]:
+    """Return the index of a run; one that is broken does not hide the others."""
+    try:
+        return read_json(folder / INDEX)
+    except OpsError:
+        return {}
+
+
 def undo_commands(index: t.Mapping[str, t.Any]) -> list[list[str]]:
     """Return the words of the command that undoes a run on each of its hosts, without ansible-playbook itself."""
     commands = [shlex.split(host["undo"]) for host in index["hosts"] if host.get("undo")]
     for words in commands:
-        if words[0] != "ansible-playbook" or not words[1].startswith(f"{COLLECTION}."):
+        if words[0] != "ansible-playbook" or not "".join(words[1:2]).startswith(f"{COLLECTION}."):
             raise OpsError(f"The command that undoes {index['run_id']} runs no playbook of {COLLECTION}: look at it.")
     if not commands:
         raise OpsError(f"The run {index['run_id']} has left nothing to undo, or its report names no command.")
@@ -68,10 +79,12 @@ def undo_commands(index: t.Mapping[str, t.Any]) -> list[list[str]]:
 
 def rows_of(reports: Path) -> list[dict[str, str]]:
     """Return what is told of each run in a list."""
-    return [_row(read_json(folder / INDEX)) for folder in run_folders(reports)]
+    return [_row(folder.name, _read_readable(folder)) for folder in run_folders(reports)]
 
 
-def _row(index: t.Mapping[str, t.Any]) -> dict[str, str]:
+def _row(run: str, index: t.Mapping[str, t.Any]) -> dict[str, str]:
+    if not index.get("hosts"):
+        return {"run": run, "what": "", "state": "unreadable", "worst": "", "hosts": ""}
     hosts = [str(host["host"]) for host in index["hosts"]]
     return {
         "run": str(index["run_id"]),

@@ -18,10 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .command_line import COLLECTION
+from .config import usual_collections
 from .errors import UNAVAILABLE, OpsError
 
+ROOT = Path(__file__).resolve().parents[3]
 _INSTALLED = "ansible_collections"
-_USUAL_COLLECTIONS = ("~/.ansible/collections", "/usr/share/ansible/collections")
+# The folder for collections that "make runtime" makes in a checkout.
+_OF_CHECKOUT = ".ansible/collections"
 # Who types a host that is not there wants to know; each may be set otherwise.
 _SETTINGS = {
     "ANSIBLE_HOST_PATTERN_MISMATCH": "error",
@@ -30,6 +33,12 @@ _SETTINGS = {
     "ANSIBLE_LOCALHOST_WARNING": "false",
     "ANSIBLE_NOCOWS": "true",
 }
+
+
+_NOT_FOUND = (
+    "If Ansible does not find {collection}: run make runtime in the checkout {root}, or install the collection "
+    "(ansible-galaxy collection install)."
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,9 @@ def run_playbook(
     result.unlink(missing_ok=True)
     status = run(command, {**_environment(verbose), "RUNBOOKS_RESULT_FILE": str(result)}, output, errors)
     if not result.exists():
-        return Outcome(status)
+        # So it ends where there is no such playbook.
+        lost = "" if status != 1 or _collections() else _NOT_FOUND.format(collection=COLLECTION, root=ROOT)
+        return Outcome(status, failed={"": lost} if lost else {})
     outcome = Outcome(status, **json.loads(result.read_text(encoding="utf-8")))
     # Ansible ends green where no host is left.
     return outcome if status or not outcome.no_hosts else Outcome(1, failed={"": "No host matched."}, no_hosts=True)
@@ -66,19 +77,19 @@ def _environment(verbose: bool) -> dict[str, str]:
     if not verbose:
         found["ANSIBLE_STDOUT_CALLBACK"] = f"{COLLECTION}.compact"
     root = _collections()
-    if root:
-        usual = found.get("ANSIBLE_COLLECTIONS_PATH") or ":".join(_USUAL_COLLECTIONS)
-        if root not in [os.path.realpath(os.path.expanduser(path)) for path in usual.split(":")]:
-            found["ANSIBLE_COLLECTIONS_PATH"] = f"{root}:{usual}"
+    usual = usual_collections()
+    if root and root not in [os.path.realpath(os.path.expanduser(path)) for path in usual]:
+        found["ANSIBLE_COLLECTIONS_PATH"] = ":".join([root, *usual])
     return found
 
 
 def _collections() -> str:
-    """Return where this collection is installed, empty in a checkout, which Ansible's own settings find."""
+    """Return the folder for collections that this one is in; empty in a checkout that Ansible was not told of."""
     for parent in Path(__file__).resolve().parents:
         if parent.name == _INSTALLED:
             return str(parent.parent)
-    return ""
+    link = ROOT / _OF_CHECKOUT / _INSTALLED / COLLECTION.replace(".", "/")
+    return str(ROOT / _OF_CHECKOUT) if link.resolve() == ROOT else ""
 
 
 def run(

@@ -569,7 +569,7 @@ def confirmation(context: Context, request: RotateRequest, plan: RotationPlan, *
     """Return the hash of the plan, and what the module runbook_confirm takes; a rollback needs no confirmation."""
     count = 0 if plan.rolling_back else len(plan.due)
     content = plan_content(
-        context.login.server,
+        [context.login.server, context.login.cluster],
         request.namespace,
         [(target.name, target.method) for target in plan.due],
         [force, context.restart, context.allow_downtime, request.method, str(request.gate)],

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -15,20 +18,32 @@ from ansible_collections.market_intel.runbooks.plugins.module_utils._confirm imp
     make_confirmation,
     plan_content,
 )
+from ansible_collections.market_intel.runbooks.plugins.module_utils._debug import sessions
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import InvalidInput, Refused
 from ansible_collections.market_intel.runbooks.plugins.module_utils._time import utc_now
+from ansible_collections.market_intel.runbooks.plugins.module_utils._tls.rotation import plan as rotation
 
 CONTENT = plan_content("https://api.example.com", ["web"], {"force": True})
 
 
 @pytest.mark.parametrize(
-    "name", ["production", "Production", "PROD", "production ", " prod-eu", "prod\n", "live", "LIVE ", "productive"]
+    "name",
+    [
+        *("production", "Production", "PROD", "production ", " prod-eu", "prod\n", "live", "LIVE ", "productive"),
+        *("PROD-EU", "live-eu", "Live_1", "live2", '"production"', "'prod'", "[production]", "\tprod\r\n"),
+        *("\u00a0production\u3000", "\ufeffproduction", "\u200bLive", "\uff50\uff52\uff4f\uff44", "\x00prod"),
+        "pro\u00adduction",
+    ],
+    ids=ascii,
 )
 def test_these_are_production(name: str) -> None:
     assert is_production(name)
 
 
-@pytest.mark.parametrize("name", ["", "staging", "preprod", "non-production", "lively", "delivery", "test"])
+@pytest.mark.parametrize(
+    "name",
+    ["", "  ", "staging", "preprod", "pre-prod", "nonprod", "non-production", "lively", "delivery", "test"],
+)
 def test_these_are_not(name: str) -> None:
     assert not is_production(name)
 
@@ -65,3 +80,28 @@ def test_it_is_valid_for_half_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(_confirm, "utc_now", lambda moment=moment: moment)
         with pytest.raises(Refused, match="valid for 0:30:00"):
             check_confirmation(given, CONTENT, 3, "3")
+
+
+def of_debugging(login: Any) -> dict[str, Any]:
+    collection = SimpleNamespace(interactive=False, capture=None, copy_command=())
+    names = dict.fromkeys(("namespace", "mode", "image", "container", "node_namespace"), "x")
+    request: Any = SimpleNamespace(**names, privileged=True, ttl=60, collection=collection, copy_command=())
+    return sessions.confirmation(login, request, [], [])
+
+
+def of_rotating(login: Any) -> dict[str, Any]:
+    context: Any = SimpleNamespace(login=login, restart="auto", allow_downtime=False)
+    request: Any = SimpleNamespace(namespace="shop", method="auto", gate="")
+    plan: Any = SimpleNamespace(rolling_back=False, due=[])
+    return rotation.confirmation(context, request, plan, force=False)
+
+
+@pytest.mark.parametrize("plan", [of_debugging, of_rotating])
+def test_a_plan_for_another_cluster_behind_the_same_address_is_another_plan(
+    plan: Callable[[Any], dict[str, Any]],
+) -> None:
+    """As at the end of a tunnel, where one cluster is now, and another one later."""
+    here, there = (plan(SimpleNamespace(server="https://localhost:6443", cluster=uid)) for uid in ("uid-a", "uid-b"))
+    assert here["confirmation"]["content"] != there["confirmation"]["content"]
+    with pytest.raises(Refused, match="for another plan"):
+        check_confirmation(here["confirm"], there["confirmation"]["content"], 0, "x")

@@ -17,15 +17,24 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import Refused
-from ansible_collections.market_intel.runbooks.plugins.plugin_utils._extra_vars import refuse_templates
-from support.roles import DOCUMENTED, common_variables, variables
+from ansible_collections.market_intel.runbooks.plugins.plugin_utils._extra_vars import (
+    refuse_mistyped,
+    refuse_templates,
+)
+from ansible_collections.market_intel.runbooks.plugins.plugin_utils._roles import FORMER
+from support.roles import DOCUMENTED, ROLES, common_variables, variables
 from support.templates import evaluated
 
+AWX = yaml.load(
+    # What AWX evaluates itself is text here.
+    (ROLES.parent / "playbooks" / "vars" / "configure_awx.yml").read_text(encoding="utf-8").replace("!unsafe ", ""),
+    yaml.SafeLoader,
+)
 FROM_ALERTS = ("alert_response_fingerprint", "alert_response_labels", "alert_response_name")
 
 
 def names() -> list[str]:
-    found = common_variables()
+    found = common_variables() | set(AWX["__awx_options"])
     for role in DOCUMENTED:
         found |= variables(role)
     return sorted(found)
@@ -73,12 +82,41 @@ def test_what_is_never_evaluated_is_allowed(name: str, monkeypatch: pytest.Monke
     refuse_templates(given(monkeypatch, f"{name}='a, b; {{c}} %'"))
 
 
+def test_every_variable_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_mistyped(given(monkeypatch, json.dumps(dict.fromkeys([*names(), *FORMER.values()], 1))))
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("runbooks_contxt", "runbooks_context"),
+        ("runbooks_enviroment", "runbooks_environment"),
+        ("rotate_certs_name", "rotate_certs_names"),
+        ("flush_redis_pattern", "flush_redis_patterns"),
+        ("flush_redis_restor_run", "flush_redis_restore_run"),
+        ("debug_pod_target", "debug_pod_targets"),
+        ("runbooks_same_clusters", "runbooks_same_cluster"),
+        ("runbooks_hots", "runbooks_hosts"),
+        ("configure_awx_images", "configure_awx_image"),
+    ],
+)
+def test_a_mistyped_variable_is_refused_as_its_default_would_count(
+    name: str, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Refused, match=f"There is no variable {name}, but {meant}; correct the extra variable"):
+        refuse_mistyped(given(monkeypatch, json.dumps({name: "eu"})))
+
+
+def test_a_variable_of_ones_own_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_mistyped(given(monkeypatch, json.dumps({"debug_pod_image_tag": "v1", "others_context": "eu", "hots": "a"})))
+
+
 def test_what_is_not_ours_is_nobodys_business_here(monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_templates(given(monkeypatch, json.dumps({"others": "{{ 7 }}"})))
 
 
 def test_what_is_internal_cannot_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("__run", "__run_gate", "__flush_redis_plan", "__rotate_certs_stuck"):
+    for name in ("__run", "__run_gate", "__flush_redis_plan", "__awx_credentials", "inventory_hostname"):
         with pytest.raises(Refused, match=f"The extra variable {name} is internal"):
             refuse_templates(given(monkeypatch, json.dumps({name: {}})))
 
@@ -101,5 +139,5 @@ def test_what_an_alert_brings_may_hold_even_less(value: str, monkeypatch: pytest
 
 
 def test_a_harmless_alert_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    for labels in ({"namespace": "shop"}, '{"namespace": "shop"}', "{", ""):
+    for labels in ({"namespace": "shop"}, '{"namespace": "shop"}', "{", '{"a":' * 100_000, ""):
         refuse_templates(given(monkeypatch, json.dumps({"alert_response_labels": labels, "alert_response_name": "X"})))

@@ -15,9 +15,16 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
-from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import InvalidInput
+from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import InvalidInput, Refused
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.connection import USUAL_URL
 from ansible_collections.market_intel.runbooks.plugins.plugin_utils._inputs import SEPARATORS, Reader
-from ansible_collections.market_intel.runbooks.plugins.plugin_utils._roles import FORMER, ROLES, Variables, load_role
+from ansible_collections.market_intel.runbooks.plugins.plugin_utils._roles import (
+    FORMER,
+    ROLES,
+    Variables,
+    load_role,
+    refuse_unnamed_redis,
+)
 from support.templates import evaluated
 
 HERE = "/home/ops"
@@ -129,6 +136,7 @@ def spellings_of(items: list[str], separator: str) -> list[Any]:
         separator.join(items),
         f" {separator.join(f' {item} ' for item in items)} ",
         "\n".join(items) + "\n",
+        "\r\n".join(f"\u00a0{item}\t" for item in items) + "\r\n",
         f"{separator.join(items)}{separator}",
         [*items, None, ""],
     ]
@@ -196,6 +204,7 @@ def test_a_list_of_mappings_in_every_spelling(name: str) -> None:
     for value, words in (
         ("api-gateway", "is not a list ('api-gateway')"),
         ('[{"name": ', "is not a list"),
+        ("[" * 100_000, "is not a list"),
         ("{}", "is not a list; give a list of mappings"),
         (["web"], "[0] is not a mapping"),
         ([{**right, "surprise": 1}], "[0] has the unknown key 'surprise'; allowed are"),
@@ -233,7 +242,7 @@ def test_a_mapping_in_every_spelling(name: str) -> None:
     meant = MAPPINGS[name]
     for spelling in (meant, json.dumps(meant), f" {json.dumps(meant)}\n"):
         assert read(role, entry_point, name, spelling) == meant
-    for value in ("approle", '{"secret_id": "open-sesame"', ["a"], 5):
+    for value in ("approle", '{"secret_id": "open-sesame"', '{"a":' * 100_000, ["a"], 5):
         with pytest.raises(InvalidInput, match=f"{name} is not a mapping") as caught:
             read(role, entry_point, name, value)
         assert "open-sesame" not in str(caught.value)
@@ -248,8 +257,62 @@ def test_label_selectors_keep_their_commas() -> None:
     assert read("debug_pod", "main", "debug_pod_targets", given) == ["app in (a, b)", "deployment/web", "x,y=z"]
 
 
-def test_a_pattern_may_begin_with_a_bracket() -> None:
-    assert read("flush_redis", "main", "flush_redis_patterns", "[ab]:*,c:*") == ["[ab]:*", "c:*"]
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("[ab]:*,c:*", ["[ab]:*", "c:*"]),
+        ("[ab]:*,c:[de]", ["[ab]:*", "c:[de]"]),
+        ("[ab]", ["[ab]"]),
+        ("a's,-b,- ", ["a's", "-b", "-"]),
+        (" ,\n", []),
+        ("a\tb\u2028c\x85d", ["a", "b", "c", "d"]),
+        ('["a;b*"]', ["a;b*"]),
+        ("x" * 100_000, ["x" * 100_000]),
+    ],
+    ids=lambda value: ascii(value)[:20],
+)
+def test_what_a_pattern_may_hold(text: str, items: list[str]) -> None:
+    assert read("flush_redis", "main", "flush_redis_patterns", text) == items
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        *[(text, "in quotes, in brackets or behind dashes") for text in ("['a', 'b']", "['a']", "[a, b]", "[ a,b ]")],
+        *[(text, "in quotes, in brackets or behind dashes") for text in ("'a','b'", '"a",\n"b"', "- a\n- b\n", "- a")],
+        *[(text, "sets no items apart") for text in ("a;b", "a; b", "a\uff0cb", "a\u3001b")],
+    ],
+)
+def test_a_notation_whose_marks_would_be_a_part_of_the_items_is_refused(text: str, words: str) -> None:
+    for name in ("flush_redis_patterns", "flush_redis_names"):
+        with pytest.raises(InvalidInput, match=rf"{name} .*{words}; write the items alone, .* JSON text such as"):
+            read("flush_redis", "main", name, text)
+
+
+@pytest.mark.parametrize("hidden", ["\u200b", "\ufeff", "\u00ad", "\u2060", "\u202e"], ids=ascii)
+def test_a_character_that_cannot_be_seen_is_named(hidden: str) -> None:
+    for given in (f"api{hidden}", [f"{hidden}api"]):
+        with pytest.raises(InvalidInput, match=rf"holds the character U\+{ord(hidden):04X}, which cannot be seen"):
+            read("rotate_certs", "main", "rotate_certs_names", given)
+    # A password may hold anything.
+    assert read("flush_redis", "main", "flush_redis_password", f"a{hidden}") == f"a{hidden}"
+
+
+def test_a_command_is_split_as_a_shell_does() -> None:
+    name = "debug_pod_copy_command"
+    assert read("debug_pod", "main", name, "sh -c 'sleep 60'") == ["sh", "-c", "sleep 60"]
+    with pytest.raises(InvalidInput, match="debug_pod_copy_command has a quote without its end"):
+        read("debug_pod", "main", name, "sh -c 'sleep 60")
+
+
+@pytest.mark.parametrize("path", ["$NOT_SET/reports", "${NOT_SET}", "~nobody-here/reports", "$RELATIVE/reports"])
+def test_a_path_that_leads_nowhere_is_refused_at_the_start(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOT_SET", raising=False)
+    monkeypatch.setenv("RELATIVE", "a")
+    with pytest.raises(InvalidInput, match=r"debug_pod_reports_dir is .*, which names a variable that is not set or a"):
+        read("debug_pod", "main", "debug_pod_reports_dir", path)
+    monkeypatch.setenv("NOT_SET", "/a")
+    assert read("debug_pod", "main", "debug_pod_reports_dir", "$NOT_SET/b") == "$NOT_SET/b"
 
 
 def test_where_the_callers_folder_is_gone_only_absolute_paths_are_taken() -> None:
@@ -297,6 +360,35 @@ def test_the_common_login_is_the_default_of_every_role() -> None:
 def test_a_login_of_ones_own_gets_nothing_of_the_common_one() -> None:
     own = {"namespace": "shop", "service": "cache", "kubeconfig": "/own"}
     assert read("flush_redis", "main", "flush_redis_kubernetes", own, **COMMON) == own
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({}, False),
+        ({"flush_redis_url": ""}, False),
+        ({"flush_redis_url": None, "flush_redis_kubernetes": " "}, False),
+        ({"flush_redis_url": "redis://localhost:6379/0"}, True),
+        ({"flush_redis_kubernetes": {"service": "cache", "namespace": "shop"}}, True),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("entry_point", ["main", "stats", "restore"])
+def test_only_localhost_stands_for_the_redis_of_this_machine(
+    entry_point: str, given: dict[str, Any], named: bool
+) -> None:
+    role = load_role("flush_redis", entry_point)
+    variables = Variables(role, given, Templar(loader=DataLoader(), variables=given), Reader(HERE))
+    refuse_unnamed_redis("localhost", variables)
+    if named:
+        refuse_unnamed_redis("cache-eu-1", variables)
+        return
+    with pytest.raises(Refused, match=f"The host cache-eu-1 names no Redis, and {USUAL_URL} is on this machine; set"):
+        refuse_unnamed_redis("cache-eu-1", variables)
+
+
+def test_the_engine_knows_the_usual_address_of_the_role() -> None:
+    assert default_of("flush_redis", "main", "flush_redis_url") == USUAL_URL
 
 
 def test_what_cannot_be_evaluated_names_the_variable() -> None:

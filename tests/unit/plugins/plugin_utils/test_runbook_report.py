@@ -55,6 +55,18 @@ def test_it_writes_the_report_and_says_where_it_is(tmp_path: Path) -> None:
     assert "ansible_stats" not in result and write(tmp_path, publish=True)["ansible_stats"] == published
 
 
+def test_what_was_done_is_shown_although_the_report_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    shown: list[str] = []
+    monkeypatch.setattr(runbook_report, "show", shown.append)
+    with pytest.raises(AnsibleError, match="name a folder in which this user may write"):
+        write(tmp_path / "file" / "reports", show=True)
+    (text,) = shown
+    assert text.startswith("DONE: Flush Redis caches on cache-eu-1") and "\nundo: " in text and "report: " not in text
+
+
 def test_who_ran_it_where_comes_from_the_run(tmp_path: Path) -> None:
     cluster = {"context": "eu", "server": "https://eu:6443", "uid": "0b1c"}
     names = {"tower_job_id": 17, "awx_user_name": "k.meyer"}

@@ -306,6 +306,16 @@ def test_the_lines_that_lead_to_a_command_need_no_terminal(cluster: Cluster) -> 
     assert any(line.startswith("the command runs in") for line in said)
 
 
+def test_the_lines_log_in_as_the_run_has(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster.login, "context", "eu")
+    for kubeconfig, start in (
+        ("/a b", "kubectl logs --kubeconfig '/a b' --context eu -n shop -f "),
+        ("/a:/b c", "env 'KUBECONFIG=/a:/b c' kubectl logs --context eu -n shop -f "),
+    ):
+        monkeypatch.setattr(cluster.login, "kubeconfig", kubeconfig)
+        assert copying(cluster, {"running": {"startedAt": at(5)}}).commands[0].startswith(start)
+
+
 def test_a_command_with_a_terminal_is_attached_to(cluster: Cluster) -> None:
     session = copying(cluster, {"running": {"startedAt": at(5)}}, interactive=True)
     assert session.commands[0] == f"kubectl attach -n shop -it {RUN}-1-x -c main"

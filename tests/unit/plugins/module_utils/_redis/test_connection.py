@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import hiredis
 import pytest
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import InvalidInput
+from ansible_collections.market_intel.runbooks.plugins.module_utils._redis import connection
 from ansible_collections.market_intel.runbooks.plugins.module_utils._redis.connection import (
     RedisSettings,
+    RedisUnavailable,
     ServerInfo,
     error_code,
     parse_address,
@@ -149,3 +152,13 @@ def test_a_deployment_is_known_again(saved: dict[str, Any], same: bool) -> None:
         "redis", "7.0", (7, 0), "a1+b2", "primary", "cluster", 0, "redis://cache:6379/0", members=("n1", "n2")
     )
     assert server.is_database_of({"database": 0, **saved}) is same
+
+
+def test_of_the_usual_address_it_is_said_that_nobody_may_have_given_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for usual, words in (
+        ("redis://127.0.0.1:1/0", ", which is tried where O(url) is not given, cannot"),
+        ("", " cannot"),
+    ):
+        monkeypatch.setattr(connection, "USUAL_URL", usual)
+        with pytest.raises(RedisUnavailable, match=re.escape(f"Redis at redis://127.0.0.1:1/0{words} be reached (")):
+            connection._open(RedisSettings("redis://127.0.0.1:1/0"))

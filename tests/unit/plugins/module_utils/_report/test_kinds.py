@@ -32,7 +32,7 @@ HEADLINES = {
     "flush-needs-attention": "DONE, NEEDS ATTENTION: 1 of 2 proofs unknown; 1 degradation",
     "flush-unchanged": "UNCHANGED: there was nothing to change",
     "flush-nothing-left": "UNCHANGED: no key was left to remove: all that the plan counted had gone before",
-    "flush-refused": "REFUSED: a guard stopped it before anything was changed",
+    "flush-refused": "REFUSED: it stopped before anything was changed",
     "flush-killed": "INTERRUPTED: it was stopped before its end; run the same command again",
     "flush-failed": "FAILED: it ended with an error",
     "restore-unchanged": "UNCHANGED: nothing is missing: 212,000 of 212,345 keys exist, 345 have expired",

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.market_intel.runbooks.plugins.module_utils._confirm import check_answer
+from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import Refused
 from ansible_collections.market_intel.runbooks.plugins.module_utils._report import render_html, render_json
 from ansible_collections.market_intel.runbooks.plugins.module_utils._report.merge import (
     Run,
@@ -96,6 +98,19 @@ def test_what_a_step_says_of_a_good_end_is_not_said_of_a_bad_one() -> None:
         assert unproven["headline"] not in headline(merged(PLANNED, ROTATED, unproven, state=state))
 
 
+@pytest.mark.parametrize(
+    ("more", "ended"),
+    [
+        ({}, "a step failed, and everything is as it was before"),
+        ({"proofs": [{**STALE, "result": "unknown"}]}, "its changes were put back; 1 of 1 proof unknown"),
+        ({"degraded": ["the canary was not looked at"]}, "its changes were put back; 1 degradation"),
+    ],
+    ids=["proven", "unknown", "degraded"],
+)
+def test_what_was_put_back_is_as_before_only_where_that_is_proven(more: dict[str, Any], ended: str) -> None:
+    assert headline(merged(PLANNED, ROTATED, more, failure={"msg": "Stale."}, state="rolled_back")).endswith(ended)
+
+
 def test_a_plan_of_which_nothing_was_left_is_not_done() -> None:
     report = merged(PLANNED, {"state": "unchanged"})
     assert report.state == "unchanged"
@@ -161,6 +176,22 @@ def test_an_undo_is_told_only_where_something_is_to_be_undone() -> None:
     ):
         assert report.undo is None
         assert not [line for line in summary_lines(report, "/r") if line.startswith("undo")]
+
+
+@pytest.mark.parametrize(
+    ("steps", "ended"),
+    [
+        ([PLANNED], "the operator stopped it, and nothing was changed"),
+        ([PLANNED, ROTATED], "it ended with an error"),
+    ],
+    ids=["before", "after"],
+)
+def test_a_no_at_the_prompt_is_the_operators(steps: list[dict[str, Any]], ended: str) -> None:
+    with pytest.raises(Refused, match="answer yes at the prompt") as caught:
+        check_answer("no", "1 certificate is due")
+    report = merged(*steps, failure={**caught.value.result, "state": caught.value.state, "msg": str(caught.value)})
+    assert headline(report).endswith(ended)
+    assert "answer yes at the prompt" in report.summary[0]
 
 
 def test_a_run_that_was_refused_before_its_first_step_has_a_report() -> None:

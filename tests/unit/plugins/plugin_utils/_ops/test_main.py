@@ -20,6 +20,7 @@ from ansible_collections.market_intel.runbooks.plugins.plugin_utils._ops.main im
 from ansible_collections.market_intel.runbooks.plugins.plugin_utils._ops.verbs import COMMON, VERBS
 from support.roles import ROLES, common_variables, entry_points
 
+VERSION = yaml.safe_load((ROLES.parent / "galaxy.yml").read_text(encoding="utf-8"))["version"]
 RUN = "20261123t101500z-debug-pod-7f3a"
 COMMANDS = {
     "redis list": ("redis_stats", {}),
@@ -101,6 +102,7 @@ class Ansible:
 
     status: int = 0
     result: dict[str, Any] = field(default_factory=dict)
+    leaves_result: bool = True
     commands: list[list[str]] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
     inventory: dict[str, Any] = field(default_factory=dict)
@@ -119,7 +121,8 @@ class Ansible:
         for word in command:
             if word.endswith("/config.json"):
                 self.inventory = json.loads(Path(word).read_text())["all"]
-        Path(environment["RUNBOOKS_RESULT_FILE"]).write_text(json.dumps(self.result))
+        if self.leaves_result:
+            Path(environment["RUNBOOKS_RESULT_FILE"]).write_text(json.dumps(self.result))
         return self.status
 
     @property
@@ -229,12 +232,69 @@ def test_no_host_is_an_error(ansible: Ansible) -> None:
         ("cert rotate --method magic", "Argument --method: invalid choice: 'magic'"),
         ("redis flush --conf x", "Unrecognized arguments: --conf; ops"),
         ("report -- --forks 3", "ops report runs no playbook; leave out what stands behind --."),
+        ("--", "There is no verb ''; allowed are redis list,"),
     ],
 )
 def test_a_wrong_command_line_is_one_sentence(typed: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(typed.split()) == 64
     said = capsys.readouterr().err
     assert said.startswith(f"ops: {sentence}") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("redis flsh x", "Did you mean redis flush?"),
+        ("redi flush x", "Did you mean redis flush?"),
+        ("certs", "Did you mean cert?"),
+        ("flush x", "Did you mean redis flush?"),
+        ("list", "Did you mean redis list or cert list or debug list?"),
+        ("reprot", "Did you mean report?"),
+        ("redis flush --chekc", "Did you mean --check?"),
+        ("undo x --jsno", "Did you mean --json?"),
+        ("-i hosts redis list", "Options stand behind the verb."),
+        ("redis drop", "redis restore."),
+        ("quux", "completion."),
+    ],
+)
+def test_what_was_meant_is_proposed(typed: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(typed.split()) == 64
+    assert capsys.readouterr().err.endswith(f" {meant}\n")
+
+
+def test_it_says_which_version_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"ops {VERSION} of market_intel.runbooks ({ROLES.parent.resolve()})\n"
+    # As Galaxy installs it.
+    (tmp_path / "MANIFEST.json").write_text('{"collection_info": {"version": "2.0.1"}}')
+    monkeypatch.setattr(ops, "ROOT", tmp_path)
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"ops 2.0.1 of market_intel.runbooks ({tmp_path})\n"
+
+
+def test_a_checkout_is_found_from_any_folder(
+    ansible: Ansible, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where Ansible was told of it once, it is; else what is missing is said, and only where nothing ran."""
+    monkeypatch.delenv("ANSIBLE_COLLECTIONS_PATH", raising=False)
+    monkeypatch.setattr(run, "__file__", str(tmp_path / "checkout" / "plugins" / "x" / "y" / "run.py"))
+    monkeypatch.setattr(run, "ROOT", tmp_path / "checkout")
+    monkeypatch.setattr(ansible, "leaves_result", False)
+    Path("ansible.cfg").write_text("[defaults]\ncollections_path = mine:/opt/theirs\n")
+    ansible.ends(1)
+    assert main(["redis", "list"]) == 1
+    assert "ANSIBLE_COLLECTIONS_PATH" not in ansible.environment
+    assert f"run make runtime in the checkout {tmp_path / 'checkout'}" in capsys.readouterr().err
+
+    link = tmp_path / "checkout/.ansible/collections/ansible_collections/market_intel/runbooks"
+    link.parent.mkdir(parents=True)
+    link.symlink_to("../../../..")
+    assert main(["redis", "list"]) == 1
+    paths = [str(tmp_path / "checkout/.ansible/collections"), str(Path("mine").absolute()), "/opt/theirs"]
+    assert ansible.environment["ANSIBLE_COLLECTIONS_PATH"] == ":".join(paths)
+    assert "make runtime" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("typed", ["--help", "redis --help", "cert rotate --help", "completion --help"])
@@ -398,7 +458,34 @@ def test_the_latest_run_that_can_be_undone_is_undone(ansible: Ansible, tmp_path:
     assert ansible.words == shlex.split(UNDO)[1:]
 
 
-@pytest.mark.parametrize("command", ["", "rm -rf /", "ansible-playbook site.yml"])
+@pytest.mark.parametrize("broken", ["{", "[]", "{}", '{"hosts": null}'])
+def test_a_broken_report_hides_no_other(
+    broken: str, ansible: Ansible, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reports = tmp_path / "runbooks" / "reports"
+    report(reports, RUN, ("eu-1", UNDO))
+    for name in ("20261124t101500z-flush-redis-0001", "node_modules"):
+        (reports / name).mkdir()
+        (reports / name / "index.json").write_text(broken)
+    assert main(["report"]) == 0
+    _head, first, second = capsys.readouterr().out.splitlines()
+    assert first.split() == ["20261124t101500z-flush-redis-0001", "unreadable"] and second.startswith(RUN)
+    assert main(["undo", "latest"]) == 0
+    assert ansible.words == shlex.split(UNDO)[1:]
+
+
+@pytest.mark.parametrize("catalogue", ["[api-gateway]", "api-gateway", "5", "{api-gateway: {}}", "[{name: 5}]", "[[]]"])
+def test_a_catalogue_that_is_wrong_is_told_by_the_run(
+    catalogue: str, ansible: Ansible, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("certs.yaml").write_text(f"certificates: {catalogue}")
+    ansible.ends(2, failed={"localhost": "rotate_certs_certificates[0] is not a mapping."})
+    assert main(["cert", "validate", "api-gateway"]) == 2
+    assert main(["complete", "--", "cert", "validate", ""]) == 0
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["", "rm -rf /", "ansible-playbook site.yml", "ansible-playbook"])
 def test_nothing_but_a_playbook_of_ours_undoes_a_run(ansible: Ansible, tmp_path: Path, command: str) -> None:
     report(tmp_path / "runbooks" / "reports", RUN, ("eu-1", command))
     assert main(["undo", "latest"]) == 64
