@@ -24,6 +24,7 @@ from ..module_utils._k8s.kubeconfig import (
     current_context,
     expand_path,
     kubeconfig_paths,
+    this_or_own,
     uses_service_account,
 )
 from ..module_utils._k8s.options import login_argument_spec
@@ -37,9 +38,9 @@ _SYSTEM = "/api/v1/namespaces/kube-system"
 _TIMEOUT_SECONDS = 10.0
 
 
-def complete_login(given: t.Mapping[str, t.Any], environment: Environment = os.environ) -> dict[str, t.Any]:
+def complete_login(given: t.Mapping[str, t.Any], environment: Environment | None = None) -> dict[str, t.Any]:
     """Return the login as a module completes it: what is not given is taken from the environment."""
-    found = dict(given)
+    found, environment = dict(given), this_or_own(environment)
     for name, option in login_argument_spec().argument_spec.items():
         if found.get(name) is None and environment.get(option["fallback"][1][0]):
             found[name] = environment[option["fallback"][1][0]]
@@ -48,7 +49,7 @@ def complete_login(given: t.Mapping[str, t.Any], environment: Environment = os.e
     return {name: value for name, value in found.items() if value is not None}
 
 
-def settle_login(given: t.Mapping[str, t.Any], environment: Environment = os.environ) -> dict[str, t.Any]:
+def settle_login(given: t.Mapping[str, t.Any], environment: Environment | None = None) -> dict[str, t.Any]:
     """Return the login with all that its steps would otherwise find for themselves; raise RunbookError.
 
     A later step may find something else: another current context, the home of another user, another environment.
@@ -68,7 +69,7 @@ def settle_login(given: t.Mapping[str, t.Any], environment: Environment = os.env
     return {**login, "kubeconfig": os.pathsep.join(paths), **({"context": context} if context else {})}
 
 
-def _files(kubeconfig: str | None, environment: Environment) -> list[str]:
+def _files(kubeconfig: str | None, environment: Environment | None) -> list[str]:
     """Return the files of a kubeconfig, which belong to the caller's folder; one of several may be missing."""
     found = [expand_path(path, environment) for path in kubeconfig_paths(kubeconfig, environment)]
     # Where that folder is gone, whoever reads them says that they are relative.
@@ -92,10 +93,10 @@ def _agreeing(login: t.Mapping[str, t.Any], paths: t.Sequence[str]) -> dict[str,
     )
 
 
-def refuse_unnamed(host: str, given: t.Mapping[str, t.Any], environment: Environment = os.environ) -> None:
+def refuse_unnamed(host: str, given: t.Mapping[str, t.Any], environment: Environment | None = None) -> None:
     """Raise Refused for a host, other than localhost, that would be mapped to whatever the current context is."""
     # A credential of AWX gives the API host to the whole job; two hosts of it are refused later.
-    named = given.get("context") or given.get("host") or environment.get("K8S_AUTH_HOST")
+    named = given.get("context") or given.get("host") or this_or_own(environment).get("K8S_AUTH_HOST")
     kubeconfig = complete_login(given, environment).get("kubeconfig")
     if host == "localhost" or named or uses_service_account(kubeconfig, environment=environment):
         return

@@ -122,18 +122,17 @@ def test_hashes_whose_fields_have_expired_meanwhile(
         if (flushed["removed"], flushed["counts"]["big"]) == (4, 2):
             break
     time.sleep(life / 1000)
+    expected = {b"market:data:small:part": 2, b"market:data:big:part": 1_000}
+
+    def settled() -> bool:
+        """A server may take a moment to remove fields that were over when they came."""
+        return {key: client.hlen(key) for key in client.scan_iter()} == expected
 
     for expiry in ("absolute", "persist"):
         result = restore(server, flushed, expiry=expiry)
         assert not result.get("failed"), result["msg"]
         assert result["missing"] == 0
         assert ("4 keys with fields that expire" in " ".join(result["notices"])) == (expiry == "persist")
-        expected = {b"market:data:small:part": 2, b"market:data:big:part": 1_000}
-
-        def settled(expected: dict[bytes, int] = expected) -> bool:
-            """A server may take a moment to remove fields that were over when they came."""
-            return {key: client.hlen(key) for key in client.scan_iter()} == expected
-
         wait_until(settled, 10, "the fields that are left")
         client.flushall()
 

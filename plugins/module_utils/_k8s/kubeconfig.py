@@ -15,14 +15,20 @@ _DEFAULT_KUBECONFIG = "~/.kube/config"
 Environment = t.Mapping[str, str]
 
 
-def kubeconfig_paths(given: str | None, environment: Environment = os.environ) -> list[str]:
+def this_or_own(environment: Environment | None) -> Environment:
+    """Return an environment, without one that of this process."""
+    return os.environ if environment is None else environment
+
+
+def kubeconfig_paths(given: str | None, environment: Environment | None = None) -> list[str]:
     """Return the files that are read for a login: those that are given, those of KUBECONFIG, or the default one."""
-    named = given or environment.get("KUBECONFIG") or _DEFAULT_KUBECONFIG
+    named = given or this_or_own(environment).get("KUBECONFIG") or _DEFAULT_KUBECONFIG
     return [path for path in named.split(os.pathsep) if path]
 
 
-def uses_service_account(given: str | None, context: str | None = None, environment: Environment = os.environ) -> bool:
+def uses_service_account(given: str | None, context: str | None = None, environment: Environment | None = None) -> bool:
     """Tell whether the login is that of the pod that this runs in: nothing else is named, and no kubeconfig at home."""
+    environment = this_or_own(environment)
     named = given or context or environment.get("KUBECONFIG")
     at_home = os.path.exists(expand_path(_DEFAULT_KUBECONFIG, environment))
     return not named and not at_home and "KUBERNETES_SERVICE_HOST" in environment
@@ -46,8 +52,8 @@ def current_context(paths: t.Iterable[str]) -> str:
     return ""
 
 
-def expand_path(path: str, environment: Environment = os.environ) -> str:
+def expand_path(path: str, environment: Environment | None = None) -> str:
     """Return a path as a process with this environment expands it."""
     expanded = os.path.expandvars(path)
-    home = environment.get("HOME")
+    home = this_or_own(environment).get("HOME")
     return home + expanded[1:] if home and expanded.partition("/")[0] == "~" else os.path.expanduser(expanded)

@@ -589,7 +589,7 @@ def making(facts: Facts, _sections: Sections) -> Iterator[Finding]:
     yield Finding(
         "making",
         WARNING,
-        f"{what.format(name=next(iter(waits)))}, since {span(late)}",
+        f"{what.format(name=[*waits][0])}, since {span(late)}",
         last_message(last),
         step if late > _INIT_SECONDS else "wait, and look again in a minute",
     )
