@@ -237,7 +237,13 @@ def run_shown(screen: Screen, command: Sequence[str]) -> list[str]:
         errors="replace",
         preexec_fn=die_with_parent(),
     )
-    watchdog = threading.Timer(RUN_SECONDS, process.kill)
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        process.kill()
+
+    watchdog = threading.Timer(RUN_SECONDS, stop)
     watchdog.start()
     try:
         assert process.stdout
@@ -248,6 +254,10 @@ def run_shown(screen: Screen, command: Sequence[str]) -> list[str]:
     finally:
         watchdog.cancel()
         process.kill()
+    if late.is_set():
+        raise Broken(
+            f"The command {Path(command[0]).name} was ended after {RUN_SECONDS:.0f} seconds; is the machine busy?"
+        )
     if code:
         raise Broken(f"The command {Path(command[0]).name} ended with {code}; its output above says why.")
     return lines

@@ -586,10 +586,11 @@ def making(facts: Facts, _sections: Sections) -> Iterator[Finding]:
         return
     what, step = _STEPS[reason]
     late = (facts.now - when).total_seconds()
+    name, *_others = waits
     yield Finding(
         "making",
         WARNING,
-        f"{what.format(name=[*waits][0])}, since {span(late)}",
+        f"{what.format(name=name)}, since {span(late)}",
         last_message(last),
         step if late > _INIT_SECONDS else "wait, and look again in a minute",
     )
