@@ -94,7 +94,7 @@ def flush_argument_spec() -> ArgumentSpec:
         {
             "mode": {"type": "str", "choices": ["delete", "expire"], "default": "delete"},
             "expire_window": {"type": "int", "default": 300},
-            "batch_size": {"type": "int", "default": 1000},
+            "batch_size": {"type": "int", "default": 700},
             "rate_limit": {"type": "int", "default": 0},
             "max_latency_ms": {"type": "float", "default": 20.0},
             "max_replica_lag_bytes": {"type": "int", "default": 67108864},

@@ -58,7 +58,7 @@ class FlushRequest:
     saved: tuple[CachePattern, ...] = ()
     mode: str = "delete"
     expire_window: int = 300
-    batch_size: int = 1000
+    batch_size: int = 700
     rate_limit: int = 0
     max_latency_ms: float = 0.0
     max_replica_lag_bytes: int = 64 * 1024 * 1024

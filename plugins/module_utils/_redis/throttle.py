@@ -32,7 +32,7 @@ class Throttle:
         self,
         *,
         rate_limit: int = 0,
-        batch_size: int = 1000,
+        batch_size: int = 700,
         max_latency: float = 0.0,
         max_replica_lag: int = 0,
         check_stop: t.Callable[[], None] = lambda: None,
