@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -34,7 +35,9 @@ def steps(tools: Tools, images: Sequence[tuple[str, str]], crds: str) -> list[St
     """Return what has to be done once, each with what it needs; `images` and `crds` are paths below PROGRAMS."""
 
     def apply(name: str, **values: str) -> None:
-        content = string.Template(_MANIFESTS[name]).substitute(values)
+        apply_content(string.Template(_MANIFESTS[name]).substitute(values))
+
+    def apply_content(content: str) -> None:
         tools.kubectl("apply", *_AS_IT_IS, "-f", "-", content=content)
 
     def import_images() -> None:
@@ -53,7 +56,13 @@ def steps(tools: Tools, images: Sequence[tuple[str, str]], crds: str) -> list[St
             folder.chmod(0o777)
         apply("namespaces.yaml")
         _apply_secret(tools, NAMESPACE, "redis", {"password": secrets.token_urlsafe(18)}, keep=True)
-        apply("redis.yaml", volumes=str(INSIDE / "volumes"))
+        content = string.Template(_MANIFESTS["redis.yaml"]).substitute(volumes=str(INSIDE / "volumes"))
+        volumes = [each for each in yaml.safe_load(content)["items"] if each["kind"].startswith("PersistentVolume")]
+        apply_content(json.dumps({"apiVersion": "v1", "kind": "List", "items": volumes}))
+        # The scheduler may miss that a claim is bound while it looks at its pod, and then looks again after minutes.
+        claims = [f"pvc/{each['metadata']['name']}" for each in volumes if each["kind"] == "PersistentVolumeClaim"]
+        tools.kubectl("wait", "--for=jsonpath={.status.phase}=Bound", *claims, "-n", NAMESPACE, "--timeout=60s")
+        apply_content(content)
 
     def apply_issuers() -> None:
         login = json.loads((INSIDE / "vault-roles.json").read_text())["cert-manager"]

@@ -56,7 +56,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def make(server: Server, **options: float) -> subject.Pace:
-    return subject.Throttle(**options).on(lambda: server)  # type: ignore[arg-type,return-value]
+    return subject.Throttle(**{"batch_size": 1_000, **options}).on(lambda: server)  # type: ignore[arg-type,return-value]
 
 
 def test_the_rate_is_kept_over_time(clock: Clock) -> None:
@@ -78,7 +78,7 @@ def test_a_rate_makes_batches_and_pages_small() -> None:
 @pytest.mark.usefixtures("clock")
 def test_it_backs_off_from_a_slow_server_and_comes_back(clock: Clock) -> None:
     server = Server()
-    shared = subject.Throttle(max_latency=0.01)
+    shared = subject.Throttle(batch_size=1_000, max_latency=0.01)
     throttle = shared.on(lambda: server)  # type: ignore[arg-type,return-value]
     server.latency = 0.05
     for _batch in range(3):
@@ -100,7 +100,7 @@ def test_it_backs_off_from_a_slow_server_and_comes_back(clock: Clock) -> None:
 
 def test_it_backs_off_while_a_replica_is_behind(clock: Clock) -> None:
     server = Server()
-    shared = subject.Throttle(max_latency=0.01, max_replica_lag=1_000)
+    shared = subject.Throttle(batch_size=1_000, max_latency=0.01, max_replica_lag=1_000)
     throttle = shared.on(lambda: server)  # type: ignore[arg-type,return-value]
     server.lag = 2_000
     clock.now += 2
@@ -128,7 +128,7 @@ def test_it_backs_off_while_output_buffers_of_replicas_are_full(clock: Clock) ->
 
 def test_the_slowest_node_holds_back_all(clock: Clock) -> None:
     slow, fast = Server(), Server()
-    shared = subject.Throttle(max_latency=0.01, rate_limit=0)
+    shared = subject.Throttle(batch_size=1_000, max_latency=0.01, rate_limit=0)
     on_slow = shared.on(lambda: slow)  # type: ignore[arg-type,return-value]
     on_fast = shared.on(lambda: fast)  # type: ignore[arg-type,return-value]
     slow.latency = 0.05
@@ -141,7 +141,7 @@ def test_the_slowest_node_holds_back_all(clock: Clock) -> None:
 
 def test_a_node_that_rests_holds_back_nobody(clock: Clock) -> None:
     slow, fast = Server(), Server()
-    shared = subject.Throttle(max_latency=0.01)
+    shared = subject.Throttle(batch_size=1_000, max_latency=0.01)
 
     def to_slow() -> Server:
         return slow
@@ -159,7 +159,7 @@ def test_a_node_that_rests_holds_back_nobody(clock: Clock) -> None:
 
 
 def test_all_nodes_share_one_rate(clock: Clock) -> None:
-    shared = subject.Throttle(rate_limit=1_000)
+    shared = subject.Throttle(batch_size=1_000, rate_limit=1_000)
     nodes = [shared.on(Server) for _node in range(3)]  # type: ignore[arg-type]
     for _batch in range(20):
         for node in nodes:
