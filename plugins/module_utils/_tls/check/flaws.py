@@ -33,7 +33,7 @@ _MOST_EXPONENT = (1 << 31) - 1
 # A handshake is not possible with the last one, but it may sign.
 _CURVES_OF_SERVERS = ("secp256r1", "secp384r1", "secp521r1")
 _USUAL_CURVES = (*_CURVES_OF_SERVERS, "secp224r1")
-_PSS_KEY = bytes.fromhex("2a864886f70d01010a")
+_PSS_KEY, _EC_KEY = bytes.fromhex("2a864886f70d01010a"), bytes.fromhex("2a8648ce3d0201")
 _MOST_SERIAL_BITS = 159
 _SERVER, _CLIENT, _ANY = "serverAuth", "clientAuth", "2.5.29.37.0"
 _NETSCAPE_TYPE, _NETSCAPE_SERVER = "2.16.840.1.113730.1.1", 0x40
@@ -185,6 +185,9 @@ def uses_tls(certificate: Certificate) -> bool:
 
 def _purpose(certificate: Certificate) -> Iterator[Finding]:
     uses = set(certificate.extended_key_usage)
+    if not uses and certificate.extension(x509.ExtendedKeyUsage):
+        # Newer versions of the library do not read it.
+        yield Finding(UNKNOWN, "unverified", "its extended key usage is empty, and cannot be read by all clients")
     if not uses or uses & {_SERVER, _CLIENT}:
         return
     if _ANY in uses:
@@ -272,7 +275,7 @@ def _key_form(certificate: Certificate, found: Algorithms) -> Iterator[Finding]:
     if found.key == _PSS_KEY:
         text = "its key is for RSASSA-PSS only, which browsers and clients written in Go refuse"
         yield Finding(CRITICAL, "key-type", text)
-    if certificate.key_type == "EC" and found.parameters == SEQUENCE:
+    if found.key == _EC_KEY and found.parameters == SEQUENCE:
         text = "its key spells out the parameters of its curve instead of naming it: clients refuse it"
         yield Finding(CRITICAL, "key-type", text)
     if certificate.key_type == "RSA" and certificate.loaded.public_key().public_numbers().e > _MOST_EXPONENT:

@@ -141,8 +141,8 @@ def _values(extension: t.Any) -> frozenset[t.Any]:
         return frozenset(feature.value for feature in extension)
     if isinstance(extension, x509.CertificatePolicies):
         return frozenset(each.policy_identifier.dotted_string for each in extension)
-    if isinstance(extension, x509.UnrecognizedExtension):
-        return frozenset((extension.value,))
     if extension.oid.dotted_string in (*OF_AUTHORITY, _PERIOD):
         return frozenset()
+    if isinstance(extension, x509.UnrecognizedExtension):
+        return frozenset((extension.value,))
     return frozenset((extension.public_bytes(),))
