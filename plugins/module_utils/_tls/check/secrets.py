@@ -126,12 +126,18 @@ class SecretReader:
         contents = _contents(data)
         keys = {key: self._digest(data[key]) for key, content in contents.items() if _KEY_MARK in content}
         for key, content in contents.items():
-            if not _has_certificates(content):
-                yield from self._other(SECRET, about, key, content, contents)
-            elif _is_document(key, content):
-                yield from _document_entries(SECRET, about, key, content)
-            else:
+            if _is_pem(key, content):
                 yield from self._pem(about, key, data[key], content, keys)
+            else:
+                yield from self._no_pem(SECRET, about, key, content, contents)
+
+    def _no_pem(
+        self, source: str, about: Object, key: str, content: bytes, contents: Mapping[str, bytes]
+    ) -> Iterator[Entry]:
+        if _has_certificates(content):
+            yield from _document_entries(source, about, key, content)
+        else:
+            yield from self._other(source, about, key, content, contents)
 
     def _other(
         self, source: str, about: Object, key: str, content: bytes, contents: Mapping[str, bytes]
@@ -150,12 +156,10 @@ class SecretReader:
         contents = {key: text.encode() for key, text in (configmap.pop("data", None) or {}).items()}
         contents |= _contents(configmap.pop("binaryData", None) or {})
         for key, content in contents.items():
-            if not _has_certificates(content):
-                yield from self._other(CONFIGMAP, about, key, content, contents)
-            elif _is_document(key, content):
-                yield from _document_entries(CONFIGMAP, about, key, content)
-            else:
+            if _is_pem(key, content):
                 yield from bundle_entries(CONFIGMAP, about, key, content)
+            else:
+                yield from self._no_pem(CONFIGMAP, about, key, content, contents)
 
     def _digest(self, text: str) -> str | Unparsable:
         try:
@@ -203,8 +207,10 @@ def _has_certificates(content: bytes) -> bool:
     return b"-----BEGIN" in content and _CERTIFICATE_MARK in content
 
 
-def _is_document(key: str, content: bytes) -> bool:
-    return bool(_DOCUMENT.search(key.lower())) or content.lstrip()[:1] in _OF_DOCUMENT
+def _is_pem(key: str, content: bytes) -> bool:
+    """Tell whether a text is nothing but PEM: certificates may stand inside one of another kind, too."""
+    is_document = _DOCUMENT.search(key.lower()) or content.lstrip()[:1] in _OF_DOCUMENT
+    return _has_certificates(content) and not is_document
 
 
 def _document_entries(source: str, about: Object, key: str, content: bytes) -> Iterator[Entry]:
