@@ -25,11 +25,7 @@ from ansible_collections.market_intel.runbooks.plugins.plugin_utils._cluster imp
     refuse_unnamed,
     settle_login,
 )
-from ansible_collections.market_intel.runbooks.plugins.plugin_utils._extra_vars import (
-    raw_extra_vars,
-    refuse_mistyped,
-    refuse_templates,
-)
+from ansible_collections.market_intel.runbooks.plugins.plugin_utils._extra_vars import checked_extra_vars
 from ansible_collections.market_intel.runbooks.plugins.plugin_utils._host_variables import (
     variables_of,
     without_blank,
@@ -68,11 +64,10 @@ class ActionModule(ActionBase):
         role = load_role(arguments["role"], arguments["entry_point"])
         result.update(changed=False, refused="", role=role.name, entry_point=role.entry_point)
         try:
-            refuse_templates(raw_extra_vars())
-            refuse_mistyped(raw_extra_vars())
+            extra_vars = checked_extra_vars()
             refuse_argument_files(self)
             reader = Reader(caller_folder())
-            variables = self._own_variables(role, task_vars or {}, reader)
+            variables = self._own_variables(role, extra_vars, task_vars or {}, reader)
             # A report tells of what is refused from here on.
             result.update(_given(variables))
             refuse_unnamed_redis((task_vars or {})["inventory_hostname"], variables)
@@ -96,10 +91,10 @@ class ActionModule(ActionBase):
             result["refused"] = render(str(exc), LOGIN, names)
         return result
 
-    def _own_variables(self, role: Role, task_vars: Plain, reader: Reader) -> Variables:
+    def _own_variables(self, role: Role, extra_vars: Plain, task_vars: Plain, reader: Reader) -> Variables:
         names = (f"{role.prefix}environment", "runbooks_environment")
         # An unset variable of a shell must not hide that this is production.
-        raw = without_blank(names, raw_extra_vars(), task_vars["inventory_hostname"], self._task, task_vars)
+        raw = without_blank(names, extra_vars, task_vars["inventory_hostname"], self._task, task_vars)
         return self._variables(role, raw, reader)
 
     def _login(self, given: Plain | None, task_vars: Plain) -> Plain | None:

@@ -47,11 +47,7 @@ from ansible.plugins.loader import lookup_loader
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.market_intel.runbooks.plugins.module_utils._errors import Refused, RunbookError
-from ansible_collections.market_intel.runbooks.plugins.plugin_utils._extra_vars import (
-    raw_extra_vars,
-    refuse_mistyped,
-    refuse_templates,
-)
+from ansible_collections.market_intel.runbooks.plugins.plugin_utils._extra_vars import checked_extra_vars
 
 _GROUP = "clusters"
 # What Ansible reads where nobody names an inventory.
@@ -61,8 +57,7 @@ _NO_INVENTORY = ["/etc/ansible/hosts"]
 class LookupModule(LookupBase):
     def run(self, terms: t.Sequence[t.Any], variables: t.Any = None, **_options: t.Any) -> list[str]:
         try:
-            refuse_templates(raw_extra_vars())
-            refuse_mistyped(raw_extra_vars())
+            checked_extra_vars()
             return [self._pattern(variables or {})]
         except RunbookError as exc:
             raise AnsibleError(str(exc)) from exc

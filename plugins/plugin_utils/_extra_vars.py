@@ -44,9 +44,15 @@ _MISTYPED = 0.93
 _OPENINGS = ("{{", "{%", "{#")
 
 
-def raw_extra_vars() -> dict[str, t.Any]:
-    """Return the extra variables of this ansible-playbook; those of a task are evaluated as soon as one is read."""
-    return dict(load_extra_vars(DataLoader()))
+def checked_extra_vars() -> dict[str, t.Any]:
+    """Return the extra variables of this ansible-playbook as given; raise Refused for what is wrong with them.
+
+    Those of a task are evaluated as soon as one is read.
+    """
+    found = dict(load_extra_vars(DataLoader()))
+    refuse_templates(found)
+    refuse_mistyped(found)
+    return found
 
 
 def refuse_templates(extra_vars: t.Mapping[str, t.Any]) -> None:
