@@ -30,6 +30,7 @@ from support.handshakes import issue, stored_fingerprint
 from support.issued import Issued
 from support.lab import Lab
 from support.pods import Namespace
+from support.processes import wait_until
 
 pytestmark = pytest.mark.lab
 UPN = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
@@ -198,6 +199,7 @@ def test_what_a_certificate_of_cert_manager_would_lose_is_refused_in_the_plan(
     annotations = {f"cert-manager.io/{mark}": text for mark, text in {**marks, "certificate-name": "moved"}.items()}
     content = {"tls.crt": leaf.pem, "tls.key": leaf.key_pem, "ca.crt": issuer.pem}
     lab.api.create(_secret("moved-tls", content, annotations=annotations), namespace=namespace.name)
+    _wait_until_cached(namespace, "moved-tls")
     reference = {"kind": "ClusterIssuer", "name": "lab-ca"}
     spec = {
         "secretName": "moved-tls",
@@ -220,6 +222,21 @@ def test_what_a_certificate_of_cert_manager_would_lose_is_refused_in_the_plan(
     run = lab_operator(namespace, tmp_path, moved, allow_names_removed=(lost.strip('"'),))
     assert run.command() == "done", run.failure
     assert stored_fingerprint(lab, namespace.name, "moved-tls") != leaf.certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def _wait_until_cached(namespace: Namespace, secret: str) -> None:
+    """Wait until cert-manager's cache holds the Secret: for a Certificate whose Secret is not in it, it issues anew.
+
+    An issuer that is to sign with it first misses it, and then says that it is no authority.
+    """
+    spec = {"ca": {"secretName": secret}}
+    namespace.apply({"apiVersion": "cert-manager.io/v1", "kind": "Issuer", "metadata": {"name": secret}, "spec": spec})
+
+    def cached() -> bool:
+        status = namespace.lab.get("issuer", secret, "-n", namespace.name).get("status", {})
+        return [each["reason"] for each in status.get("conditions", [])] == ["ErrInvalidKeyPair"]
+
+    wait_until(cached, 60, f"cert-manager to see the Secret {secret}", 0.1)
 
 
 def _taken_over(issuer: Issued, key: Any, *names: x509.GeneralName) -> Issued:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +67,8 @@ def test_the_example_inventory_leads_each_host_to_its_own_cluster(
     """One of the three is dead, and the current context is another one."""
     urls = {name: server.url for name, server in servers.items()}
     config = write_kubeconfig(tmp_path / "config", {**urls, "cache-us-1": NOWHERE}, current="cache-staging-1")
-    for host in ("cache-eu-1", "cache-us-1"):
-        result = run(playbook, tmp_path, EXAMPLE, runbooks_kubeconfig=str(config), runbooks_hosts=host)
-        assert refusals(result) == {}, result.output
+    result = run(playbook, tmp_path, EXAMPLE, runbooks_kubeconfig=str(config), runbooks_hosts="production")
+    assert refusals(result) == {} and {*result.stats} == {"cache-eu-1", "cache-us-1"}, result.output
     assert ("GET", "/api/v1/namespaces/kube-system") in [each[:2] for each in servers["cache-eu-1"].requests]
     assert servers["cache-staging-1"].requests == []
 
@@ -115,45 +114,56 @@ def test_without_the_right_to_tell_them_apart_it_is_said(tmp_path: Path) -> None
     assert "was not verified" in cluster["note"]
 
 
+class Shared:
+    """Hosts of which two reach one cluster, under two contexts and addresses; a third is another, a fourth is dead."""
+
+    def __init__(self, servers: dict[str, ApiServer], folder: Path) -> None:
+        self._folder, self._inventory = folder, folder / "hosts.yml"
+        self.server = servers["cache-eu-1"]
+        other = self.server.url.replace("127.0.0.1", "localhost")
+        urls = {"a": self.server.url, "b": other, "c": servers["cache-staging-1"].url, "d": NOWHERE}
+        self._config = write_kubeconfig(folder / "config", urls)
+        hosts = {name: {"runbooks_context": name} for name in urls}
+        self._inventory.write_text(json.dumps({"clusters": {"hosts": hosts, "vars": {"ansible_connection": "local"}}}))
+
+    def run(self, *args: str, play: Mapping[str, Any] | None = None, **more: Any) -> Result:
+        playbook = self._folder / "play.yml"
+        role = {"name": "market_intel.runbooks.debug_pod", "rolespec_validate": False}
+        tasks = [{"name": "Debug", "ansible.builtin.include_role": role}]
+        playbook.write_text(json.dumps([{"hosts": "clusters", "gather_facts": False, **(play or {}), "tasks": tasks}]))
+        given = {
+            "runbooks_kubeconfig": str(self._config),
+            "debug_pod_targets": "web",
+            "debug_pod_reports_dir": str(self._folder / "reports"),
+            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            **more,
+        }
+        return run_playbook(playbook, given, args=["-i", str(self._inventory), *args], cwd=self._folder)
+
+
+@pytest.fixture
+def shared(servers: dict[str, ApiServer], tmp_path: Path) -> Shared:
+    return Shared(servers, tmp_path)
+
+
 @pytest.mark.parametrize("args", [[], ["--forks", "1"]], ids=str)
 @pytest.mark.parametrize("play", [{}, {"serial": 1}, {"strategy": "free"}], ids=str)
 def test_two_hosts_that_reach_the_same_part_of_a_cluster_are_both_refused(
-    play: dict[str, Any], args: list[str], servers: dict[str, ApiServer], tmp_path: Path
+    play: dict[str, Any], args: list[str], shared: Shared
 ) -> None:
-    """Under two contexts and two addresses; the third host is another cluster, and the fourth is dead."""
-    server = servers["cache-eu-1"]
-    other = server.url.replace("127.0.0.1", "localhost")
-    urls = {"a": server.url, "b": other, "c": servers["cache-staging-1"].url, "d": NOWHERE}
-    config = write_kubeconfig(tmp_path / "config", urls)
-    hosts = {name: {"runbooks_context": name} for name in urls}
-    inventory, playbook = tmp_path / "hosts.yml", tmp_path / "play.yml"
-    inventory.write_text(json.dumps({"clusters": {"hosts": hosts, "vars": {"ansible_connection": "local"}}}))
-    role = {"name": "market_intel.runbooks.debug_pod", "rolespec_validate": False}
-    tasks = [{"name": "Debug", "ansible.builtin.include_role": role}]
-    playbook.write_text(json.dumps([{"hosts": "clusters", "gather_facts": False, **play, "tasks": tasks}]))
-    given = {
-        "runbooks_kubeconfig": str(config),
-        "debug_pod_targets": "web",
-        "debug_pod_reports_dir": str(tmp_path / "reports"),
-        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-    }
-    result = run_playbook(playbook, given, args=["-i", str(inventory), *args], cwd=tmp_path)
+    result = shared.run(*args, play=play)
     # A batch in which all have failed is the last one.
     assert set(refusals(result)) == ({"a"} if play.get("serial") else {"a", "b"})
     assert all("reach the same cluster" in sentence for sentence in refusals(result).values())
-    assert {path for _verb, path, _agent in server.requests} == {"/api/v1/namespaces/kube-system"}
+    assert {path for _verb, path, _agent in shared.server.requests} == {"/api/v1/namespaces/kube-system"}
 
-    allowed = run_playbook(
-        playbook, {**given, "runbooks_same_cluster": "yes"}, args=["-i", str(inventory), *args], cwd=tmp_path
-    )
-    assert refusals(allowed) == {}
-    apart = run_playbook(
-        playbook,
-        {**given, "debug_pod_namespace": "{{ runbooks_context }}"},
-        args=["-i", str(inventory), *args],
-        cwd=tmp_path,
-    )
-    assert "holds a template" in str(refusals(apart))
+
+def test_two_hosts_may_share_a_cluster_if_that_is_said(shared: Shared) -> None:
+    assert refusals(shared.run(runbooks_same_cluster="yes")) == {}
+
+
+def test_what_tells_two_hosts_apart_may_not_be_a_template(shared: Shared) -> None:
+    assert "holds a template" in str(refusals(shared.run(debug_pod_namespace="{{ runbooks_context }}")))
 
 
 def test_what_a_play_says_for_all_of_its_hosts_counts_for_each(servers: dict[str, ApiServer], tmp_path: Path) -> None:

@@ -102,7 +102,10 @@ def test_the_oldest_promised_version_is_the_oldest_tested_one() -> None:
 
 
 def test_unit_tests_pass(core: Path, record_property: Callable[[str, object], None]) -> None:
-    output = run([str(core / "python"), "-m", "pytest", "-q", "-m", "not one_core", "tests/unit"])
+    version = VERSIONS[core.parent.name.split("-")[1]]
+    # With the libraries of the development environment, engines give what they give in the stage of the unit tests.
+    chosen = [] if version.libraries else ["--with-ansible"]
+    output = run([str(core / "python"), "-m", "pytest", "-q", "-m", "not one_core", *chosen, "tests/unit"])
     assert " passed" in output.splitlines()[-1]
     assert "skipped" not in output.splitlines()[-1]
     python, *libraries = json.loads(run([str(core / "python"), "-c", SAY_VERSIONS]))
