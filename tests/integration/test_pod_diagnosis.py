@@ -120,8 +120,9 @@ def diagnoses(namespace: Namespace) -> dict[str, dict[str, Any]]:
 def test_the_least_healthy_of_a_group_is_chosen_and_why(diagnoses: dict[str, dict[str, Any]]) -> None:
     group = diagnoses["app=group"]
     assert group["pod"] == "group-b"
-    # Between two waits it runs for a moment.
-    assert re.match("the least healthy of 2: container main (waits: CrashLoopBackOff|was restarted)", group["why"])
+    # Between two waits it runs for a moment, and ends.
+    states = "waits: CrashLoopBackOff|was restarted|has ended with exit code 5"
+    assert re.match(f"the least healthy of 2: container main ({states})", group["why"]), group["why"]
 
 
 def test_the_evidence_is_the_log_of_the_run_before(diagnoses: dict[str, dict[str, Any]]) -> None:

@@ -295,6 +295,11 @@ def trouble(pod: Object, now: datetime) -> tuple[int, str]:
             return 80, f"container {each['name']} waits: {reason}"
     if pod["metadata"].get("deletionTimestamp"):
         return 10, "it is being deleted"
+    for each in container_statuses(pod):
+        # Until the kubelet starts it again, or has it wait.
+        code = ((each.get("state") or {}).get("terminated") or {}).get("exitCode")
+        if code:
+            return 75, f"container {each['name']} has ended with exit code {code}"
     if status.get("phase") == "Pending":
         return 70, "it is pending"
     for each in container_statuses(pod):

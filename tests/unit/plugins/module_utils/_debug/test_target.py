@@ -110,9 +110,11 @@ def test_the_less_healthy_a_pod_is_the_more_trouble_it_has() -> None:
         pod(**READY, containerStatuses=[{"name": "main", "restartCount": 2, "state": {"running": {}}}]),
         pod(),
         pod(phase="Pending"),
+        pod(containerStatuses=[{"name": "main", "restartCount": 3, "state": {"terminated": {"exitCode": 5}}}]),
         pod(**waiting("CrashLoopBackOff")),
         pod(phase="Failed", reason="Evicted"),
     ]
     scores = [trouble(each, NOW)[0] for each in pods]
     assert scores == sorted(scores)
     assert scores[0] == 0
+    assert trouble(pods[4], NOW)[1] == "container main has ended with exit code 5"
