@@ -237,6 +237,7 @@ def _wait_until_cached(namespace: Namespace, secret: str) -> None:
         return [each["reason"] for each in status.get("conditions", [])] == ["ErrInvalidKeyPair"]
 
     wait_until(cached, 60, f"cert-manager to see the Secret {secret}", 0.1)
+    namespace.delete("issuer", secret)
 
 
 def _taken_over(issuer: Issued, key: Any, *names: x509.GeneralName) -> Issued:

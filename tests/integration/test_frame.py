@@ -19,6 +19,7 @@ import pytest
 from support.ansible import run_playbook, start_playbook
 from support.api_server import ApiServer, write_kubeconfig
 from support.flush import role_variables
+from support.processes import wait_until
 from support.servers import RedisServer
 from tools.tree import ROOT
 
@@ -157,7 +158,7 @@ def test_outside_of_production_it_asks_and_without_a_terminal_it_says_how_to_go_
     assert keys(server) == KEYS
 
 
-@pytest.mark.parametrize(("answer", "left"), [("yes", 0), ("no", KEYS), ("", KEYS)])
+@pytest.mark.parametrize(("answer", "left"), [("yes", 0), ("no", KEYS), ("", KEYS), ("\x03", KEYS)], ids=ascii)
 def test_what_is_typed_at_the_terminal_decides(answer: str, left: int, server: RedisServer, tmp_path: Path) -> None:
     given = role_variables(server.url, tmp_path, skip_prompt="")
     with start_playbook("flush_redis", given, cwd=tmp_path, terminal=True) as running:
@@ -167,8 +168,19 @@ def test_what_is_typed_at_the_terminal_decides(answer: str, left: int, server: R
     assert keys(server) == left
     assert (result.rc == 0) == (left == 0), result.output
     assert left == 0 or "answer yes at the prompt" in result.failures[-1].msg
-    ended = {"yes": "everything that was planned was done", "no": "the operator stopped it, and nothing was changed"}
+    stopped = "the operator stopped it, and nothing was changed"
+    ended = {"yes": "everything that was planned was done", "no": stopped, "\x03": stopped}
     assert ended.get(answer, "nobody confirmed the plan, and nothing was changed") in result.stderr
+
+
+def test_nothing_waits_for_an_answer_when_the_terminal_is_gone(server: RedisServer, tmp_path: Path) -> None:
+    given = role_variables(server.url, tmp_path, skip_prompt="")
+    with start_playbook("flush_redis", given, cwd=tmp_path, terminal=True) as running:
+        running.wait_for_prompt()
+        running.popen.send_signal(signal.SIGHUP)
+        running.popen.wait(30)
+        wait_until(lambda: running.processes() == [], 30, "its processes to end")
+    assert keys(server) == KEYS
 
 
 def test_an_answer_is_for_one_plan_only(server: RedisServer, tmp_path: Path) -> None:

@@ -207,8 +207,12 @@ class Running:
         found = (_read_process(int(entry), self._mark) for entry in os.listdir("/proc") if entry.isdigit())
         return [process for process in found if process]
 
-    def answer(self, text: str, timeout: float = 60.0) -> None:
-        """Wait until the run reads keys from its terminal, as a prompt of Ansible does, and type an answer."""
+    def answer(self, text: str) -> None:
+        """Wait for a prompt, and type an answer."""
+        os.write(self.wait_for_prompt(), f"{text}\r".encode())
+
+    def wait_for_prompt(self, timeout: float = 60.0) -> int:
+        """Wait until the run reads keys from its terminal, as a prompt of Ansible does, and return the keyboard."""
         keyboard = self._keyboard
         assert keyboard is not None, "the run has no terminal"
         seen = 0
@@ -221,7 +225,7 @@ class Running:
             return seen > 3
 
         wait_until(reads, timeout, "a prompt")
-        os.write(keyboard, f"{text}\r".encode())
+        return keyboard
 
     def interrupt(self) -> None:
         """Send SIGINT to the process group, as Ctrl-C and a cancel in AWX do."""

@@ -54,7 +54,7 @@ exit status:
   64  the command line is wrong
   69  ansible-playbook or kubectl is missing
   78  the configuration is wrong
-  99  the plan was not confirmed: the prompt was left with Ctrl-C
+  99  ended by Ctrl-C while it was at work
   128 and more: ended by a signal; cert check --nagios: 0 ok, 1 warning, 2 critical, 3 unknown
 """
 
