@@ -57,7 +57,7 @@ runtime: .venv/.runtime $(LINK) ## the small environment that runs the playbooks
 	touch $@
 
 .venv/.runtime: requirements.txt requirements-ansible.txt | .venv/.created
-	@echo "  installing ansible-core and the Redis client into .venv"
+	@echo "  installing Ansible and the clients of Redis, Kubernetes and Vault into .venv (once, about a minute)"
 	@$(BIN)/python -m pip install -q -r requirements-ansible.txt
 	@touch $@
 

@@ -249,6 +249,7 @@ def summary_lines(report: Report, path: str) -> list[str]:
     if report.proofs:
         lines.append(f"proofs: {proofs_line(report)}")
     lines.extend(f"not so: {proof.claim} ({proof.evidence})" for proof in report.proofs if proof.result == "failed")
+    lines.extend(_unknown_lines(report))
     lines.extend(f"not verified: {text}" for text in report.not_verified[:_MAX_LINES])
     lines.extend(f"degraded: {text}" for text in report.degraded[:_MAX_LINES])
     if len(report.degraded) > _MAX_LINES:
@@ -271,6 +272,14 @@ def summary_lines(report: Report, path: str) -> list[str]:
         lines.append(f"report: {path}")
     # A command must stay whole to be of use.
     return [visible(line) if line.startswith(("undo: ", "report: ")) else one_line(line, 500) for line in lines]
+
+
+def _unknown_lines(report: Report) -> list[str]:
+    """Return what could not be proven; of a check, nothing could be yet."""
+    unknown = [each for each in report.proofs if each.result == "unknown" and report.mode != "check"]
+    lines = [f"unknown: {each.claim}" + (f" ({each.evidence})" if each.evidence else "") for each in unknown]
+    more = len(lines) - _MAX_LINES
+    return lines if more <= 0 else [*lines[:_MAX_LINES], f"unknown: {plural(more, 'more proof')} in the report"]
 
 
 def _problem_lines(report: Report) -> list[str]:

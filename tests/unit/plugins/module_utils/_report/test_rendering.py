@@ -349,6 +349,20 @@ def test_the_summary_names_what_failed_and_a_missing_undo() -> None:
     assert "undo: none is recorded for this run" in lines
 
 
+def test_the_summary_names_what_could_not_be_proven_but_of_a_check() -> None:
+    proofs = [{"claim": "It is useful again", "result": "unknown", "evidence": "no traffic"}]
+    proofs += [{"claim": f"Pod {number} serves it", "result": "unknown"} for number in range(8)]
+    lines = wording.summary_lines(read_report(example(proofs=proofs)), "/r")
+    unknown = [line for line in lines if line.startswith("unknown: ")]
+    assert (unknown[0], unknown[-1]) == (
+        "unknown: It is useful again (no traffic)",
+        "unknown: 3 more proofs in the report",
+    )
+    assert len(unknown) == 7
+    checked = wording.summary_lines(read_report(example(proofs=proofs, mode="check")), "/r")
+    assert not any(line.startswith("unknown: ") for line in checked)
+
+
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_the_summary_cannot_move_the_terminal(hostile: str) -> None:
     lines = wording.summary_lines(read_report(everywhere(hostile)), "/r")
