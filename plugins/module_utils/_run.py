@@ -81,7 +81,8 @@ def refuse_ephemeral(path: Path, option: str, accept_option: str) -> None:
     if reason:
         raise Refused(
             f"{option} is {path}, which is {reason}; a backup must outlive the run: "
-            f"name a folder on a lasting disk, such as a volume that is mounted, or accept the loss with {accept_option}=true."
+            "name a folder on a lasting disk, such as a mounted volume, or accept the loss with "
+            f"{accept_option}=true."
         )
 
 
