@@ -56,14 +56,17 @@ runtime: .venv/.runtime $(LINK) ## the small environment that runs the playbooks
 	"$$python" -m venv .venv || { rm -rf .venv; echo "error: $$python cannot make a venv; on Debian: apt-get install python3-venv" >&2; exit 1; }; \
 	touch $@
 
+# What of a hundred collections is ever imported compiles itself then; to compile all of them takes most of an installation.
+INSTALL := $(BIN)/python -m pip install -q --no-compile
+
 .venv/.runtime: requirements.txt requirements-ansible.txt | .venv/.created
 	@echo "  installing Ansible and the clients of Redis, Kubernetes and Vault into .venv (once, about a minute)"
-	@$(BIN)/python -m pip install -q -r requirements-ansible.txt
+	@$(INSTALL) -r requirements-ansible.txt
 	@touch $@
 
 .venv/.dev: requirements-dev.txt .venv/.runtime
 	@echo "  installing the development tools into .venv (once, about a minute)"
-	@$(BIN)/python -m pip install -q -r requirements-dev.txt
+	@$(INSTALL) -r requirements-dev.txt
 	@touch $@
 
 # The checkout loads by its full name, as an installed collection does.

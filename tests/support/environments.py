@@ -42,7 +42,7 @@ def environment(name: str, requirements: Sequence[str], lowest: tuple[int, int],
             # With the pip of this environment: Debian keeps what puts one into another in a package of its own.
             run([str(python), "-m", "venv", "--clear", "--without-pip", str(home)])
             pip = [sys.executable, "-m", "pip", "--python", str(home / "bin" / "python")]
-            run([*pip, "install", "-q", *requirements])
+            run([*pip, "install", "-q", "--no-compile", *requirements])
             (home / ".complete").touch()
     return home / "bin"
 

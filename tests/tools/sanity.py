@@ -25,7 +25,7 @@ GET_PIP = """\
 import subprocess, sys
 subprocess.check_call([sys.executable, "-m", "ensurepip", "--default-pip"], stdout=subprocess.DEVNULL)
 wanted = [a for a in sys.argv[1:] if a not in ("--no-setuptools", "--no-wheel")]
-sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", "-q", *wanted]))
+sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", "-q", "--no-compile", *wanted]))
 """
 
 
