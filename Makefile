@@ -56,12 +56,13 @@ runtime: .venv/.runtime $(LINK) ## the small environment that runs the playbooks
 	"$$python" -m venv .venv || { rm -rf .venv; echo "error: $$python cannot make a venv; on Debian: apt-get install python3-venv" >&2; exit 1; }; \
 	touch $@
 
-# What of a hundred collections is ever imported compiles itself then; to compile all of them takes most of an installation.
+# To compile a hundred collections takes most of an installation, and hardly any is imported, ever.
 INSTALL := $(BIN)/python -m pip install -q --no-compile
 
 .venv/.runtime: requirements.txt requirements-ansible.txt | .venv/.created
 	@echo "  installing Ansible and the clients of Redis, Kubernetes and Vault into .venv (once, about a minute)"
 	@$(INSTALL) -r requirements-ansible.txt
+	@$(BIN)/python -m compileall -q -x '/(ansible_collections|pip)/' .venv/lib
 	@touch $@
 
 .venv/.dev: requirements-dev.txt .venv/.runtime
