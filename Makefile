@@ -47,7 +47,7 @@ help: ## this list
 
 venv: .venv/.dev $(LINK) ## the development environment in .venv (exact versions, about a minute)
 
-runtime: .venv/.runtime $(LINK) ## the small environment that runs the playbooks (about a minute)
+runtime: .venv/.runtime $(LINK) ## the small environment that runs the playbooks (half a minute)
 
 .venv/.created:
 	@python="$(PYTHON)"; [ -n "$$python" ] || { echo "error: there is no Python 3.11 or newer that can make a venv; on Debian: apt-get install python3-venv; or name one: make PYTHON=/path/to/python3.13 ..." >&2; exit 1; }; \
@@ -60,7 +60,7 @@ runtime: .venv/.runtime $(LINK) ## the small environment that runs the playbooks
 INSTALL := $(BIN)/python -m pip install -q --no-compile
 
 .venv/.runtime: requirements.txt requirements-ansible.txt | .venv/.created
-	@echo "  installing Ansible and the clients of Redis, Kubernetes and Vault into .venv (once, about a minute)"
+	@echo "  installing Ansible and the clients of Redis, Kubernetes and Vault into .venv (once, half a minute)"
 	@$(INSTALL) -r requirements-ansible.txt
 	@$(BIN)/python -m compileall -q -x '/(ansible_collections|pip)/' .venv/lib
 	@touch $@
