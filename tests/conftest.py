@@ -27,7 +27,7 @@ os.environ["ANSIBLE_NOCOLOR"] = "1"
 _AnsibleCollectionFinder(paths=[str(COLLECTIONS)])._install()
 
 # What tests spend their time on is measured in all of them.
-pytest_plugins = ["support.spent"]
+pytest_plugins = ["support.durations"]
 
 
 @pytest.hookimpl(trylast=True)
