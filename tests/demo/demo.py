@@ -493,7 +493,7 @@ def broken_service(screen: Screen, lab: CheckoutLab) -> None:
         lab.run("kubectl", "rollout", "undo", "deployment/core-engine", *there)
         lab.run("kubectl", "rollout", "status", "deployment/core-engine", *there, "--timeout=90s")
     report = json.loads((HOME / "reports" / "latest-debug_pod" / "localhost.json").read_text())
-    first = report["details"]["findings"][0]
+    first = report["findings"][0]
     if recap.failed or "exit code" not in first["what"]:
         raise Broken(f"The runbook says {first['what']!r}, expected was the crash.")
     screen.proven(f"found: {first['what']}")
