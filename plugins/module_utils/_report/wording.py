@@ -249,11 +249,12 @@ def summary_lines(report: Report, path: str) -> list[str]:
     if report.proofs:
         lines.append(f"proofs: {proofs_line(report)}")
     lines.extend(f"not so: {proof.claim} ({proof.evidence})" for proof in report.proofs if proof.result == "failed")
-    lines.extend(_unknown_lines(report))
+    # Of a check, nothing could be proven yet.
+    unknown = [proof for proof in report.proofs if proof.result == "unknown" and report.mode != "check"]
+    claims = [each.claim + (f" ({each.evidence})" if each.evidence else "") for each in unknown]
+    lines += _first_lines("unknown", claims, "more proof")
     lines.extend(f"not verified: {text}" for text in report.not_verified[:_MAX_LINES])
-    lines.extend(f"degraded: {text}" for text in report.degraded[:_MAX_LINES])
-    if len(report.degraded) > _MAX_LINES:
-        lines.append(f"degraded: {plural(len(report.degraded) - _MAX_LINES, 'more line')} in the report")
+    lines += _first_lines("degraded", report.degraded, "more line")
     if report.backup and report.backup.path:
         known = ", ".join(
             text
@@ -274,12 +275,11 @@ def summary_lines(report: Report, path: str) -> list[str]:
     return [visible(line) if line.startswith(("undo: ", "report: ")) else one_line(line, 500) for line in lines]
 
 
-def _unknown_lines(report: Report) -> list[str]:
-    """Return what could not be proven; of a check, nothing could be yet."""
-    unknown = [each for each in report.proofs if each.result == "unknown" and report.mode != "check"]
-    lines = [f"unknown: {each.claim}" + (f" ({each.evidence})" if each.evidence else "") for each in unknown]
-    more = len(lines) - _MAX_LINES
-    return lines if more <= 0 else [*lines[:_MAX_LINES], f"unknown: {plural(more, 'more proof')} in the report"]
+def _first_lines(word: str, texts: t.Sequence[str], more: str) -> list[str]:
+    """Return a line for each of the first texts, and one that counts the others."""
+    lines = [f"{word}: {text}" for text in texts[:_MAX_LINES]]
+    rest = len(texts) - _MAX_LINES
+    return lines if rest <= 0 else [*lines, f"{word}: {plural(rest, more)} in the report"]
 
 
 def _problem_lines(report: Report) -> list[str]:
