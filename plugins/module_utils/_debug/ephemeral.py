@@ -20,7 +20,7 @@ from .._wait import wait_until
 from .collector import EXPIRES, REQUEST, SESSION
 from .security import Profile, profiles
 from .session import EPHEMERAL, NotPossible, PodGone, SessionContext
-from .statuses import CANNOT_START, ENDED_PHASES, NOT_STARTED, WRONG_IMAGE, has_sandbox, is_running, waiting
+from .statuses import CANNOT_START, ENDED_PHASES, NOT_STARTED, WRONG_IMAGE, has_sandbox, is_running, terminated, waiting
 
 _NAME = re.compile(rf"({RUN_ID.pattern})-\d+-\d+")
 
@@ -165,11 +165,10 @@ def _reuse(context: SessionContext) -> bool:
     for container, status in reversed(entries(context.pod)):
         if variable(container, REQUEST) != context.digest:
             continue
-        state = status.get("state") or {}
-        finished = parse_time((state.get("terminated") or {}).get("finishedAt"))
-        ended_well = (state.get("terminated") or {}).get("exitCode") == 0
+        finished = parse_time(terminated(status).get("finishedAt"))
+        ended_well = terminated(status).get("exitCode") == 0
         young = ended_well and finished and (context.login.now() - finished).total_seconds() < request.reuse_age
-        if "running" not in state and not (young and not request.collection.interactive):
+        if not is_running(status) and not (young and not request.collection.interactive):
             continue
         session.mode, session.place, session.reused = EPHEMERAL, request.namespace, True
         session.kind, session.name = "ephemeral container", container["name"]
@@ -211,16 +210,15 @@ def _follow(context: SessionContext, name: str) -> str:
         if pod["metadata"]["uid"] != session.uid:
             return "gone", ""
         status = next((one for each, one in entries(pod) if each["name"] == name), {})
-        state = status.get("state") or {}
         waits = waiting(status)
         if waits.get("reason") in CANNOT_START:
             return "wrong", f"{waits['reason']}: {as_clause(waits.get('message', ''))}"
-        terminated = state.get("terminated") or {}
-        if terminated:
-            if terminated.get("reason") in NOT_STARTED:
-                return "wrong", f"{terminated['reason']}: {as_clause(terminated.get('message', ''))}"
+        ended = terminated(status)
+        if ended:
+            if ended.get("reason") in NOT_STARTED:
+                return "wrong", f"{ended['reason']}: {as_clause(ended.get('message', ''))}"
             return "ended", ""
-        if "running" in state and interactive:
+        if is_running(status) and interactive:
             return "live", ""
         return ("ended", "") if pod["status"].get("phase") in ENDED_PHASES else None
 

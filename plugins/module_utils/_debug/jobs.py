@@ -21,7 +21,7 @@ from .._time import parse_time, rfc3339
 from .._wait import wait_until
 from .security import Profile, profiles
 from .session import COPY, MOST_LINES, NODE, NotPossible, SessionContext, refusal
-from .statuses import CANNOT_START, ENDED_PHASES, NOT_STARTED, container_statuses, waiting
+from .statuses import CANNOT_START, ENDED_PHASES, NOT_STARTED, container_statuses, terminated, waiting
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 OURS = "market-intel.runbooks"
@@ -250,7 +250,7 @@ def _follow(context: SessionContext, name: str, where: str) -> None:
         status = pod.get("status") or {}
         one: Object = next((each for each in status.get("containerStatuses") or [] if each["name"] == container), {})
         state, of_pod = one.get("state") or {}, pod["metadata"]["name"]
-        waits, ended = waiting(one), state.get("terminated") or {}
+        waits, ended = waiting(one), terminated(one)
         wrong = waits if waits.get("reason") in CANNOT_START else ended if ended.get("reason") in NOT_STARTED else {}
         if wrong:
             return "wrong", of_pod, f"{wrong['reason']}: {as_clause(wrong.get('message', ''))}", {}

@@ -28,10 +28,14 @@ def waiting(status: Object) -> Object:
     return (status.get("state") or {}).get("waiting") or {}
 
 
+def terminated(status: Object) -> Object:
+    """Return how a container has ended, nothing if it runs or waits."""
+    return (status.get("state") or {}).get("terminated") or {}
+
+
 def last_end(status: Object) -> Object:
     """Return how a container has ended, or its run before; nothing if it never did."""
-    state = status.get("state") or {}
-    return state.get("terminated") or (status.get("lastState") or {}).get("terminated") or {}
+    return terminated(status) or (status.get("lastState") or {}).get("terminated") or {}
 
 
 def has_sandbox(pod: Object) -> bool:

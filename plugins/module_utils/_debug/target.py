@@ -18,7 +18,7 @@ from .._k8s.client import ApiError, ApiLogin, Object
 from .._k8s.objects import KINDS, collection, is_ready, require_namespace, selector_text, selects
 from .._time import ago, parse_time
 from .elsewhere import advice_for_labels, advice_for_name
-from .statuses import container_statuses, waiting
+from .statuses import container_statuses, terminated, waiting
 
 # Every workload of the namespace.
 ALL = "all"
@@ -297,7 +297,7 @@ def trouble(pod: Object, now: datetime) -> tuple[int, str]:
         return 10, "it is being deleted"
     for each in container_statuses(pod):
         # Until the kubelet starts it again, or has it wait.
-        code = ((each.get("state") or {}).get("terminated") or {}).get("exitCode")
+        code = terminated(each).get("exitCode")
         if code:
             return 75, f"container {each['name']} has ended with exit code {code}"
     if status.get("phase") == "Pending":
